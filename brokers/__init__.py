@@ -1,0 +1,1 @@
+"""One package per venue behind one port (`adapter.py`); knows no engine."""

@@ -1,0 +1,293 @@
+"""The port: everything the engine may ask of a venue, and everything a venue may tell the engine.
+
+An adapter owns one login. It is built with an `emit` callback and calls it, on the engine's loop, with the events
+below, in the order they came off the wire. It never decides, never retries an order, and never guesses: an outcome
+that is not proven is `OrderUnknown`.
+"""
+
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+from typing import Protocol
+
+from schema.records import (
+    AccountState,
+    ApprovedOrder,
+    Bar,
+    ConnectionConfig,
+    Fill,
+    Instrument,
+    OrderType,
+    Position,
+    Quote,
+    Record,
+    RejectClass,
+    VenueAccount,
+    VenueOrder,
+)
+
+# --- errors, named by who must act ---------------------------------------------------------------------------------
+
+
+class VenueError(Exception):
+    """Base of everything an adapter raises. The text is one sentence fit for the screen; it holds no secret."""
+
+
+class LoginRefused(VenueError):
+    """A person must act: the venue refused the login (wrong password, closed account, wrong environment)."""
+
+
+class VenueUnreachable(VenueError):
+    """Wait or check the host: nothing was sent, or nothing that matters was lost. Safe to try again."""
+
+
+class RequestRefused(VenueError):
+    """Do not try again as it is: the venue understood and said no (`reject_class`, the venue's own words)."""
+
+    def __init__(self, text: str, reject_class: RejectClass = RejectClass.OTHER) -> None:
+        super().__init__(text)
+        self.reject_class = reject_class
+
+
+class RequestUnknown(VenueError):
+    """Ask before acting: the request may or may not have taken effect (timeout, 5xx, lost connection)."""
+
+
+# --- what a venue tells the engine ----------------------------------------------------------------------------------
+
+
+class Event(Record, tag=True):
+    """Base of events. `connection` names the login, `received_ns` when its bytes were read."""
+
+    connection: str
+    received_ns: int
+
+
+class StreamUp(Event):
+    """The order stream is live and synchronised: `snapshot` is the venue's whole truth about this login.
+
+    Sent after every (re)connect, after the snapshot was read and before any later stream event. `first` is true
+    for the first one of this adapter's life.
+    """
+
+    first: bool
+    snapshot: "Snapshot"
+
+
+class StreamDown(Event):
+    """The order stream is gone; the adapter is reconnecting by itself unless `final` (then a person must act)."""
+
+    reason: str
+    final: bool = False
+
+
+class OrderAccepted(Event):
+    """The venue took our order (its direct answer, or the first stream event that proves it)."""
+
+    account: str
+    cl_ord_id: str
+    order_id: str
+
+
+class OrderRejected(Event):
+    """Proven not accepted, or rejected later: the order will not trade (further). `text` is the venue's own words."""
+
+    account: str
+    cl_ord_id: str
+    order_id: str
+    reject_class: RejectClass
+    text: str
+
+
+class OrderUnknown(Event):
+    """Sent, or perhaps sent, and no proof either way."""
+
+    account: str
+    cl_ord_id: str
+    reason: str
+
+
+class OrderNotSent(Event):
+    """Proven never to have left: no bytes were written (budget spent, no connection)."""
+
+    account: str
+    cl_ord_id: str
+    reason: str
+
+
+class OrderSent(Event):
+    """The order's bytes were handed to the socket; `received_ns` is that moment."""
+
+    account: str
+    cl_ord_id: str
+
+
+class OrderUpdated(Event):
+    """An order's state changed, ours or foreign."""
+
+    order: VenueOrder
+
+
+class Filled(Event):
+    """One execution. The adapter may repeat itself after a replay; intake drops what it has seen."""
+
+    fill: Fill
+
+
+class PositionUpdated(Event):
+    position: Position
+
+
+class AccountUpdated(Event):
+    state: AccountState
+
+
+class QuoteUpdated(Event):
+    quote: Quote
+
+
+class BarsUpdated(Event):
+    """Bars of one symbol in time order: history, or the newest bar again with its latest values."""
+
+    symbol: str
+    interval_s: int
+    bars: tuple[Bar, ...]
+
+
+class MessageUnreadable(Event):
+    """A message that could not be read: kept (redacted, capped), counted, and survived."""
+
+    raw: str
+    error: str
+
+
+# --- what a venue is asked --------------------------------------------------------------------------------------------
+
+
+class Snapshot(Record):
+    """The venue's truth about one login at `at_ns`. `complete` names the accounts whose every part was read;
+    what is missing for an account is not known, and never means flat. `fills` are those the venue still lists."""
+
+    at_ns: int
+    accounts: tuple[VenueAccount, ...]
+    complete: frozenset[str]
+    positions: tuple[Position, ...]
+    orders: tuple[VenueOrder, ...]
+    fills: tuple[Fill, ...]
+    states: tuple[AccountState, ...]
+
+
+class Capabilities(Record):
+    """What a venue can do; a test that needs a flag is asserted to be refused without it."""
+
+    venue: str
+    client_tag: bool  # orders carry our id and can be found by it
+    duplicate_tag_rejected: bool  # the venue itself refuses a client id it has seen
+    native_brackets: bool
+    native_trailing: bool
+    flips: bool  # one order may cross zero
+    liquidates: bool  # one request closes a position
+    market_data: bool
+    order_types: frozenset[OrderType]
+
+
+class ConnectionHealth(Record):
+    """What the health and accounts panes show of a login. Ages are -1 when nothing was received yet."""
+
+    connection: str
+    state: str  # down, connecting, syncing, up, refused
+    reason: str
+    last_message_ns: int
+    reconnects: int
+    unreadable: int
+    budget_per_min: int
+    budget_left: int  # requests still allowed in the current window, the reserve included
+    round_trip_ms: float
+
+
+Emit = Callable[[Event], None]
+
+
+class BrokerAdapter(Protocol):
+    """One login at one venue."""
+
+    config: ConnectionConfig
+    capabilities: Capabilities
+
+    async def connect(self) -> None:
+        """Log in and start the streams; returns once the first `StreamUp` was emitted, and then keeps the
+        connection up until `close`. Raises LoginRefused or VenueUnreachable when the first attempt fails."""
+        ...
+
+    async def close(self) -> None:
+        """Leave the venue: no event is emitted after this returns. Working orders stay where they are."""
+        ...
+
+    async def instrument(self, symbol: str) -> Instrument:
+        """The contract as the venue has it. Raises RequestRefused when it has no such symbol."""
+        ...
+
+    async def place(self, orders: Sequence[ApprovedOrder]) -> None:
+        """Write all orders to the wire in one pass, then return; answers arrive as events. Each order gets
+        exactly one of OrderSent or OrderNotSent, and after OrderSent one of OrderAccepted, OrderRejected or
+        OrderUnknown at the latest when the deadline of the adapter's settings has passed. Nothing is sent twice."""
+        ...
+
+    async def cancel(self, account: str, order_id: str) -> None:
+        """Ask for a cancel; returns when the venue took the request. Raises RequestRefused or RequestUnknown."""
+        ...
+
+    async def modify(
+        self,
+        account: str,
+        order_id: str,
+        *,
+        qty: int,
+        order_type: OrderType,
+        limit_price: Decimal | None = None,
+        stop_price: Decimal | None = None,
+    ) -> None:
+        """Replace an order's terms; same returns and errors as `cancel`."""
+        ...
+
+    async def liquidate(self, account: str, symbol: str, cl_ord_id: str) -> None:
+        """Cancel the account's working orders in `symbol`, then close the position at market; same returns and errors as
+        `cancel`. A request, not a guarantee: the caller verifies."""
+        ...
+
+    async def snapshot(self) -> Snapshot:
+        """Read the venue's truth now, by request (not from the stream's memory). Raises RequestUnknown when any
+        part could not be read: a failed query is not a flat account."""
+        ...
+
+    async def watch(self, symbol: str, interval_s: int, history: int) -> None:
+        """Start quotes and bars of `symbol` (the last `history` bars first). Repeating it is harmless."""
+        ...
+
+    def health(self) -> ConnectionHealth: ...
+
+
+class AdapterSettings(Record):
+    """What the desk's settings say about every adapter."""
+
+    deadline_s: float = 2.5
+    requests_per_min: int = 80
+    reserved_for_exits: int = 20
+    reconnect_cap_s: float = 60.0
+    strict_entity_types: bool = True
+
+
+class Credentials(Record):
+    """A login's secrets, in memory only. `repr` shows no value."""
+
+    username: str
+    password: str
+    app_id: str = "copydesk"
+    app_version: str = "1.0"
+    device_id: str = ""
+    cid: str = ""
+    sec: str = ""
+
+    def __repr__(self) -> str:
+        return f"Credentials(username={self.username!r}, ...)"
+
+    __str__ = __repr__

@@ -1,0 +1,1 @@
+"""The desk itself: accounts, orders and rules; knows no terminal and no wire protocol."""

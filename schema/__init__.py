@@ -1,0 +1,1 @@
+"""The ground floor: records that everything passes around, settings, and the Postgres store."""

@@ -1,0 +1,405 @@
+"""The records that every floor passes around: frozen, typed, and free of behaviour that needs I/O.
+
+Conventions: quantities are positive integers of contracts unless the name says `net`; prices and money are
+`Decimal`; times are `*_ns` (see `schema/clock.py`); an `account` is the desk-wide account name (the venue's own
+account name, e.g. ``DEMO1001``), a `symbol` the contract name with a one-digit year (``ESH4``).
+"""
+
+from decimal import Decimal
+from enum import StrEnum
+
+import msgspec
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """Base of every record."""
+
+
+# --- words -----------------------------------------------------------------------------------------------------
+
+
+class Side(StrEnum):
+    BUY = "buy"
+    SELL = "sell"
+
+    @property
+    def sign(self) -> int:
+        return 1 if self is Side.BUY else -1
+
+    @classmethod
+    def of(cls, signed_qty: int) -> "Side":
+        """The side whose sign `signed_qty` has; 0 counts as a buy."""
+        return cls.BUY if signed_qty >= 0 else cls.SELL
+
+
+class OrderType(StrEnum):
+    MARKET = "market"
+    LIMIT = "limit"
+    STOP = "stop"
+    STOP_LIMIT = "stop_limit"
+
+
+class TimeInForce(StrEnum):
+    DAY = "day"
+    GTC = "gtc"
+    IOC = "ioc"
+    FOK = "fok"
+
+
+class LiveStatus(StrEnum):
+    """What an order that may still trade is."""
+
+    PENDING = "pending"
+    WORKING = "working"
+    SUSPENDED = "suspended"
+
+
+class DoneStatus(StrEnum):
+    """What an order that can trade no more is."""
+
+    FILLED = "filled"
+    CANCELED = "canceled"
+    REJECTED = "rejected"
+    EXPIRED = "expired"
+
+
+class Environment(StrEnum):
+    DEMO = "demo"
+    LIVE = "live"
+
+
+class RejectClass(StrEnum):
+    """What follows from a reject, whatever the venue called it."""
+
+    MARGIN = "margin"
+    LIMIT = "limit"  # a position or order-size limit
+    MARKET_CLOSED = "market_closed"
+    PRICE = "price"
+    CONTRACT = "contract"
+    THROTTLED = "throttled"
+    AUTH = "auth"
+    LOCKED = "locked"  # the account may only reduce, or not trade at all
+    UNAVAILABLE = "unavailable"  # the venue could not take it now; the same order may pass later
+    OTHER = "other"
+
+
+# --- instruments and market data ---------------------------------------------------------------------------------
+
+
+class Instrument(Record):
+    """A contract as its venue describes it. `tick_value` is the money one tick of one contract is worth."""
+
+    symbol: str
+    root: str
+    tick_size: Decimal
+    tick_value: Decimal
+    venue_id: str = ""
+
+    @property
+    def point_value(self) -> Decimal:
+        return self.tick_value / self.tick_size
+
+
+class Quote(Record):
+    """Top of book and last trade of a symbol; a field is None until the venue has said it. Prices are floats:
+    market data is for looking at and marking, never for an order's price."""
+
+    symbol: str
+    bid: float | None = None
+    bid_size: float | None = None
+    ask: float | None = None
+    ask_size: float | None = None
+    last: float | None = None
+    last_size: float | None = None
+    venue_ns: int = 0
+
+
+class Bar(Record):
+    """One candle. `start_ns` is the bar's opening time on the market's own clock."""
+
+    symbol: str
+    start_ns: int
+    open: float
+    high: float
+    low: float
+    close: float
+    volume: float
+
+
+# --- what a venue tells us -----------------------------------------------------------------------------------------
+
+
+class VenueAccount(Record):
+    """An account as its login lists it; `venue_id` is what the venue wants in orders."""
+
+    account: str
+    venue_id: str
+    active: bool = True
+    readonly: bool = False
+
+
+class _Order(Record):
+    account: str
+    order_id: str
+    symbol: str
+    side: Side
+    order_type: OrderType
+    qty: int
+    filled_qty: int = 0
+    avg_price: Decimal | None = None
+    limit_price: Decimal | None = None
+    stop_price: Decimal | None = None
+    cl_ord_id: str = ""
+    text: str = ""
+    venue_ns: int = 0
+
+
+class LiveOrder(_Order, kw_only=True, tag="live"):
+    """An order that may still trade."""
+
+    status: LiveStatus
+
+
+class DoneOrder(_Order, kw_only=True, tag="done"):
+    """An order that can trade no more."""
+
+    status: DoneStatus
+
+
+VenueOrder = LiveOrder | DoneOrder
+
+
+class Fill(Record):
+    """One execution. (`venue`, `fill_id`) is unique for ever; `cl_ord_id` is empty when the order was not ours
+    or its command is not known."""
+
+    venue: str
+    fill_id: str
+    account: str
+    order_id: str
+    symbol: str
+    side: Side
+    qty: int
+    price: Decimal
+    venue_ns: int
+    cl_ord_id: str = ""
+
+    @property
+    def net_qty(self) -> int:
+        return self.qty * self.side.sign
+
+
+class Position(Record):
+    """What an account holds of a symbol. `avg_price` is 0 when flat."""
+
+    account: str
+    symbol: str
+    net_qty: int
+    avg_price: Decimal = Decimal(0)
+
+
+class AccountState(Record):
+    """Money of an account as its venue last said it."""
+
+    account: str
+    balance: Decimal = Decimal(0)
+    realized_pnl: Decimal = Decimal(0)
+    open_pnl: Decimal = Decimal(0)
+    margin: Decimal = Decimal(0)
+    liquidate_only: bool = False
+
+
+# --- how the desk is set up ----------------------------------------------------------------------------------------
+
+
+class RuleKind(StrEnum):
+    FIXED = "fixed"  # `value` lots while the leader is in
+    PROPORTIONAL = "proportional"  # the leader's position times `value`
+    PERCENT = "percent"  # the leader's position times (follower equity / leader equity) times value / 100
+
+
+class Rounding(StrEnum):
+    DOWN = "down"  # toward zero
+    NEAREST = "nearest"  # halves away from zero
+    UP = "up"  # away from zero
+
+
+class Rule(Record):
+    """How a follower's target comes from the leader's position."""
+
+    kind: RuleKind = RuleKind.PROPORTIONAL
+    value: Decimal = Decimal(1)
+    rounding: Rounding = Rounding.DOWN
+    invert: bool = False
+
+    def __str__(self) -> str:
+        words = [self.kind.value, format(self.value.normalize(), "f")]
+        if self.rounding is not Rounding.DOWN:
+            words.append(self.rounding.value)
+        if self.invert:
+            words.append("invert")
+        return " ".join(words)
+
+
+class SymbolMap(Record):
+    """Trade `follower_root` for `leader_root`, `lot_factor` lots for each of the leader's (ES -> MES: 10)."""
+
+    leader_root: str
+    follower_root: str
+    lot_factor: Decimal = Decimal(1)
+
+
+class DriftPolicy(StrEnum):
+    """What reconcile does when a follower fell behind its target because a copy failed."""
+
+    SHOW = "show"  # record and alert only
+    EXITS = "exits"  # send what reduces; entries wait for the trader or the next signal
+    AUTO = "auto"  # send what closes the gap either way, for followers in the episode
+
+
+class FollowerConfig(Record):
+    """One follower of a group. The caps bind opening only; None means no cap."""
+
+    account: str
+    group: str
+    enabled: bool = True
+    rule: Rule = Rule()
+    symbols: tuple[SymbolMap, ...] = ()
+    max_position: int | None = None
+    max_order: int | None = None
+
+
+class GroupConfig(Record):
+    """A leader and how its group mirrors it."""
+
+    group: str
+    leader: str
+    mode: str = "fills"
+    drift: DriftPolicy = DriftPolicy.EXITS
+
+
+class ConnectionConfig(Record):
+    """One login at one venue. The secret is sealed in the store and is never part of a record."""
+
+    connection: str
+    venue: str
+    environment: Environment
+    username: str
+    rest_url: str = ""  # empty: the venue's own address for the environment
+    ws_url: str = ""
+    md_url: str = ""
+    requests_per_min: int | None = None
+
+
+class AccountConfig(Record):
+    account: str
+    connection: str
+    venue_id: str
+    active: bool = True
+
+
+class DeskConfig(Record):
+    """The whole configuration that lives in the database."""
+
+    connections: tuple[ConnectionConfig, ...] = ()
+    accounts: tuple[AccountConfig, ...] = ()
+    groups: tuple[GroupConfig, ...] = ()
+    followers: tuple[FollowerConfig, ...] = ()
+
+
+# --- the way of a trade ----------------------------------------------------------------------------------------------
+
+
+class SignalKind(StrEnum):
+    LEADER_FILL = "leader_fill"
+    CORRECTION = "correction"  # reconcile brings one follower to its target
+
+
+class Signal(Record):
+    """A leader event that asks something of every follower, or a correction that asks it of one.
+
+    `signal_id` is a hash of its source, so the same event always has the same id. `leader_net` is the leader's
+    position in `symbol` after the event. `venue_ns` is the venue's time of the event, `received_ns` ours.
+    """
+
+    signal_id: str
+    kind: SignalKind
+    group: str
+    leader: str
+    symbol: str
+    side: Side
+    qty: int
+    price: Decimal
+    leader_net: int
+    source: str  # the fill id, or what the correction answers
+    venue_ns: int
+    received_ns: int
+
+
+class Decision(StrEnum):
+    """How a (signal, follower) pair ends; PENDING is the only one that is not an end, UNKNOWN is still asking."""
+
+    PENDING = "pending"
+    COPIED = "copied"
+    SKIPPED = "skipped"
+    REJECTED = "rejected"
+    EXPIRED = "expired"
+    UNKNOWN = "unknown"
+
+
+class Episode(StrEnum):
+    """Where a follower stands in the leader's current trade of a symbol: from flat to flat, a flip starts anew."""
+
+    NONE = "none"
+    JOINED = "joined"
+    MISSED = "missed"
+
+
+class Copy(Record):
+    """One (signal, follower) pair: the row of the copy ledger. `qty` is 0 when nothing was to be sent.
+
+    The six times: received (leader event at our door), decided, journaled (commit returned), sent (bytes handed
+    to the socket), acked (venue's first answer), filled (last fill). 0 means it has not happened.
+    """
+
+    signal_id: str
+    follower: str
+    symbol: str
+    leader_symbol: str
+    decision: Decision
+    reason: str = ""
+    side: Side = Side.BUY
+    qty: int = 0
+    target_net: int = 0
+    net_before: int = 0
+    reducing: bool = False
+    episode: Episode = Episode.NONE
+    cl_ord_id: str = ""
+    order_id: str = ""
+    filled_qty: int = 0
+    avg_price: Decimal | None = None
+    received_ns: int = 0
+    decided_ns: int = 0
+    journaled_ns: int = 0
+    sent_ns: int = 0
+    acked_ns: int = 0
+    filled_ns: int = 0
+
+
+class ApprovedOrder(Record):
+    """An order that passed pre-trade risk and whose intent is in the journal: the only thing an adapter sends.
+
+    Only `engine/risk.py` makes one. `reducing` orders may use the request tokens that are kept back for exits.
+    """
+
+    account: str
+    venue_account_id: str
+    symbol: str
+    side: Side
+    qty: int
+    order_type: OrderType
+    cl_ord_id: str
+    reducing: bool
+    limit_price: Decimal | None = None
+    stop_price: Decimal | None = None
+    time_in_force: TimeInForce = TimeInForce.DAY

@@ -1,0 +1,1 @@
+"""What a person sees and types: the Textual app, its panes, the `:` command line and the shell commands."""
