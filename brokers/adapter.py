@@ -250,8 +250,8 @@ class BrokerAdapter(Protocol):
         ...
 
     async def liquidate(self, account: str, symbol: str, cl_ord_id: str) -> None:
-        """Cancel the account's working orders in `symbol`, then close the position at market; same returns and errors as
-        `cancel`. A request, not a guarantee: the caller verifies."""
+        """Cancel the account's working orders in `symbol`, then close the position at market; same returns and
+        errors as `cancel`. A request, not a guarantee: the caller verifies."""
         ...
 
     async def snapshot(self) -> Snapshot:

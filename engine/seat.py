@@ -1,0 +1,219 @@
+"""The seat: all that a screen may see of the desk and ask of it. `engine/desk.py` provides it, `tui/` uses it.
+
+Snapshots are immutable and conflated: a topic's version grows when its rows changed, and reading one is safe from
+any thread and never waits for the engine. Row values are for showing; the truth is in the ledger and the journal.
+"""
+
+from decimal import Decimal
+from enum import StrEnum
+from typing import Protocol
+
+from schema.records import Bar, Decision, Environment, OrderType, Record, Side
+
+
+class Topic(StrEnum):
+    ACCOUNTS = "accounts"
+    ORDERS = "orders"
+    POSITIONS = "positions"
+    COPIES = "copies"
+    CANDLES = "candles"
+    ALERTS = "alerts"
+    STATUS = "status"
+
+
+class Role(StrEnum):
+    LEADER = "leader"
+    FOLLOWER = "follower"
+    NONE = "none"
+
+
+class AccountRow(Record):
+    """One account. `state` is off, armed, syncing, out-of-sync, disarmed, down, refused or unknown, `why` says why it
+    is not armed. `position` is text (``+2 ESH4``; ``flat``; ``?`` when not known). Latencies are leader event received ->
+    venue's answer, milliseconds, -1 when none yet. `as_of_ns` is when the venue last said anything about the account."""
+
+    account: str
+    connection: str
+    venue: str
+    environment: Environment
+    group: str
+    role: Role
+    enabled: bool
+    state: str
+    why: str
+    rule: str
+    position: str
+    net_qty: int
+    day_pnl: Decimal
+    open_pnl: Decimal
+    balance: Decimal
+    copies_ok: int
+    copies_failed: int
+    copies_skipped: int
+    latency_p50_ms: float
+    latency_p99_ms: float
+    budget_left: int
+    budget_per_min: int
+    as_of_ns: int
+
+
+class OrderRow(Record):
+    """One order, newest first in the snapshot (the last 500). `origin` is copy, leader or foreign."""
+
+    account: str
+    order_id: str
+    cl_ord_id: str
+    origin: str
+    symbol: str
+    side: Side
+    order_type: OrderType
+    qty: int
+    filled_qty: int
+    avg_price: Decimal | None
+    limit_price: Decimal | None
+    stop_price: Decimal | None
+    status: str
+    text: str
+    updated_ns: int
+
+
+class PositionRow(Record):
+    """One position. `target_net` is what the rule asks for now (None for a leader or an account without a group),
+    `mark` the last price used for `open_pnl` (0 when there is none)."""
+
+    account: str
+    group: str
+    role: Role
+    symbol: str
+    net_qty: int
+    target_net: int | None
+    avg_price: Decimal
+    mark: float
+    open_pnl: Decimal
+    realized_pnl: Decimal
+    drift: str
+    as_of_ns: int
+
+
+class CopyRow(Record):
+    """One (signal, follower) pair of the copy ledger, newest first (the last 500)."""
+
+    signal_id: str
+    follower: str
+    leader: str
+    kind: str
+    at_ns: int
+    symbol: str
+    side: Side
+    qty: int
+    filled_qty: int
+    avg_price: Decimal | None
+    target_net: int
+    decision: Decision
+    reason: str
+    total_ms: float
+
+
+class Candles(Record):
+    """The bars of the watched symbol in time order (a topic with exactly one row). `badge` is loading, live or stale."""
+
+    symbol: str
+    interval_s: int
+    bars: tuple[Bar, ...]
+    last: float
+    badge: str
+
+
+class AlertRow(Record):
+    """Newest first (the last 200). `level` is info, warn or alarm."""
+
+    at_ns: int
+    level: str
+    text: str
+
+
+class LatencySummary(Record):
+    """Percentiles of one stage since the desk opened, milliseconds."""
+
+    stage: str  # decide, journal, send, venue, total
+    count: int
+    p50: float
+    p99: float
+    max: float
+
+
+class StatusRow(Record):
+    """The desk as a whole (a topic with exactly one row). `blocked` is empty, or one sentence saying why no order
+    leaves. `undecided` counts pairs past their deadline without a decision and must be 0."""
+
+    desk: str
+    pid: int
+    now_ns: int
+    blocked: str
+    journal_ok: bool
+    connections_up: int
+    connections: int
+    signals: int
+    pairs: int
+    copied: int
+    skipped: int
+    rejected: int
+    expired: int
+    unknown: int
+    undecided: int
+    drifting: int
+    latency: tuple[LatencySummary, ...]
+    loop_lag_p99_ms: float
+    rss_mb: float
+    feed_age_ms: float
+    day_pnl: Decimal
+    open_pnl: Decimal
+
+
+Row = AccountRow | OrderRow | PositionRow | CopyRow | Candles | AlertRow | StatusRow
+
+
+class View(Record):
+    """One topic as it stood at `version`."""
+
+    topic: Topic
+    version: int
+    rows: tuple[Row, ...]
+
+
+class CommandRefused(Exception):
+    """The desk will not do it; the text is one sentence naming the field and the remedy."""
+
+
+class FlattenResult(Record):
+    """How a flatten ended: who is flat and verified by the venue, and who is not, with the reason."""
+
+    flat: tuple[str, ...]
+    not_flat: tuple[tuple[str, str], ...]
+    seconds: float
+
+
+class Seat(Protocol):
+    """The desk as a screen sees it. Commands raise CommandRefused and return one sentence saying what was done."""
+
+    def view(self, topic: Topic) -> View:
+        """The newest snapshot of a topic; safe from any thread, never blocks."""
+        ...
+
+    async def toggle(self, account: str) -> str:
+        """Enable or disable a follower; its copies stop or start with the next leader event."""
+        ...
+
+    async def set_rule(self, account: str, kind: str, value: str) -> str: ...
+
+    async def flatten(self, target: str) -> FlattenResult:
+        """Cancel working orders and close positions of an account, a group or ``all``, then verify with the venue."""
+        ...
+
+    async def export(self, what: str, path: str, account: str | None = None) -> str:
+        """Write orders, copies, positions or accounts as CSV to `path`, the same bytes as `copydesk export`."""
+        ...
+
+    async def open_positions(self) -> int:
+        """How many accounts hold a position, for the question before quitting."""
+        ...
