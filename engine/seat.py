@@ -28,9 +28,9 @@ class Role(StrEnum):
 
 
 class AccountRow(Record):
-    """One account. `state` is off, armed, syncing, out-of-sync, disarmed, down, refused or unknown, `why` says why it
-    is not armed. `position` is text (``+2 ESH4``; ``flat``; ``?`` when not known). Latencies are leader event received ->
-    venue's answer, milliseconds, -1 when none yet. `as_of_ns` is when the venue last said anything about the account."""
+    """One account. `state` is off, armed, syncing, out-of-sync, disarmed, down, refused or unknown; `why` says why
+    it is not armed. `position` is text (``+2 ESH4``; ``flat``; ``?`` when not known). Latencies are leader event
+    received -> venue's answer, ms, -1 when none yet. `as_of_ns` is when the venue last spoke of the account."""
 
     account: str
     connection: str
@@ -115,7 +115,7 @@ class CopyRow(Record):
 
 
 class Candles(Record):
-    """The bars of the watched symbol in time order (a topic with exactly one row). `badge` is loading, live or stale."""
+    """The bars of the watched symbol in time order (exactly one row). `badge` is loading, live or stale."""
 
     symbol: str
     interval_s: int

@@ -1,0 +1,38 @@
+# Every target makes the environment on first use: .venv, from pinned and hashed requirements.
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+
+.PHONY: demo test lint bench sim soak lock clean
+demo: $(READY)
+	$(BIN)/copydesk demo $(ARGS)
+
+test: $(READY)
+	$(BIN)/pytest -m "not bench and not soak" $(ARGS)
+
+lint: $(READY)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/pyright
+
+bench: $(READY)
+	$(BIN)/python -m tests.bench $(ARGS)
+
+sim: $(READY)
+	$(BIN)/pytest tests/sim $(ARGS)
+
+soak: $(READY)
+	$(BIN)/pytest -m soak -s $(ARGS)
+
+lock:
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate \
+	  --group dev pyproject.toml -o requirements.txt
+
+$(READY): requirements.txt pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	touch $@
+
+clean:
+	rm -rf .venv build *.egg-info
