@@ -372,6 +372,7 @@ class Copy(Record):
     qty: int = 0
     target_net: int = 0
     net_before: int = 0
+    scale: Decimal = Decimal(0)  # follower lots per lot of the leader, taken when the episode started
     reducing: bool = False
     episode: Episode = Episode.NONE
     cl_ord_id: str = ""
