@@ -312,6 +312,7 @@ class DeskConfig(Record):
 
 class SignalKind(StrEnum):
     LEADER_FILL = "leader_fill"
+    LEADER_POSITION = "leader_position"  # the venue says the leader holds something else than its fills add up to
     CORRECTION = "correction"  # reconcile brings one follower to its target
 
 

@@ -1,0 +1,423 @@
+"""The core: every input in, effects out, one at a time and numbered. No await, clock, I/O, randomness or logging.
+
+`engine/desk.py` is the shell that feeds it and performs what it returns. The parts: `planner` decides, `inflight`
+follows each order, `answers` books what venues answer, `ledger` holds positions, `recovery` settles what is unknown
+and what fell behind.
+"""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+from typing import Any
+
+from msgspec.structs import replace
+
+from brokers import adapter as venue
+from engine import answers, recovery
+from engine import events as ev
+from engine.breaker import Breaker
+from engine.inflight import InFlight, InFlightBook
+from engine.latency import Latencies
+from engine.ledger import Ledger
+from engine.planner import FollowerView, plan
+from engine.risk import approve
+from engine.rules import scale_for, symbol_for
+from engine.state import CoreLimits, FollowerState, Tally
+from schema.records import (
+    AccountConfig,
+    AccountState,
+    Copy,
+    Decision,
+    DeskConfig,
+    Episode,
+    Fill,
+    FollowerConfig,
+    GroupConfig,
+    Signal,
+    SignalKind,
+)
+
+_RECENT_COPIES = 500
+_TICK_GRACE_NS = 250_000_000
+
+
+def digest(*parts: str) -> str:
+    """The id of what `parts` name, the same for ever: 20 hex digits of SHA-256."""
+    return hashlib.sha256("|".join(parts).encode()).hexdigest()[:20]
+
+
+class Core:
+    """The desk's decisions. Attributes are for reading (views, tests); only `process` changes them."""
+
+    def __init__(self, limits: CoreLimits, latencies: Latencies) -> None:
+        self.limits = limits
+        self.seq = 0
+        self.config = DeskConfig()
+        self.accounts: dict[str, AccountConfig] = {}
+        self.groups: dict[str, GroupConfig] = {}
+        self.leads: dict[str, list[GroupConfig]] = {}
+        self.followers: dict[str, FollowerConfig] = {}
+        self.members: dict[str, list[FollowerConfig]] = {}
+        self.ledger = Ledger()
+        self.inflight = InFlightBook()
+        self.tally = Tally(latencies)
+        self.recent: dict[tuple[str, str], tuple[Signal, Copy]] = {}
+        self.states: dict[tuple[str, str], FollowerState] = {}
+        self.money: dict[str, AccountState] = {}
+        self.up: dict[str, bool] = {}
+        self.down_reason: dict[str, str] = {}
+        self.breakers: dict[str, Breaker] = {}
+        self.leader_nets: dict[tuple[str, str], int] = {}
+        self.venue_nets: dict[tuple[str, str], tuple[int, int]] = {}
+        self.instruments: dict[tuple[str, str], str] = {}  # (connection, symbol) -> "" or why it may not trade
+        self.seen_fills: set[tuple[str, str]] = set()
+        self.baselines: dict[str, int] = {}
+        self.last_said_ns: dict[str, int] = {}
+        self.asked_ns: dict[str, int] = {}
+        self.fill_seqs: dict[str, int] = {}  # account -> number of the input that last changed its position
+        self.now_ns = 0
+        self._effects: list[ev.AnyEffect] = []
+        self._uncommitted: dict[str, tuple[Signal, list[Copy]]] = {}
+
+    digest = staticmethod(digest)
+
+    # --- the door ---------------------------------------------------------------------------------------------
+
+    def process(self, event: ev.AnyInput) -> list[ev.AnyEffect]:
+        """Handle one input and return what is to be done about it, in order."""
+        self.seq += 1
+        self.now_ns = max(self.now_ns, event.received_ns if isinstance(event, venue.Event) else event.at_ns)
+        self._effects = []
+        handler = _HANDLERS.get(type(event))
+        if handler is not None:
+            handler(self, event)
+        return self._effects
+
+    def emit(self, effect: ev.AnyEffect) -> None:
+        """Ask the shell for something (also used by `engine/recovery.py`)."""
+        self._effects.append(effect)
+
+    # --- configuration ----------------------------------------------------------------------------------------
+
+    def _config_loaded(self, event: ev.ConfigLoaded) -> None:
+        config = event.config
+        self.config = config
+        self.accounts = {account.account: account for account in config.accounts}
+        self.groups = {group.group: group for group in config.groups}
+        self.leads = {}
+        for group in config.groups:
+            self.leads.setdefault(group.leader, []).append(group)
+        turned_off = {f.account for f in config.followers if not f.enabled}
+        for account in turned_off & {a for a, f in self.followers.items() if f.enabled}:
+            self.leave_episodes(account)
+        changed = [
+            f for f in config.followers if f.account in self.followers and self.followers[f.account].rule != f.rule
+        ]
+        self.followers = {follower.account: follower for follower in config.followers}
+        for follower in changed:
+            self._rescale(follower)
+        self.members = {}
+        for follower in config.followers:
+            self.members.setdefault(follower.group, []).append(follower)
+        for connection in config.connections:
+            self.breakers.setdefault(
+                connection.connection, Breaker(self.limits.breaker_failures, self.limits.breaker_open_s)
+            )
+
+    def leave_episodes(self, account: str) -> None:
+        """The account takes no further part in the leader's trades that are open now."""
+        for (follower, leader_symbol), state in self.states.items():
+            if follower == account:
+                state.behind = False
+                if self.leader_net_for(follower, leader_symbol) != 0:
+                    state.episode = Episode.MISSED
+
+    def _rescale(self, follower: FollowerConfig) -> None:
+        """A new rule holds for the trade that is open too; the group's drift policy says what is sent for it."""
+        for (account, leader_symbol), state in self.states.items():
+            if account == follower.account and state.episode is Episode.JOINED:
+                state.scale = self.scale(follower, self.groups[follower.group].leader, leader_symbol)
+                state.behind = True
+
+    def leader_net_for(self, follower: str, leader_symbol: str) -> int:
+        """What the follower's leader holds."""
+        config = self.followers.get(follower)
+        group = self.groups.get(config.group) if config else None
+        return self.leader_nets.get((group.leader, leader_symbol), 0) if group else 0
+
+    def _flattened(self, event: ev.Flattened) -> None:
+        for account in event.accounts:
+            self.leave_episodes(account)
+
+    def _recovered(self, event: ev.Recovered) -> None:
+        self.seen_fills |= event.seen_fills
+        self.baselines.update(event.baselines)
+        for leader, symbol, net in event.leader_nets:
+            self.leader_nets[leader, symbol] = net
+        for copy in event.latest_copies:
+            state = self.state(copy.follower, copy.leader_symbol)
+            state.episode = copy.episode
+            state.scale = copy.scale
+            state.behind = copy.decision in (Decision.REJECTED, Decision.EXPIRED, Decision.SKIPPED) and (
+                copy.target_net != copy.net_before
+            )
+        for signal, copy in event.open_copies:
+            order = InFlight(signal, copy, deadline_ns=0)
+            order.sent = True
+            order.unknown_since_ns = self.now_ns
+            order.decide(Decision.UNKNOWN, "the desk stopped while it was on its way; asking the venue")
+            self.inflight.add(order)
+            self.tally.pair(signal, order.copy)
+            self.keep(order)
+
+    # --- connections ------------------------------------------------------------------------------------------
+
+    def connection_of(self, account: str) -> str:
+        config = self.accounts.get(account)
+        return config.connection if config else ""
+
+    def accounts_of(self, connection: str) -> list[str]:
+        return [a.account for a in self.accounts.values() if a.connection == connection]
+
+    def _stream_down(self, event: venue.StreamDown) -> None:
+        self.up[event.connection] = False
+        self.down_reason[event.connection] = event.reason
+        self.emit(ev.Alert(level="alarm" if event.final else "warn", text=f"{event.connection}: {event.reason}"))
+
+    def _refused(self, event: ev.ConnectionRefused) -> None:
+        self.up[event.connection] = False
+        self.down_reason[event.connection] = event.reason
+        self.emit(ev.Alert(level="alarm", text=f"{event.connection}: {event.reason}"))
+
+    def _instrument_checked(self, event: ev.InstrumentChecked) -> None:
+        known = self.instruments.get((event.connection, event.symbol))
+        self.instruments[event.connection, event.symbol] = event.error
+        if event.instrument is not None:
+            self.ledger.point_values[event.symbol] = event.instrument.point_value
+        if event.error and known != event.error:
+            self.emit(ev.Alert(level="alarm", text=f"{event.connection}: {event.error}"))
+
+    # --- signals ----------------------------------------------------------------------------------------------
+
+    def _filled(self, event: venue.Filled) -> None:
+        fill = event.fill
+        if (fill.account, fill.fill_id) in self.seen_fills or fill.venue_ns < self.baselines.get(fill.account, 0):
+            return
+        self.seen_fills.add((fill.account, fill.fill_id))
+        self.ledger.book(fill)
+        self.fill_seqs[fill.account] = self.seq
+        self.last_said_ns[fill.account] = event.received_ns
+        if fill.account in self.leads:
+            self.leader_filled(fill, event.received_ns)
+        answers.copy_filled(self, fill, event.received_ns)
+        self.emit(ev.Keep(fills=(fill,)))
+
+    def leader_filled(self, fill: Fill, received_ns: int) -> None:
+        """A fill of a leader that was not seen before: a signal for each group it leads."""
+        before = self.leader_nets.get((fill.account, fill.symbol), 0)
+        after = before + fill.net_qty
+        self.leader_nets[fill.account, fill.symbol] = after
+        for group in self.leads[fill.account]:
+            self.signal(
+                Signal(
+                    signal_id=digest("fill", fill.venue, fill.account, fill.fill_id, group.group),
+                    kind=SignalKind.LEADER_FILL,
+                    group=group.group,
+                    leader=fill.account,
+                    symbol=fill.symbol,
+                    side=fill.side,
+                    qty=fill.qty,
+                    price=fill.price,
+                    leader_net=after,
+                    source=fill.fill_id,
+                    venue_ns=fill.venue_ns,
+                    received_ns=received_ns,
+                ),
+                self.members.get(group.group, []),
+                leader_before=before,
+            )
+
+    def signal(self, signal: Signal, followers: Sequence[FollowerConfig], *, leader_before: int) -> None:
+        """Plan a leader's signal for `followers` and ask for its commit."""
+        starts = leader_before == 0 or leader_before * signal.leader_net < 0
+        age_s = (self.now_ns - signal.venue_ns) / 1e9
+        late = f"the signal is {age_s:.1f} s old" if age_s > self.limits.deadline_s else ""
+        copies: list[Copy] = []
+        for follower in followers:
+            if starts:
+                scale = self.scale(follower, signal.leader, signal.symbol)
+                self.state(follower.account, signal.symbol).start(scale)
+            copies.append(self.plan(signal, follower, gate=late))
+        self.commit(signal, copies)
+
+    def plan(self, signal: Signal, follower: FollowerConfig, *, gate: str) -> Copy:
+        """One pair's decision; `gate` is a reason of the caller's to open nothing, or ''."""
+        view = self.view(follower, signal.symbol)
+        tag = "cd" + digest(signal.signal_id, follower.account)
+        return plan(signal, replace(view, gate=gate or view.gate), decided_ns=0, tag=tag)
+
+    def commit(self, signal: Signal, copies: Sequence[Copy]) -> None:
+        """Count on these copies from now on and ask the shell to journal them."""
+        self._uncommitted[signal.signal_id] = (signal, list(copies))
+        deadline_ns = signal.received_ns + int(self.limits.deadline_s * 1e9)
+        for copy in copies:
+            state = self.state(copy.follower, signal.symbol)
+            state.episode = copy.episode
+            if copy.decision is Decision.PENDING:
+                self.inflight.add(InFlight(signal, copy, deadline_ns))
+            if copy.target_net != copy.net_before + copy.qty * copy.side.sign:
+                state.behind = True
+        self.emit(ev.Commit(signal=signal, copies=tuple(copies)))
+
+    def scale(self, follower: FollowerConfig, leader: str, leader_symbol: str) -> Decimal | None:
+        """The follower's lots per lot of the leader as things stand now."""
+        mine, theirs = self.money.get(follower.account), self.money.get(leader)
+        return scale_for(follower, leader_symbol, mine and mine.balance, theirs and theirs.balance)
+
+    def state(self, follower: str, leader_symbol: str) -> FollowerState:
+        return self.states.setdefault((follower, leader_symbol), FollowerState())
+
+    def view(self, follower: FollowerConfig, leader_symbol: str) -> FollowerView:
+        """What the planner sees of a follower now."""
+        state = self.state(follower.account, leader_symbol)
+        symbol = symbol_for(follower, leader_symbol)
+        certain, buys, sells = self.inflight.on_the_way(follower.account, symbol)
+        return FollowerView(
+            config=follower,
+            symbol=symbol,
+            net=self.ledger.net(follower.account, symbol),
+            known=self.ledger.known(follower.account),
+            on_the_way=certain,
+            unknown_buys=buys,
+            unknown_sells=sells,
+            episode=state.episode,
+            scale=state.scale,
+            gate=self._gate(follower.account, symbol),
+            off="" if follower.enabled else "off: switched off by the trader",
+        )
+
+    def _gate(self, account: str, symbol: str) -> str:
+        """Why nothing may be opened for this account now, or ''."""
+        connection = self.connection_of(account)
+        if not self.up.get(connection):
+            return f"{connection or account} is down: {self.down_reason.get(connection, 'not connected yet')}"
+        checked = self.instruments.get((connection, symbol))
+        if checked:
+            return checked
+        if checked is None:
+            return f"{symbol} has not been checked with the venue yet"
+        money = self.money.get(account)
+        if money and money.liquidate_only:
+            return "the venue lets this account only reduce"
+        if not self.breakers[connection].allows(self.now_ns):
+            return f"breaker of {connection} is open"
+        return ""
+
+    # --- after the journal ------------------------------------------------------------------------------------
+
+    def _committed(self, event: ev.Committed) -> None:
+        signal, copies = self._uncommitted.pop(event.signal_id)
+        if not event.fresh:
+            for copy in copies:
+                if order := self.inflight.get(copy.cl_ord_id):
+                    self.inflight.end(order)
+            return
+        self.tally.signal(signal)
+        orders: dict[str, list[venue.ApprovedOrder]] = {}
+        changed: list[Copy] = []
+        for planned in copies:
+            copy = replace(planned, decided_ns=event.decided_ns, journaled_ns=event.at_ns)
+            self.tally.pair(signal, copy)
+            self.remember(signal, copy)
+            order = self.inflight.get(copy.cl_ord_id) if copy.decision is Decision.PENDING else None
+            if order is None:
+                continue
+            order.copy = copy
+            account = self.accounts[copy.follower]
+            approved = approve(copy, account.venue_id, now_ns=event.at_ns, deadline_ns=order.deadline_ns)
+            if isinstance(approved, str):
+                self.end(order, Decision.EXPIRED, approved)
+                self.remember(signal, order.copy)
+                changed.append(order.copy)
+            else:
+                orders.setdefault(account.connection, []).append(approved)
+        for connection, batch in orders.items():
+            self.emit(ev.Send(connection=connection, orders=tuple(batch)))
+        if changed:
+            self.emit(ev.Keep(copies=tuple(changed)))
+
+    # --- shared by the parts ------------------------------------------------------------------------------------
+
+    def end(self, order: InFlight, decision: Decision, reason: str) -> None:
+        """The order will not trade (further); its follower may have fallen behind, or missed the trade."""
+        order.unknown_since_ns = 0
+        order.done_filled = order.copy.filled_qty
+        self.decide(order, decision, reason)
+        state = self.state(order.copy.follower, order.copy.leader_symbol)
+        state.behind = True
+        self.inflight.end(order)
+        certain, buys, sells = self.inflight.on_the_way(order.copy.follower, order.copy.symbol)
+        held = self.ledger.net(order.copy.follower, order.copy.symbol) or certain or buys or sells
+        if not held and state.episode is Episode.JOINED:
+            state.episode = Episode.MISSED
+            order.copy = replace(order.copy, episode=Episode.MISSED)
+
+    def decide(self, order: InFlight, decision: Decision, reason: str | None = None) -> None:
+        """Set a pair's decision and count it; `reason` None keeps the one it has."""
+        self.tally.decided(order.signal, order.copy, decision)
+        order.decide(decision, reason)
+
+    def keep(self, order: InFlight) -> None:
+        """The order's copy changed: show it and store it."""
+        self.remember(order.signal, order.copy)
+        self.emit(ev.Keep(copies=(order.copy,)))
+
+    def remember(self, signal: Signal, copy: Copy) -> None:
+        """Keep the newest copies for the screen."""
+        key = (copy.signal_id, copy.follower)
+        if key not in self.recent and len(self.recent) >= _RECENT_COPIES:
+            del self.recent[next(iter(self.recent))]
+        self.recent[key] = (signal, copy)
+
+    def undecided(self, now_ns: int) -> int:
+        """Pairs past their deadline without a decision; the desk promises 0."""
+        return sum(
+            order.copy.decision is Decision.PENDING and now_ns > order.deadline_ns + _TICK_GRACE_NS
+            for order in self.inflight.all()
+        )
+
+    # --- money and positions as the venue says them --------------------------------------------------------------
+
+    def _account_updated(self, event: venue.AccountUpdated) -> None:
+        self.money[event.state.account] = event.state
+        self.last_said_ns[event.state.account] = event.received_ns
+        self.emit(ev.Keep(states=(event.state,)))
+
+    def _position_updated(self, event: venue.PositionUpdated) -> None:
+        position = event.position
+        self.venue_nets[position.account, position.symbol] = (position.net_qty, event.received_ns)
+        self.last_said_ns[position.account] = event.received_ns
+        self.emit(ev.Keep(positions=(position,)))
+
+
+_HANDLERS: dict[type, Callable[[Core, Any], None]] = {
+    ev.ConfigLoaded: Core._config_loaded,
+    ev.Recovered: Core._recovered,
+    ev.Committed: Core._committed,
+    ev.ConnectionRefused: Core._refused,
+    ev.InstrumentChecked: Core._instrument_checked,
+    ev.Flattened: Core._flattened,
+    ev.SnapshotRead: recovery.snapshot_read,
+    ev.Tick: recovery.tick,
+    venue.StreamUp: recovery.stream_up,
+    venue.StreamDown: Core._stream_down,
+    venue.OrderSent: answers.sent,
+    venue.OrderNotSent: answers.not_sent,
+    venue.OrderAccepted: answers.accepted,
+    venue.OrderRejected: answers.rejected,
+    venue.OrderUnknown: answers.unknown,
+    venue.OrderUpdated: answers.order_updated,
+    venue.Filled: Core._filled,
+    venue.PositionUpdated: Core._position_updated,
+    venue.AccountUpdated: Core._account_updated,
+}

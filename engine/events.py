@@ -1,0 +1,138 @@
+"""What happens to the core besides venue events, and what the core wants done. Data only.
+
+Every input is numbered by the core; effects are returned, not performed (`DESIGN.md`, the way a trade takes).
+"""
+
+from brokers.adapter import Event, Snapshot
+from schema.records import (
+    AccountState,
+    ApprovedOrder,
+    Copy,
+    DeskConfig,
+    Fill,
+    Instrument,
+    Position,
+    Record,
+    Signal,
+    VenueOrder,
+)
+
+# --- inputs ------------------------------------------------------------------------------------------------------
+
+
+class Input(Record, tag=True):
+    """Base of what the shell tells the core. `at_ns` is when it happened."""
+
+    at_ns: int
+
+
+class ConfigLoaded(Input):
+    config: DeskConfig
+
+
+class Recovered(Input):
+    """What the journal knows at start, before any venue was asked."""
+
+    open_copies: tuple[tuple[Signal, Copy], ...]
+    latest_copies: tuple[Copy, ...]
+    leader_nets: tuple[tuple[str, str, int], ...]  # (leader, symbol, net after its newest signal)
+    seen_fills: frozenset[tuple[str, str]]  # (account, fill id)
+    baselines: tuple[tuple[str, int], ...]  # (leader, first seen ns)
+
+
+class Committed(Input):
+    """The journal holds the signal and all its copies. `fresh` is False when it already did."""
+
+    signal_id: str
+    fresh: bool
+    decided_ns: int
+
+
+class SnapshotRead(Input):
+    """A venue answered a question about a login. `asked_seq` is the core's number when the question left."""
+
+    connection: str
+    snapshot: Snapshot
+    asked_seq: int
+
+
+class InstrumentChecked(Input):
+    """A venue described a contract, or said why not (`error`)."""
+
+    connection: str
+    symbol: str
+    instrument: Instrument | None
+    error: str = ""
+
+
+class ConnectionRefused(Input):
+    """A login that cannot come up until a person acts."""
+
+    connection: str
+    reason: str
+
+
+class Flattened(Input):
+    """The trader flattened these accounts: they leave the leader's current trade."""
+
+    accounts: tuple[str, ...]
+
+
+class Tick(Input):
+    """Time passed."""
+
+
+AnyInput = Event | Input
+
+# --- effects -----------------------------------------------------------------------------------------------------
+
+
+class Effect(Record, tag=True):
+    """Base of what the core asks the shell to do."""
+
+
+class Commit(Effect):
+    """Journal the signal and its copies in one commit, then tell the core; no order leaves before."""
+
+    signal: Signal
+    copies: tuple[Copy, ...]
+
+
+class Send(Effect):
+    """Hand these orders to one connection, in one pass."""
+
+    connection: str
+    orders: tuple[ApprovedOrder, ...]
+
+
+class Ask(Effect):
+    """Ask a venue what is true of a login; the answer comes back as SnapshotRead."""
+
+    connection: str
+
+
+class SetBaseline(Effect):
+    """Remember when a leader was first seen: its older fills are history, never signals."""
+
+    leader: str
+    at_ns: int
+
+
+class Keep(Effect):
+    """Rows to store when there is time: none of it gates an order, all of it can be asked of the venue again."""
+
+    copies: tuple[Copy, ...] = ()
+    fills: tuple[Fill, ...] = ()
+    orders: tuple[VenueOrder, ...] = ()
+    positions: tuple[Position, ...] = ()
+    states: tuple[AccountState, ...] = ()
+
+
+class Alert(Effect):
+    """One sentence for the trader. `level` is info, warn or alarm."""
+
+    level: str
+    text: str
+
+
+AnyEffect = Commit | Send | Ask | SetBaseline | Keep | Alert

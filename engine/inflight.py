@@ -1,0 +1,88 @@
+"""Orders on their way: from the plan until nothing more can come of them. Owned by the core, synchronous."""
+
+from msgspec.structs import replace
+
+from schema.records import Copy, Decision, Fill, Signal
+
+_ENDED_KEPT = 20_000
+
+
+class InFlight:
+    """One copy's order. `copy` is the newest row of the ledger for it."""
+
+    __slots__ = ("asked", "copy", "deadline_ns", "done_filled", "sent", "signal", "unknown_since_ns")
+
+    def __init__(self, signal: Signal, copy: Copy, deadline_ns: int) -> None:
+        self.signal = signal
+        self.copy = copy
+        self.deadline_ns = deadline_ns
+        self.sent = False
+        self.unknown_since_ns = 0  # 0: certain
+        self.asked = 0  # venue readings since it became unknown that did not show it
+        self.done_filled = -1  # lots the venue says it filled in all, once the order can trade no more
+
+    @property
+    def net_left(self) -> int:
+        """Signed lots that will still be filled (or may be, when the outcome is unknown)."""
+        whole = self.copy.qty if self.done_filled < 0 else self.done_filled
+        return max(0, whole - self.copy.filled_qty) * self.copy.side.sign
+
+    @property
+    def settled(self) -> bool:
+        """Nothing more can come: every lot is filled, or the order is done and its fills have arrived."""
+        return self.net_left == 0 and not self.unknown_since_ns
+
+    def fill(self, fill: Fill, at_ns: int) -> None:
+        """Add one fill to the copy: quantity, average price, time."""
+        copy = self.copy
+        filled = copy.filled_qty + fill.qty
+        paid = (copy.avg_price or 0) * copy.filled_qty + fill.price * fill.qty
+        self.copy = replace(copy, filled_qty=filled, avg_price=paid / filled, filled_ns=at_ns)
+
+    def decide(self, decision: Decision, reason: str | None = None) -> None:
+        """Set the pair's decision; `reason` None keeps the one it has."""
+        self.copy = replace(self.copy, decision=decision, reason=self.copy.reason if reason is None else reason)
+
+
+class InFlightBook:
+    """Every order on its way, by client order id and by (account, symbol), and the newest that came to an end."""
+
+    def __init__(self) -> None:
+        self._by_tag: dict[str, InFlight] = {}
+        self._ended: dict[str, InFlight] = {}
+        self._by_place: dict[tuple[str, str], dict[str, InFlight]] = {}
+
+    def add(self, order: InFlight) -> None:
+        self._by_tag[order.copy.cl_ord_id] = order
+        self._by_place.setdefault((order.copy.follower, order.copy.symbol), {})[order.copy.cl_ord_id] = order
+
+    def get(self, cl_ord_id: str) -> InFlight | None:
+        """The order with this tag, still on its way or ended lately: a venue may speak of it again."""
+        return self._by_tag.get(cl_ord_id) or self._ended.get(cl_ord_id)
+
+    def end(self, order: InFlight) -> None:
+        """Nothing more is expected of it."""
+        if self._by_tag.pop(order.copy.cl_ord_id, None):
+            self._ended[order.copy.cl_ord_id] = order
+            if len(self._ended) > _ENDED_KEPT:
+                del self._ended[next(iter(self._ended))]
+        self._by_place.get((order.copy.follower, order.copy.symbol), {}).pop(order.copy.cl_ord_id, None)
+
+    def at(self, account: str, symbol: str) -> list[InFlight]:
+        return list(self._by_place.get((account, symbol), {}).values())
+
+    def all(self) -> list[InFlight]:
+        return list(self._by_tag.values())
+
+    def on_the_way(self, account: str, symbol: str) -> tuple[int, int, int]:
+        """(signed lots certain to come, lots of unknown buys, lots of unknown sells)."""
+        certain = buys = sells = 0
+        for order in self._by_place.get((account, symbol), {}).values():
+            left = order.net_left
+            if not order.unknown_since_ns:
+                certain += left
+            elif left > 0:
+                buys += left
+            else:
+                sells -= left
+        return certain, buys, sells

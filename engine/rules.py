@@ -1,0 +1,93 @@
+"""Sizing: what a follower should hold when the leader holds so much. Pure; called by the planner and by reconcile.
+
+Scaling is applied to the leader's *position*, never to a fill, so rounding cannot accumulate: leader flat means
+follower flat, and otherwise the follower is within one lot of its exact share.
+"""
+
+from decimal import ROUND_DOWN, ROUND_HALF_UP, ROUND_UP, Decimal, InvalidOperation
+
+from schema.symbols import follower_symbol, parse_contract
+
+from schema.records import FollowerConfig, Rounding, Rule, RuleKind, SymbolMap
+
+_ROUNDINGS = {Rounding.DOWN: ROUND_DOWN, Rounding.NEAREST: ROUND_HALF_UP, Rounding.UP: ROUND_UP}
+_LARGEST_VALUE = Decimal(1000)
+
+
+class RuleRefused(ValueError):
+    """A rule that must not trade; the text is one sentence naming the field and the remedy."""
+
+
+def parse_rule(kind: str, value: str, rounding: str = "down", *, invert: bool = False) -> Rule:
+    """A rule from words a trader typed. Raises RuleRefused for an unknown kind or a value that is not above 0."""
+    if kind not in set(RuleKind):
+        raise RuleRefused(f"rule: {kind!r} is not a kind of rule; write fixed, proportional or percent.")
+    if rounding not in set(Rounding):
+        raise RuleRefused(f"rounding: {rounding!r} is not known; write down, nearest or up.")
+    try:
+        number = Decimal(value)
+    except InvalidOperation:
+        raise RuleRefused(f"value: {value!r} is not a number; write one above 0, such as 0.5.") from None
+    if not number.is_finite() or not 0 < number <= _LARGEST_VALUE:
+        raise RuleRefused(f"value: {value} would not copy the leader; write a number above 0, up to {_LARGEST_VALUE}.")
+    if kind == RuleKind.FIXED and number != number.to_integral_value():
+        raise RuleRefused(f"value: a fixed rule holds whole lots, {value} is not; write 1, 2, 3 and so on.")
+    return Rule(kind=RuleKind(kind), value=number, rounding=Rounding(rounding), invert=invert)
+
+
+def map_for(follower: FollowerConfig, leader_symbol: str) -> SymbolMap | None:
+    """The follower's symbol map for a contract of the leader, or None when it trades the same one."""
+    root = parse_contract(leader_symbol).root
+    return next((entry for entry in follower.symbols if entry.leader_root == root), None)
+
+
+def symbol_for(follower: FollowerConfig, leader_symbol: str) -> str:
+    """The contract the follower trades for `leader_symbol`: same month, mapped root."""
+    entry = map_for(follower, leader_symbol)
+    return follower_symbol(leader_symbol, entry) if entry else leader_symbol
+
+
+def scale_for(
+    follower: FollowerConfig, leader_symbol: str, equity: Decimal | None, leader_equity: Decimal | None
+) -> Decimal | None:
+    """Follower lots for each lot of the leader, or None when the rule needs an equity nobody has said yet.
+
+    Of a `fixed` rule it is the lots held while the leader is in. Equities are in account currency; the planner
+    takes the scale once when an episode starts, so a percent rule does not trade on every tick of equity.
+    """
+    rule = follower.rule
+    if rule.kind is RuleKind.FIXED:
+        return rule.value
+    entry = map_for(follower, leader_symbol)
+    factor = entry.lot_factor if entry else Decimal(1)
+    if rule.kind is RuleKind.PROPORTIONAL:
+        return rule.value * factor
+    if equity is None or leader_equity is None or leader_equity <= 0:
+        return None
+    return max(equity, Decimal(0)) / leader_equity * rule.value / 100 * factor
+
+
+def target_net(rule: Rule, scale: Decimal, leader_net: int) -> int:
+    """The signed position the rule asks for when the leader holds `leader_net`; 0 when the leader is flat."""
+    if leader_net == 0:
+        return 0
+    exact = scale if rule.kind is RuleKind.FIXED else scale * abs(leader_net)
+    lots = int(exact.to_integral_value(_ROUNDINGS[rule.rounding]))
+    sign = 1 if leader_net > 0 else -1
+    return -sign * lots if rule.invert else sign * lots
+
+
+def capped(target: int, current: int, max_position: int | None) -> int:
+    """`target` under the follower's position cap. The cap binds opening only: it never asks for a reduction."""
+    if max_position is None or abs(target) <= max_position:
+        return target
+    same_side = current * target > 0
+    lots = max(max_position, min(abs(current), abs(target)) if same_side else 0)
+    return lots if target > 0 else -lots
+
+
+def reducing_part(current: int, delta: int) -> int:
+    """The part of `delta` that brings `current` toward zero and not across it (signed, 0 when there is none)."""
+    if current * delta >= 0:
+        return 0
+    return delta if abs(delta) <= abs(current) else -current

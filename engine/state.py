@@ -1,0 +1,71 @@
+"""Small pieces of the core's state: its limits, where a follower stands, and the tally of decisions."""
+
+from collections import Counter
+from decimal import Decimal
+
+from engine.latency import Latencies
+from schema.records import Copy, Decision, Episode, Record, Signal, SignalKind
+
+
+class CoreLimits(Record):
+    """The settings the core decides by. Seconds unless the name says otherwise."""
+
+    deadline_s: float = 2.5
+    breaker_failures: int = 5
+    breaker_open_s: float = 10.0
+    reconcile_every_s: float = 60.0
+
+
+class FollowerState:
+    """Where a follower stands in the leader's trade of one symbol."""
+
+    __slots__ = ("attempts", "behind", "episode", "hopeless", "retry_ns", "scale")
+
+    def __init__(self) -> None:
+        self.episode = Episode.NONE
+        self.scale: Decimal | None = None
+        self.behind = False  # a copy failed or was held back: recovery looks at it until it stands at its target
+        self.hopeless = False  # the venue's last reject will not go away by trying again
+        self.attempts = 0  # corrections since the last signal
+        self.retry_ns = 0
+
+    def start(self, scale: Decimal | None) -> None:
+        """A new trade of the leader begins: whoever missed the last one may join this one."""
+        if self.episode is Episode.MISSED:
+            self.episode = Episode.NONE
+        self.scale = scale
+        self.hopeless = False
+        self.attempts = 0
+
+
+class Tally:
+    """How leader signals and their pairs were decided since the desk opened; corrections are not counted as pairs."""
+
+    def __init__(self, latencies: Latencies) -> None:
+        self.signals = 0
+        self.decisions: Counter[Decision] = Counter()
+        self.followers: dict[str, Counter[Decision]] = {}
+        self.latencies = latencies
+
+    def signal(self, signal: Signal) -> None:
+        self.signals += signal.kind is not SignalKind.CORRECTION
+
+    def pair(self, signal: Signal, copy: Copy) -> None:
+        """A pair appears with its first decision."""
+        if signal.kind is not SignalKind.CORRECTION:
+            self.decisions[copy.decision] += 1
+            self.followers.setdefault(copy.follower, Counter())[copy.decision] += 1
+
+    def decided(self, signal: Signal, copy: Copy, decision: Decision) -> None:
+        """A pair's decision changes from `copy.decision` to `decision`."""
+        if signal.kind is not SignalKind.CORRECTION:
+            for counter in (self.decisions, self.followers.setdefault(copy.follower, Counter())):
+                counter[copy.decision] -= 1
+                counter[decision] += 1
+
+    def answered(self, copy: Copy) -> None:
+        self.latencies.add(copy)
+
+    @property
+    def pairs(self) -> int:
+        return sum(self.decisions.values())

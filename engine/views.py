@@ -1,0 +1,329 @@
+"""What the seats see: rows built from the core on the engine's loop, published as immutable views.
+
+Orders and copies are kept as rows and changed one at a time; accounts, positions and status are rebuilt when something
+changed, at most twenty times a second. Reading a view is one attribute load, safe from any thread.
+"""
+
+import os
+from decimal import Decimal
+from typing import TypeVar
+
+import psutil
+
+from brokers.adapter import BrokerAdapter
+from engine import recovery
+from engine.core import Core
+from engine.market import Market
+from engine.rules import symbol_for
+from engine.seat import (
+    AccountRow,
+    AlertRow,
+    CopyRow,
+    OrderRow,
+    PositionRow,
+    Role,
+    Row,
+    StatusRow,
+    Topic,
+    View,
+)
+from schema.records import Copy, Decision, Environment, Episode, FollowerConfig, Signal, VenueOrder
+
+_ORDERS_KEPT = 500
+_COPIES_KEPT = 500
+_ALERTS_KEPT = 200
+_SLOW_EVERY_NS = 1_000_000_000
+_FAILED = (Decision.REJECTED, Decision.EXPIRED, Decision.UNKNOWN)
+
+_Kept = TypeVar("_Kept", OrderRow, CopyRow)
+
+
+class Views:
+    """Builds and holds the newest view of every topic."""
+
+    def __init__(self, core: Core, market: Market, adapters: dict[str, BrokerAdapter], desk: str) -> None:
+        self._core = core
+        self._market = market
+        self._adapters = adapters
+        self._desk = desk
+        self._process = psutil.Process()
+        self._orders: dict[tuple[str, str], OrderRow] = {}
+        self._copies: dict[tuple[str, str], CopyRow] = {}
+        self._alerts: list[AlertRow] = []
+        self._views = {topic: View(topic=topic, version=0, rows=()) for topic in Topic}
+        self._seen: dict[Topic, object] = {}
+        self._slow_ns = 0
+        self._latencies: dict[str, tuple[float, float]] = {}
+        self._summaries = core.tally.latencies.summaries()
+        self._rss_mb = 0.0
+        self.blocked = ""
+        self.journal_ok = True
+        self.loop_lag_p99_ms = 0.0
+
+    def view(self, topic: Topic) -> View:
+        return self._views[topic]
+
+    # --- changes as they happen --------------------------------------------------------------------------------
+
+    def order_changed(self, order: VenueOrder, at_ns: int) -> None:
+        copied = self._core.inflight.get(order.cl_ord_id) is not None or order.cl_ord_id.startswith("cd")
+        origin = "copy" if copied else "leader" if order.account in self._core.leads else "foreign"
+        _put(
+            self._orders,
+            (order.account, order.order_id),
+            OrderRow(
+                account=order.account,
+                order_id=order.order_id,
+                cl_ord_id=order.cl_ord_id,
+                origin=origin,
+                symbol=order.symbol,
+                side=order.side,
+                order_type=order.order_type,
+                qty=order.qty,
+                filled_qty=order.filled_qty,
+                avg_price=order.avg_price,
+                limit_price=order.limit_price,
+                stop_price=order.stop_price,
+                status=str(order.status),
+                text=order.text,
+                updated_ns=order.venue_ns or at_ns,
+            ),
+            _ORDERS_KEPT,
+        )
+
+    def copy_changed(self, signal: Signal, copy: Copy) -> None:
+        total_ns = copy.acked_ns - copy.received_ns if copy.acked_ns else 0
+        _put(
+            self._copies,
+            (copy.signal_id, copy.follower),
+            CopyRow(
+                signal_id=copy.signal_id,
+                follower=copy.follower,
+                leader=signal.leader,
+                kind=str(signal.kind),
+                at_ns=copy.received_ns,
+                symbol=copy.symbol,
+                side=copy.side,
+                qty=copy.qty,
+                filled_qty=copy.filled_qty,
+                avg_price=copy.avg_price,
+                target_net=copy.target_net,
+                decision=copy.decision,
+                reason=copy.reason,
+                total_ms=total_ns / 1e6 if total_ns else -1.0,
+            ),
+            _COPIES_KEPT,
+        )
+
+    def alert(self, at_ns: int, level: str, text: str) -> None:
+        self._alerts.insert(0, AlertRow(at_ns=at_ns, level=level, text=text))
+        del self._alerts[_ALERTS_KEPT:]
+
+    # --- publishing --------------------------------------------------------------------------------------------
+
+    def publish(self, now_ns: int) -> None:
+        """Publish every topic whose rows changed since the last time."""
+        core = self._core
+        slow = now_ns - self._slow_ns >= _SLOW_EVERY_NS
+        if slow:
+            self._slow_ns = now_ns
+            self._refresh_slow()
+        moved = (core.seq, self._market.version, slow and now_ns)
+        if self._seen.get(Topic.ACCOUNTS) != moved:
+            self._seen[Topic.ACCOUNTS] = moved
+            self._publish(Topic.POSITIONS, tuple(self._positions()))
+            self._publish(Topic.ACCOUNTS, tuple(self._accounts()))
+        self._publish_kept(Topic.ORDERS, self._orders)
+        self._publish_kept(Topic.COPIES, self._copies)
+        self._publish(Topic.ALERTS, tuple(self._alerts))
+        if self._seen.get(Topic.CANDLES) != (self._market.version, self._slow_ns):
+            self._seen[Topic.CANDLES] = (self._market.version, self._slow_ns)
+            self._publish(Topic.CANDLES, (self._market.candles(now_ns),))
+        self._publish(Topic.STATUS, (self._status(now_ns),))
+
+    def _publish(self, topic: Topic, rows: tuple[Row, ...]) -> None:
+        held = self._views[topic]
+        if rows != held.rows:
+            self._views[topic] = View(topic=topic, version=held.version + 1, rows=rows)
+
+    def _publish_kept(
+        self, topic: Topic, rows: dict[tuple[str, str], OrderRow] | dict[tuple[str, str], CopyRow]
+    ) -> None:
+        newest = tuple(reversed(rows.values()))
+        held = self._views[topic]
+        # Rows are replaced, never changed, so comparing identities is enough and cheap.
+        if len(newest) != len(held.rows) or any(a is not b for a, b in zip(newest, held.rows, strict=True)):
+            self._views[topic] = View(topic=topic, version=held.version + 1, rows=newest)
+
+    def _refresh_slow(self) -> None:
+        latencies = self._core.tally.latencies
+        self._summaries = latencies.summaries()
+        for account, stage in latencies.followers.items():
+            summary = stage.summary()
+            self._latencies[account] = (summary.p50, summary.p99)
+        self._rss_mb = self._process.memory_info().rss / 2**20
+
+    def _accounts(self) -> list[AccountRow]:
+        core = self._core
+        open_pnl: dict[str, Decimal] = {}
+        realized: dict[str, Decimal] = {}
+        for account, symbol, holding in core.ledger.positions():
+            points = core.ledger.point_values.get(symbol, Decimal(1))
+            open_pnl[account] = open_pnl.get(account, Decimal(0)) + holding.open_pnl(self._market.mark(symbol), points)
+            realized[account] = realized.get(account, Decimal(0)) + holding.realized
+        environments = {c.connection: (c.venue, c.environment) for c in core.config.connections}
+        leaders = {group.leader: group.group for group in core.config.groups}
+        adrift = {
+            follower.account: f"holds {held:+d} {symbol}, its rule says {target:+d}"
+            for follower, symbol, target, held in recovery.drifting(core)
+        }
+        ordered = sorted(core.accounts.values(), key=lambda a: (a.account not in leaders, a.account))
+        rows: list[AccountRow] = []
+        for config in ordered:
+            account = config.account
+            follower = core.followers.get(account)
+            role = Role.LEADER if account in leaders else Role.FOLLOWER if follower else Role.NONE
+            state, why = self._state(account, adrift)
+            money = core.money.get(account)
+            tally = core.tally.followers.get(account, {})
+            p50, p99 = self._latencies.get(account, (-1.0, -1.0))
+            health = self._adapters[config.connection].health() if config.connection in self._adapters else None
+            venue, environment = environments.get(config.connection, ("", Environment.DEMO))
+            held = [(s, h.net) for a, s, h in core.ledger.positions() if a == account and h.net]
+            rows.append(
+                AccountRow(
+                    account=account,
+                    connection=config.connection,
+                    venue=venue,
+                    environment=environment,
+                    group=follower.group if follower else leaders.get(account, ""),
+                    role=role,
+                    enabled=follower.enabled if follower else role is Role.LEADER,
+                    state=state,
+                    why=why,
+                    rule=_rule_text(follower) if follower else "",
+                    position=_position_text(held) if core.ledger.known(account) else "?",
+                    net_qty=sum(net for _, net in held),
+                    day_pnl=(money.realized_pnl if money else realized.get(account, Decimal(0)))
+                    + open_pnl.get(account, Decimal(0)),
+                    open_pnl=open_pnl.get(account, Decimal(0)),
+                    balance=money.balance if money else Decimal(0),
+                    copies_ok=tally.get(Decision.COPIED, 0),
+                    copies_failed=sum(tally.get(decision, 0) for decision in _FAILED),
+                    copies_skipped=tally.get(Decision.SKIPPED, 0),
+                    latency_p50_ms=p50,
+                    latency_p99_ms=p99,
+                    budget_left=health.budget_left if health else 0,
+                    budget_per_min=health.budget_per_min if health else 0,
+                    as_of_ns=core.last_said_ns.get(account, 0),
+                )
+            )
+        return rows
+
+    def _state(self, account: str, adrift: dict[str, str]) -> tuple[str, str]:
+        core = self._core
+        connection = core.connection_of(account)
+        follower = core.followers.get(account)
+        if not core.up.get(connection):
+            reason = core.down_reason.get(connection, "not connected yet")
+            refused = connection in self._adapters and self._adapters[connection].health().state == "refused"
+            return ("refused" if refused else "down"), reason
+        if not core.ledger.known(account):
+            return "unknown", "the venue has not said what it holds"
+        if follower is None:
+            return "armed" if account in core.leads else "off", ""
+        if not follower.enabled:
+            return "off", "switched off by the trader"
+        for (checked_on, _), error in core.instruments.items():
+            if checked_on == connection and error:
+                return "disarmed", error
+        if any(order.unknown_since_ns for order in core.inflight.all() if order.copy.follower == account):
+            return "syncing", "an order's outcome is being asked for"
+        if account in adrift:
+            return "out-of-sync", adrift[account]
+        if any(
+            state.episode is Episode.MISSED and core.leader_net_for(account, symbol)
+            for (name, symbol), state in core.states.items()
+            if name == account
+        ):
+            return "armed", "missed this trade; joins the next"
+        return "armed", ""
+
+    def _positions(self) -> list[PositionRow]:
+        core = self._core
+        leaders = {group.leader: group.group for group in core.config.groups}
+        leader_symbols = {symbol for _, symbol in core.leader_nets}
+        rows: list[PositionRow] = []
+        for account, symbol, holding in sorted(
+            core.ledger.positions(), key=lambda p: (p[0] not in leaders, p[0], p[1])
+        ):
+            follower = core.followers.get(account)
+            target = None
+            if follower:
+                sources = [s for s in leader_symbols if symbol_for(follower, s) == symbol]
+                target = recovery.target_of(core, follower, sources[0]) if sources else None
+            if not holding.net and not target and not holding.realized:
+                continue
+            mark = self._market.mark(symbol)
+            drift = "" if target is None or target == holding.net else f"{holding.net - target:+d}"
+            rows.append(
+                PositionRow(
+                    account=account,
+                    group=follower.group if follower else leaders.get(account, ""),
+                    role=Role.LEADER if account in leaders else Role.FOLLOWER if follower else Role.NONE,
+                    symbol=symbol,
+                    net_qty=holding.net,
+                    target_net=target,
+                    avg_price=holding.avg_price,
+                    mark=float(mark),
+                    open_pnl=holding.open_pnl(mark, core.ledger.point_values.get(symbol, Decimal(1))),
+                    realized_pnl=holding.realized,
+                    drift=drift,
+                    as_of_ns=core.last_said_ns.get(account, 0),
+                )
+            )
+        return rows
+
+    def _status(self, now_ns: int) -> StatusRow:
+        core = self._core
+        count = core.tally.decisions
+        rows = [row for row in self._views[Topic.ACCOUNTS].rows if isinstance(row, AccountRow)]
+        return StatusRow(
+            desk=self._desk,
+            pid=os.getpid(),
+            now_ns=now_ns // 1_000_000_000 * 1_000_000_000,
+            blocked=self.blocked,
+            journal_ok=self.journal_ok,
+            connections_up=sum(core.up.values()),
+            connections=len(core.config.connections),
+            signals=core.tally.signals,
+            pairs=core.tally.pairs,
+            copied=count[Decision.COPIED],
+            skipped=count[Decision.SKIPPED],
+            rejected=count[Decision.REJECTED],
+            expired=count[Decision.EXPIRED],
+            unknown=count[Decision.UNKNOWN],
+            undecided=core.undecided(now_ns),
+            drifting=sum(row.state == "out-of-sync" for row in rows),
+            latency=self._summaries,
+            loop_lag_p99_ms=self.loop_lag_p99_ms,
+            rss_mb=self._rss_mb,
+            feed_age_ms=(now_ns - self._market.said_ns) // 100_000_000 * 100.0 if self._market.said_ns else -1.0,
+            day_pnl=sum((row.day_pnl for row in rows), Decimal(0)),
+            open_pnl=sum((row.open_pnl for row in rows), Decimal(0)),
+        )
+
+
+def _put(rows: dict[tuple[str, str], _Kept], key: tuple[str, str], row: _Kept, kept: int) -> None:
+    if key not in rows and len(rows) >= kept:
+        del rows[next(iter(rows))]
+    rows[key] = row
+
+
+def _position_text(held: list[tuple[str, int]]) -> str:
+    return " ".join(f"{net:+d} {symbol}" for symbol, net in sorted(held)) or "flat"
+
+
+def _rule_text(follower: FollowerConfig) -> str:
+    maps = [f"{m.leader_root}>{m.follower_root}x{m.lot_factor.normalize():f}" for m in follower.symbols]
+    return " ".join([str(follower.rule), *maps])
