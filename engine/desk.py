@@ -1,0 +1,371 @@
+"""The desk: the only place that wires the engine together, and the shell around the core.
+
+One worker takes inputs in order, feeds the core, and performs its effects: a commit is awaited, then all order bytes
+leave in one pass, one task per connection so that a hung venue holds up nobody. Runs on one loop; `engine/thread.py`
+gives it a thread of its own and a seat to other threads.
+"""
+
+import asyncio
+import difflib
+import time
+from collections.abc import Coroutine
+from random import Random
+from typing import Any
+
+import structlog
+from msgspec.structs import replace
+from schema.settings import Settings
+from schema.store import Store, StoreRefused
+from schema.vault import Vault
+
+from brokers import adapter as venue
+from brokers.registry import build_adapter
+from engine import events as ev
+from engine import instruments
+from engine.core import Core
+from engine.exits import Exits
+from engine.export import ExportRefused, export
+from engine.journal import Journal
+from engine.latency import Latencies, percentile
+from engine.market import Market
+from engine.rules import RuleRefused, parse_rule
+from engine.seat import CommandRefused, FlattenResult, Topic, View
+from engine.state import CoreLimits
+from engine.views import Views
+from schema.clock import Clock
+from schema.records import ConnectionConfig
+
+_TICK_S = 0.05
+_LAG_SAMPLES = 200
+_CHART_BARS = 240
+log = structlog.get_logger(__name__)
+
+
+class Desk:
+    """Accounts, rules and venues of one configuration, running. A `Seat` for its own loop."""
+
+    def __init__(self, settings: Settings, store: Store, vault: Vault, clock: Clock, random: Random) -> None:
+        self._settings = settings
+        self._store = store
+        self._vault = vault
+        self._clock = clock
+        self._random = random
+        self.core = Core(
+            CoreLimits(
+                deadline_s=settings.deadline_s,
+                breaker_failures=settings.breaker_failures,
+                breaker_open_s=settings.breaker_open_s,
+                reconcile_every_s=settings.reconcile_every_s,
+            ),
+            Latencies(random),
+        )
+        self.market = Market()
+        self.adapters: dict[str, venue.BrokerAdapter] = {}
+        self.journal = Journal(store, clock, store.revive)
+        self.exits = Exits(self.core, self.adapters, clock)
+        self.views = Views(self.core, self.market, self.adapters, settings.desk)
+        self._inbox: asyncio.Queue[ev.AnyInput] = asyncio.Queue()
+        self._group: asyncio.TaskGroup | None = None
+        self._running: asyncio.Task[None] | None = None
+        self._ready = asyncio.Event()
+        self._unreadable: dict[str, int] = {}
+
+    # --- life ----------------------------------------------------------------------------------------------------
+
+    async def open(self) -> None:
+        """Recover from the journal, connect every login, and start copying. Returns when every connection has come
+        up or said why not; the connections that are down go on trying."""
+        self._running = asyncio.create_task(self._run(), name="desk")
+        ready = asyncio.create_task(self._ready.wait())
+        await asyncio.wait({ready, self._running}, return_when=asyncio.FIRST_COMPLETED)
+        ready.cancel()
+        if self._running.done():
+            await self._running
+
+    async def until(self, stop: asyncio.Event) -> None:
+        """Run until `stop` is set; raises what ended the desk if it ended by itself."""
+        assert self._running is not None
+        stopping = asyncio.create_task(stop.wait())
+        await asyncio.wait({stopping, self._running}, return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        if self._running.done():
+            await self._running
+
+    async def close(self) -> None:
+        """Stop taking signals, leave the venues, write everything down. Positions and orders stay as they are."""
+        if self._running is not None and not self._running.done():
+            self._running.cancel()
+        if self._running is not None:
+            await asyncio.gather(self._running, return_exceptions=True)
+        await asyncio.gather(*(adapter.close() for adapter in self.adapters.values()), return_exceptions=True)
+        if not self.journal.down_reason:
+            await self.journal.flush()
+
+    async def _run(self) -> None:
+        await self._recover()
+        async with asyncio.TaskGroup() as group:
+            self._group = group
+            group.create_task(self._work(), name="worker")
+            group.create_task(self._tick(), name="tick")
+            group.create_task(self.journal.run(), name="journal")
+            group.create_task(self._store.listen(self._config_changed), name="listen")
+            connects = [group.create_task(self._connect(c), name=c.connection) for c in self.core.config.connections]
+            group.create_task(self._when_connected(connects))
+
+    async def _recover(self) -> None:
+        self._feed(ev.ConfigLoaded(at_ns=self._clock.now_ns(), config=await self._store.load_config()))
+        accounts = list(self.core.accounts)
+        seen = [(account, fill_id) for account in accounts for fill_id in await self._store.seen_fills(account)]
+        baselines = [(leader, await self._store.baseline(leader)) for leader in self.core.leads]
+        recovered = ev.Recovered(
+            at_ns=self._clock.now_ns(),
+            open_copies=tuple(await self._store.open_copies()),
+            latest_copies=tuple(await self._store.latest_copies()),
+            leader_nets=tuple(await self._store.leader_nets()),
+            seen_fills=frozenset(seen),
+            baselines=tuple((leader, at_ns) for leader, at_ns in baselines if at_ns is not None),
+        )
+        await self._handle(recovered)
+
+    async def _connect(self, config: ConnectionConfig) -> None:
+        credentials = self._vault.credentials(config, await self._store.sealed_credentials(config.connection))
+        adapter = build_adapter(
+            config, credentials, self._settings.adapter(config), self._clock, self._emit, self._random
+        )
+        self.adapters[config.connection] = adapter
+        while True:
+            try:
+                await adapter.connect()
+                break
+            except venue.LoginRefused as refused:
+                self._inbox.put_nowait(
+                    ev.ConnectionRefused(at_ns=self._clock.now_ns(), connection=config.connection, reason=str(refused))
+                )
+                return
+            except venue.VenueUnreachable as unreachable:
+                self._emit(
+                    venue.StreamDown(
+                        connection=config.connection, received_ns=self._clock.now_ns(), reason=str(unreachable)
+                    )
+                )
+                self._ready.set()
+                await asyncio.sleep(1.0)
+        chart = self._settings.chart_symbol
+        if chart and not self.market.symbol and adapter.capabilities.market_data:
+            self.market.symbol, self.market.interval_s = chart, self._settings.chart_interval_s
+            self._start(adapter.watch(chart, self._settings.chart_interval_s, _CHART_BARS))
+
+    async def _when_connected(self, connects: list[asyncio.Task[None]]) -> None:
+        if connects:
+            await asyncio.wait(connects)
+        self._start(self._check_known_symbols())
+        self._ready.set()
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run `work` beside the worker; a venue that will not do it is one sentence for the trader, not the end."""
+        assert self._group is not None
+        self._group.create_task(self._survive(work))
+
+    async def _survive(self, work: Coroutine[Any, Any, None]) -> None:
+        try:
+            await work
+        except venue.VenueError as error:
+            self._alert("warn", str(error))
+
+    # --- the worker ------------------------------------------------------------------------------------------------
+
+    def _emit(self, event: venue.Event) -> None:
+        """The adapters' door: market data goes to the screen's state at once, all else in order to the core."""
+        if isinstance(event, venue.QuoteUpdated):
+            self.market.quote(event.quote, event.received_ns)
+        elif isinstance(event, venue.BarsUpdated):
+            self.market.bars(event.symbol, event.interval_s, event.bars, event.received_ns)
+        elif isinstance(event, venue.MessageUnreadable):
+            self._alert("warn", f"{event.connection}: a message could not be read ({event.error})")
+        else:
+            self._inbox.put_nowait(event)
+
+    async def _work(self) -> None:
+        while True:
+            event = await self._inbox.get()
+            await self._check_symbols(event)
+            await self._handle(event)
+
+    def _feed(self, event: ev.AnyInput) -> list[ev.AnyEffect]:
+        return self.core.process(event)
+
+    async def _handle(self, event: ev.AnyInput) -> None:
+        for effect in self._feed(event):
+            match effect:
+                case ev.Commit():
+                    await self._commit(effect)
+                case ev.Send():
+                    self._start(self.adapters[effect.connection].place(effect.orders))
+                case ev.Keep():
+                    self._keep(effect)
+                case ev.Ask():
+                    self._start(self._ask(effect.connection))
+                case ev.SetBaseline():
+                    await self.journal.set_baseline(effect.leader, effect.at_ns)
+                case ev.Alert():
+                    self._alert(effect.level, effect.text)
+
+    async def _commit(self, effect: ev.Commit) -> None:
+        decided_ns = self._clock.now_ns()
+        copies = [replace(copy, decided_ns=decided_ns) for copy in effect.copies]
+        fresh = await self.journal.commit(effect.signal, copies)
+        await self._handle(
+            ev.Committed(
+                at_ns=self._clock.now_ns(), signal_id=effect.signal.signal_id, fresh=fresh, decided_ns=decided_ns
+            )
+        )
+        for copy in copies:
+            if kept := self.core.recent.get((copy.signal_id, copy.follower)):
+                self.views.copy_changed(*kept)
+
+    def _keep(self, effect: ev.Keep) -> None:
+        self.journal.keep(effect)
+        now_ns = self._clock.now_ns()
+        for order in effect.orders:
+            self.exits.order_changed(order)
+            self.views.order_changed(order, now_ns)
+        for copy in effect.copies:
+            if kept := self.core.recent.get((copy.signal_id, copy.follower)):
+                self.views.copy_changed(*kept)
+
+    async def _ask(self, connection: str) -> None:
+        asked_seq = self.core.seq
+        snapshot = await self.adapters[connection].snapshot()
+        self._inbox.put_nowait(
+            ev.SnapshotRead(at_ns=self._clock.now_ns(), connection=connection, snapshot=snapshot, asked_seq=asked_seq)
+        )
+
+    def _alert(self, level: str, text: str) -> None:
+        log.info("alert", level=level, text=text)
+        self.views.alert(self._clock.now_ns(), level, text)
+        self.journal.alert(level, text)
+
+    async def _tick(self) -> None:
+        """Every 50 ms: time for the core, fresh views, and how late this loop runs."""
+        lags: list[float] = []
+        while True:
+            due = time.perf_counter() + _TICK_S
+            await asyncio.sleep(_TICK_S)
+            lags.append((time.perf_counter() - due) * 1000)
+            del lags[:-_LAG_SAMPLES]
+            now_ns = self._clock.now_ns()
+            if self._inbox.empty() and not self.journal.down_reason:
+                self._inbox.put_nowait(ev.Tick(at_ns=now_ns))
+            self.views.loop_lag_p99_ms = percentile(sorted(lags), 99)
+            self.views.blocked = self.journal.down_reason
+            self.views.journal_ok = not self.journal.down_reason
+            self.views.publish(now_ns)
+
+    # --- contracts -------------------------------------------------------------------------------------------------
+
+    async def _check_symbols(self, event: ev.AnyInput) -> None:
+        """Before a leader's first event in a symbol: have its contracts checked, so that its entry may be copied."""
+        if isinstance(event, venue.Filled):
+            account, symbol = event.fill.account, event.fill.symbol
+        elif isinstance(event, venue.OrderUpdated):
+            account, symbol = event.order.account, event.order.symbol
+        else:
+            return
+        if account in self.core.leads:
+            await self._check(instruments.needed(self.core, account, symbol))
+
+    async def _check(self, pairs: set[tuple[str, str]]) -> None:
+        asked = [
+            instruments.check(self.adapters[connection], connection, symbol, self._clock)
+            for connection, symbol in pairs
+            if self.core.up.get(connection) and connection in self.adapters
+        ]
+        for checked in await asyncio.gather(*asked):
+            if checked is not None:
+                await self._handle(checked)
+
+    async def _check_known_symbols(self) -> None:
+        """What leaders hold and what the chart shows is checked before the first signal."""
+        symbols = {(owner, symbol) for owner, symbol, _ in self.core.ledger.positions() if owner in self.core.leads}
+        if self._settings.chart_symbol:
+            symbols |= {(leader, self._settings.chart_symbol) for leader in self.core.leads}
+        for leader, symbol in sorted(symbols):
+            await self._check(instruments.needed(self.core, leader, symbol))
+
+    # --- the seat --------------------------------------------------------------------------------------------------
+
+    def view(self, topic: Topic) -> View:
+        return self.views.view(topic)
+
+    async def _config_changed(self) -> None:
+        self._inbox.put_nowait(ev.ConfigLoaded(at_ns=self._clock.now_ns(), config=await self._store.load_config()))
+
+    async def toggle(self, account: str) -> str:
+        follower = self.core.followers.get(self._account(account))
+        if follower is None:
+            raise CommandRefused(f"account: {account} is not a follower; only followers can be switched off.")
+        await self._configure(self._store.set_enabled(account, not follower.enabled))
+        return f"{account} is {'off: copies to it stop' if follower.enabled else 'on: it joins the next trade'}."
+
+    async def set_rule(self, account: str, kind: str, value: str) -> str:
+        follower = self.core.followers.get(self._account(account))
+        if follower is None:
+            raise CommandRefused(f"account: {account} is not a follower; only followers have a rule.")
+        try:
+            rule = parse_rule(kind, value, follower.rule.rounding, invert=follower.rule.invert)
+        except RuleRefused as refused:
+            raise CommandRefused(str(refused)) from None
+        await self._configure(self._store.set_rule(account, rule))
+        return f"{account} now copies {rule}."
+
+    async def _configure(self, write: Coroutine[Any, Any, None]) -> None:
+        """Store a change of configuration and have the core follow it before the next signal."""
+        if self.journal.down_reason:
+            write.close()
+            raise CommandRefused(self.journal.down_reason)
+        try:
+            await write
+        except StoreRefused as refused:
+            raise CommandRefused(str(refused)) from None
+        await self._handle(ev.ConfigLoaded(at_ns=self._clock.now_ns(), config=await self._store.load_config()))
+        self.views.publish(self._clock.now_ns())
+
+    async def flatten(self, target: str) -> FlattenResult:
+        if self.journal.down_reason:
+            raise CommandRefused(self.journal.down_reason)
+        accounts = self._accounts(target)
+        self._alert("warn", f"flatten {target}: {len(accounts)} accounts, by the trader")
+        await self.journal.flush()
+        await self._handle(ev.Flattened(at_ns=self._clock.now_ns(), accounts=accounts))
+        result = await self.exits.flatten(accounts)
+        for account, reason in result.not_flat:
+            self._alert("alarm", f"{account} is NOT flat: {reason}")
+        return result
+
+    async def export(self, what: str, path: str, account: str | None = None) -> str:
+        if account:
+            self._account(account)
+        if not self.journal.down_reason:
+            await self.journal.flush()
+        try:
+            rows = await export(self._store, what, path, account=account)
+        except ExportRefused as refused:
+            raise CommandRefused(str(refused)) from None
+        return f"{rows} {what} written to {path}."
+
+    async def open_positions(self) -> int:
+        return len(self.core.ledger.open_accounts())
+
+    def _accounts(self, target: str) -> tuple[str, ...]:
+        if target == "all":
+            return tuple(self.core.accounts)
+        if group := self.core.groups.get(target):
+            return (group.leader, *(follower.account for follower in self.core.members.get(target, [])))
+        return (self._account(target),)
+
+    def _account(self, name: str) -> str:
+        if name in self.core.accounts:
+            return name
+        near = difflib.get_close_matches(name, [*self.core.accounts, *self.core.groups], n=1)
+        hint = f"; did you mean {near[0]}?" if near else "."
+        raise CommandRefused(f"account: there is no {name}{hint}")
