@@ -80,8 +80,8 @@ class Exits:
 
     async def _settled(self, accounts: list[str]) -> None:
         ends_ns = self._clock.now_ns() + int(_ROUND_S * 1e9)
-        while self._clock.now_ns() < ends_ns and not all(self._is_flat(account) for account in accounts):
-            await asyncio.sleep(_POLL_S)
+        while self._clock.now_ns() < ends_ns and not all(self._is_flat(a) for a in accounts):  # noqa: ASYNC110
+            await asyncio.sleep(_POLL_S)  # the ledger is what is waited for: it belongs to the core and has no events
 
     async def _verify(self, accounts: Iterable[str]) -> dict[str, str]:
         """Accounts the venue, read now, does not show as flat."""

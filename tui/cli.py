@@ -1,1 +1,127 @@
-def main(): ...
+"""The shell commands. The only module that starts processes; heavy imports wait until a command needs them, so that
+`copydesk export` never loads the terminal."""
+
+import asyncio
+import sys
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from engine.export import ExportRefused
+from schema.settings import Settings, SettingsError, load_settings
+from schema.store import Store, StoreRefused
+
+_T = TypeVar("_T")
+REFUSALS: tuple[type[Exception], ...] = (SettingsError, StoreRefused, ExportRefused)
+
+
+class Refused(click.ClickException):
+    """One sentence on stderr, exit 1."""
+
+    def show(self, file: Any = None) -> None:
+        click.echo(self.message, err=True)
+
+
+def settings_from(config: Path | None) -> Settings:
+    """The settings, or a refusal in one sentence."""
+    try:
+        return load_settings(config)
+    except SettingsError as error:
+        raise Refused(str(error)) from None
+
+
+def run(work: Coroutine[Any, Any, _T]) -> _T:
+    """Run a command's coroutine; what the desk refuses becomes one sentence."""
+    from brokers.adapter import VenueError
+    from engine.seat import CommandRefused
+    from schema.lock import StateDirBusy
+    from schema.postgres import PostgresError
+    from schema.vault import VaultError
+
+    try:
+        return asyncio.run(work)
+    except (*REFUSALS, VenueError, CommandRefused, StateDirBusy, PostgresError, VaultError) as error:
+        raise Refused(str(error)) from None
+
+
+@click.group(invoke_without_command=True)
+@click.option("--config", type=click.Path(dir_okay=False, path_type=Path), help="Settings file (copydesk.toml).")
+@click.pass_context
+def main(context: click.Context, config: Path | None) -> None:
+    """copydesk mirrors a leader account's trades to its followers. Without a command it opens your desk."""
+    context.obj = config
+    if context.invoked_subcommand is None:
+        from tui.launch import open_desk
+
+        sys.exit(open_desk(settings_from(config)))
+
+
+@main.command()
+@click.option("--tape", type=click.Path(exists=True, dir_okay=False, path_type=Path), envvar="COPYDESK_TAPE")
+@click.option("--speed", type=click.FloatRange(min=0.01, max=1000), default=20.0, show_default=True)
+@click.option("--seed", type=int, default=1, show_default=True)
+@click.option("--headless", is_flag=True, help="No screen: run, settle, report.")
+@click.option("--seconds", type=click.FloatRange(min=1), default=30.0, show_default=True, help="With --headless.")
+@click.option("--json", "as_json", is_flag=True, help="With --headless: one JSON object.")
+@click.pass_obj
+def demo(
+    config: Path | None, tape: Path | None, speed: float, seed: int, headless: bool, seconds: float, as_json: bool
+) -> None:
+    """The practice desk: a sandbox venue, one leader and 20 followers, real sockets and a real database."""
+    from tui.demo import Demo
+
+    practice = Demo(settings_from(config), tape=tape, speed=speed, seed=seed)
+    sys.exit(practice.headless(seconds, as_json=as_json) if headless else practice.open())
+
+
+@main.command()
+@click.argument("what", metavar="orders|copies|positions|accounts")
+@click.option("--from", "since", help="From this day or time on, UTC: 2026-11-21 or 2026-11-21T14:30.")
+@click.option("--to", "until", help="Up to and without this day or time, UTC.")
+@click.option("--account", help="Only this account.")
+@click.option("--out", default="-", show_default=True, help="File to write, - for standard output.")
+@click.pass_obj
+def export(config: Path | None, what: str, since: str | None, until: str | None, account: str | None, out: str) -> None:
+    """Write orders, copies, positions or accounts as CSV (RFC 4180), with or without a running desk."""
+    from engine.export import export as write
+    from schema.clock import SYSTEM_CLOCK
+
+    async def work() -> int:
+        store = await Store.open(settings_from(config), SYSTEM_CLOCK)
+        try:
+            return await write(store, what, out, since=since, until=until, account=account)
+        finally:
+            await store.close()
+
+    rows = run(work())
+    if out != "-":
+        click.echo(f"{rows} {what} written to {out}.", err=True)
+
+
+@main.command()
+@click.pass_obj
+def doctor(config: Path | None) -> None:
+    """Check this machine, the settings, the database and every login; PASS or FAIL a line."""
+    from tui.doctor import examine
+
+    sys.exit(run(examine(config)))
+
+
+@main.group()
+def accounts() -> None:
+    """Logins and their accounts: add, list, toggle, remove."""
+
+
+def _attach() -> None:
+    """Commands that live in modules of their own."""
+    from brokers.sandbox.__main__ import sandbox_command
+    from tui.accounts import add, list_accounts, remove, toggle
+
+    main.add_command(sandbox_command, "sandbox")
+    for command in (add, list_accounts, remove, toggle):
+        accounts.add_command(command)
+
+
+_attach()

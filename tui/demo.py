@@ -1,0 +1,204 @@
+"""`copydesk demo`: the whole desk against the sandbox venue, every order over a real socket.
+
+Starts the sandbox as its own process, makes a fresh database for the session, sets up one leader and 20 followers
+with mixed rules, and opens the desk, or (headless) runs it for a while, lets it come to rest and reports.
+"""
+
+import asyncio
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+
+from brokers.adapter import Credentials
+from brokers.sandbox.client import SandboxControl
+from engine.seat import StatusRow, Topic
+from engine.thread import EngineThread, ThreadSeat
+from schema.clock import SYSTEM_CLOCK
+from schema.lock import StateDirLock
+from schema.records import (
+    AccountConfig,
+    ConnectionConfig,
+    DriftPolicy,
+    Environment,
+    FollowerConfig,
+    GroupConfig,
+    Rounding,
+    Rule,
+    RuleKind,
+    SymbolMap,
+)
+from schema.settings import Settings
+from schema.store import Store
+from schema.vault import Vault
+from tui.demo_report import report
+
+GROUP = "main"
+CHART = "ESH4"
+REQUESTS_PER_MIN = 600
+_REST_TIMEOUT_S = 20.0
+_MICRO = (SymbolMap(leader_root="ES", follower_root="MES", lot_factor=Decimal(10)),)
+
+
+def mixed_rules(accounts: list[str]) -> list[FollowerConfig]:
+    """A rule for each follower: every kind, every rounding, both directions, micros and a cap, over and over."""
+    kinds: list[dict[str, Any]] = [
+        {"rule": Rule()},
+        {"rule": Rule(value=Decimal("0.5"))},
+        {"rule": Rule(kind=RuleKind.FIXED, value=Decimal(1))},
+        {"rule": Rule(kind=RuleKind.PERCENT, value=Decimal(100))},
+        {"rule": Rule(value=Decimal("0.3")), "symbols": _MICRO},
+        {"rule": Rule(value=Decimal(2)), "max_position": 8},
+        {"rule": Rule(value=Decimal("0.5"), rounding=Rounding.UP)},
+        {"rule": Rule(value=Decimal("0.25"), rounding=Rounding.NEAREST)},
+        {"rule": Rule(invert=True)},
+        {"rule": Rule(value=Decimal("0.1")), "symbols": _MICRO},
+    ]
+    return [
+        FollowerConfig(account=account, group=GROUP, **kinds[number % len(kinds)])
+        for number, account in enumerate(accounts)
+    ]
+
+
+class Sandbox:
+    """The sandbox venue as a child process; it ends when this process does."""
+
+    def __init__(self, folder: Path, *options: str) -> None:
+        self.control_path = Path(tempfile.mkdtemp(prefix="copydesk-")) / "control.sock"
+        log = (folder / "sandbox.log").open("ab")
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "brokers.sandbox", "--control", str(self.control_path), *options],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=log,
+        )
+        log.close()
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line:
+            raise click.ClickException(f"the sandbox did not start; see {folder / 'sandbox.log'}")
+        self.ready: dict[str, Any] = msgspec.json.decode(line)
+        self.control = SandboxControl(self.control_path)
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def stop(self) -> None:
+        """End it and wait for its end."""
+        self.control.close()
+        if self._process.stdin is not None:
+            self._process.stdin.close()
+        self._process.terminate()
+        self._process.wait(timeout=10)
+        shutil.rmtree(self.control_path.parent, ignore_errors=True)
+
+
+async def set_up(settings: Settings, ready: dict[str, Any]) -> None:
+    """Write the sandbox's logins, the group and the followers' rules into the desk's database."""
+    store = await Store.open(settings, SYSTEM_CLOCK)
+    try:
+        vault = Vault.open(settings)
+        followers: list[str] = []
+        for login in ready["logins"]:
+            name = login["username"]
+            connection = ConnectionConfig(
+                connection=name,
+                venue="tradovate",
+                environment=Environment.DEMO,
+                username=name,
+                rest_url=ready["rest"],
+                ws_url=ready["ws"],
+                md_url=ready["md"],
+                requests_per_min=REQUESTS_PER_MIN,
+            )
+            secret = Credentials(username=name, password=login["password"], device_id=f"copydesk-{name}")
+            await store.add_connection(connection, vault.seal_credentials(connection, secret))
+            for account in login["accounts"]:
+                await store.put_account(
+                    AccountConfig(account=account["name"], connection=name, venue_id=str(account["id"]))
+                )
+                followers.append(account["name"])
+        leader = followers.pop(0)
+        await store.put_group(GroupConfig(group=GROUP, leader=leader, drift=DriftPolicy.AUTO))
+        for follower in mixed_rules(followers):
+            await store.put_follower(follower)
+    finally:
+        await store.close()
+
+
+class Demo:
+    """One practice session."""
+
+    def __init__(self, settings: Settings, *, tape: Path | None, speed: float, seed: int) -> None:
+        self._settings = settings.model_copy(
+            update={
+                "state_dir": settings.state_dir / "demo",
+                "desk": "demo",
+                "chart_symbol": CHART,
+                "requests_per_min": REQUESTS_PER_MIN,
+                "reconnect_cap_s": 2.0,
+            }
+        )
+        self._options = ["--seed", str(seed), "--speed", str(speed), "--requests-per-min", str(REQUESTS_PER_MIN)]
+        if tape is not None:
+            self._options += ["--tape", str(tape)]
+
+    def open(self) -> int:
+        """Open the desk's screen on the practice market; returns the exit code."""
+        from tui.launch import sit_down
+
+        return self._session(lambda sandbox, engine, seat: sit_down(engine, seat, self._settings))
+
+    def headless(self, seconds: float, *, as_json: bool) -> int:
+        """Let the leader trade for `seconds`, let every order come to rest, and print the report. Exit code 1 when
+        a pair is unaccounted for, an order was duplicated, or a follower does not stand where its rule says."""
+
+        def work(sandbox: Sandbox, engine: EngineThread, seat: ThreadSeat) -> int:
+            time.sleep(seconds)
+            sandbox.control.order("leader", action="stop")
+            self._rest(seat)
+            found = asyncio.run(report(self._settings, sandbox.control, GROUP, engine))
+            click.echo(msgspec.json.encode(found).decode() if as_json else found.as_text())
+            return 0 if found.holds else 1
+
+        return self._session(work)
+
+    def _rest(self, seat: ThreadSeat) -> None:
+        """Wait until nothing has been decided or asked for a second."""
+        ends = time.monotonic() + _REST_TIMEOUT_S
+        seen, since = None, time.monotonic()
+        while time.monotonic() < ends and time.monotonic() - since < 1.5:
+            row = seat.view(Topic.STATUS).rows[0]
+            assert isinstance(row, StatusRow)
+            now = (row.signals, row.copied, row.skipped, row.rejected, row.unknown, row.undecided, row.drifting)
+            if now != seen or row.unknown or row.undecided:
+                seen, since = now, time.monotonic()
+            time.sleep(0.05)
+
+    def _session(self, work: Any) -> int:
+        folder = self._settings.state_dir
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with StateDirLock(folder):
+            for entry in folder.iterdir():
+                if entry.is_dir():
+                    shutil.rmtree(entry)
+            sandbox = Sandbox(folder, *self._options)
+            try:
+                asyncio.run(set_up(self._settings, sandbox.ready))
+                engine = EngineThread(self._settings)
+                seat = engine.start()
+                sandbox.control.order("leader", action="start")
+                try:
+                    return work(sandbox, engine, seat)
+                finally:
+                    engine.stop()
+            finally:
+                sandbox.stop()
