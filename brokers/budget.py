@@ -1,0 +1,71 @@
+"""The request budget of one login: a rolling minute of requests, some of them kept back for what reduces risk.
+
+Adapters ask it before every request that a venue counts. Nothing queues here: a request is allowed now or it is not,
+so an exit never waits behind an entry (`protocols/tradovate.md 1.5`).
+"""
+
+from collections import deque
+
+from schema.clock import Clock
+
+WINDOW_S = 60.0
+FIRST_PAUSE_S = 2.0
+LONGEST_PAUSE_S = 3600.0  # a venue that said 429 is asked to be left alone for an hour at most
+_NS = 1_000_000_000
+
+
+class RequestBudget:
+    """Counts requests of the last minute. `per_min` is the venue's limit, `reserved` how many of them only reducing
+    orders and cancels may use."""
+
+    def __init__(self, clock: Clock, per_min: int, reserved: int) -> None:
+        self.per_min = per_min
+        self.reserved = min(reserved, per_min)
+        self._clock = clock
+        self._spent: deque[int] = deque()
+        self._paused_until_ns = 0
+        self._pause_s = 0.0
+
+    def left(self) -> int:
+        """Requests still allowed in the current window, the reserve included."""
+        self._forget()
+        return max(0, self.per_min - len(self._spent))
+
+    def refusal(self, reducing: bool, count: int = 1) -> str:
+        """Why `count` requests may not be made now; empty when they may. Counts nothing."""
+        left = self.left() - (0 if reducing else self.reserved)
+        if left < count:
+            return f"request budget spent: {self.per_min} a minute, {self.reserved} of them kept for exits"
+        pause_s = (self._paused_until_ns - self._clock.now_ns()) / _NS
+        if pause_s > 0 and not reducing:
+            return f"request budget paused for {pause_s:.1f} s more: the venue said too many requests"
+        return ""
+
+    def take(self, reducing: bool) -> str:
+        """Count one request if it is allowed: empty, or why it is not."""
+        refusal = self.refusal(reducing)
+        if not refusal:
+            self.spend()
+        return refusal
+
+    def spend(self) -> None:
+        """Count a request that is made in any case (login, renewal, synchronisation)."""
+        self._spent.append(self._clock.now_ns())
+
+    def throttled(self, wait_s: float | None = None) -> None:
+        """The venue said too many: what does not reduce pauses, for `wait_s` when the venue named a time, else twice
+        as long as the last time if that was within the last minute."""
+        now = self._clock.now_ns()
+        if wait_s is None:
+            if now < self._paused_until_ns:
+                return  # the same storm: its other answers teach nothing new
+            recent = now - self._paused_until_ns < WINDOW_S * _NS
+            self._pause_s = min(self._pause_s * 2, LONGEST_PAUSE_S) if recent and self._pause_s else FIRST_PAUSE_S
+            wait_s = self._pause_s
+        self._paused_until_ns = max(self._paused_until_ns, now + int(min(wait_s, LONGEST_PAUSE_S) * _NS))
+
+    def _forget(self) -> None:
+        before = self._clock.now_ns() - int(WINDOW_S * _NS)
+        spent = self._spent
+        while spent and spent[0] <= before:
+            spent.popleft()

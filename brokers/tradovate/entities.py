@@ -1,0 +1,301 @@
+"""The venue's entities and answers as it writes them; only the fields the desk reads. `orders.py`, `money.py`,
+`login.py` and `rest.py` decode with it, and nothing of it leaves this package.
+
+Every field that the venue may leave out has a default: "any may be null or absent" (`protocols/tradovate.md 1.4`).
+"""
+
+from decimal import Decimal
+
+import msgspec
+from msgspec import field
+
+Raw = msgspec.Raw
+
+
+class Entity(msgspec.Struct, rename="camel", frozen=True, gc=False):
+    """Base of what the venue sends (`protocols/tradovate.md 1.2`, `1.3`)."""
+
+
+class Account(Entity, frozen=True):
+    id: int
+    name: str
+    user_id: int | None = None
+    active: bool | None = None
+    readonly: bool | None = None
+
+
+class Contract(Entity, frozen=True):
+    id: int
+    name: str
+    contract_maturity_id: int | None = None
+
+
+class ContractMaturity(Entity, frozen=True):
+    id: int
+    product_id: int
+
+
+class Product(Entity, frozen=True):
+    id: int
+    name: str
+    tick_size: Decimal
+    value_per_point: Decimal
+
+
+class Order(Entity, frozen=True):
+    """Has neither clOrdId nor quantity nor price: those are on Command and OrderVersion."""
+
+    id: int
+    account_id: int
+    action: str
+    contract_id: int | None = None
+    timestamp: str | None = None
+    ord_status: str | None = None
+
+
+class OrderVersion(Entity, frozen=True):
+    id: int
+    order_id: int
+    order_qty: int | None = None
+    order_type: str | None = None
+    price: Decimal | None = None
+    stop_price: Decimal | None = None
+
+
+class Command(Entity, frozen=True):
+    id: int
+    order_id: int
+    command_type: str | None = None
+    command_status: str | None = None
+    cl_ord_id: str | None = None
+
+
+class CommandReport(Entity, frozen=True):
+    id: int
+    command_id: int
+    command_status: str | None = None
+    reject_reason: str | None = None
+    text: str | None = None
+
+
+class ExecutionReport(Entity, frozen=True):
+    id: int
+    command_id: int | None = None
+    order_id: int | None = None
+    exec_type: str | None = None
+    ord_status: str | None = None
+    reject_reason: str | None = None
+    text: str | None = None
+
+
+class Fill(Entity, frozen=True):
+    """Has no account: join through its order."""
+
+    id: int
+    order_id: int
+    action: str
+    qty: int
+    price: Decimal
+    contract_id: int | None = None
+    timestamp: str | None = None
+    active: bool | None = None
+
+
+class Position(Entity, frozen=True):
+    id: int
+    account_id: int
+    contract_id: int
+    net_pos: int
+    net_price: Decimal | None = None
+    timestamp: str | None = None
+
+
+class CashBalance(Entity, frozen=True):
+    id: int
+    account_id: int
+    amount: Decimal | None = None
+    realized_pnl: Decimal | None = field(name="realizedPnL", default=None)
+
+
+class MarginSnapshot(Entity, frozen=True):
+    """Its id is the account's."""
+
+    id: int
+    initial_margin: Decimal | None = None
+    total_used_margin: Decimal | None = None
+
+
+class AccountRiskStatus(Entity, frozen=True):
+    """Its id is the account's when `accountId` is not given."""
+
+    id: int
+    account_id: int | None = None
+    admin_action: str | None = None
+    liquidate_only: bool | str | None = None
+    user_triggered_liq_only: bool | str | None = None
+
+
+AnyEntity = (
+    Account
+    | Contract
+    | Order
+    | OrderVersion
+    | Command
+    | CommandReport
+    | ExecutionReport
+    | Fill
+    | Position
+    | CashBalance
+    | MarginSnapshot
+    | AccountRiskStatus
+)
+
+# The entity types the desk follows, by the name the stream gives them, each with its collection in a sync reply.
+FOLLOWED: dict[str, tuple[str, type[AnyEntity]]] = {
+    "account": ("accounts", Account),
+    "contract": ("contracts", Contract),
+    "order": ("orders", Order),
+    "orderVersion": ("orderVersions", OrderVersion),
+    "command": ("commands", Command),
+    "commandReport": ("commandReports", CommandReport),
+    "executionReport": ("executionReports", ExecutionReport),
+    "fill": ("fills", Fill),
+    "position": ("positions", Position),
+    "cashBalance": ("cashBalances", CashBalance),
+    "marginSnapshot": ("marginSnapshots", MarginSnapshot),
+    "accountRiskStatus": ("accountRiskStatuses", AccountRiskStatus),
+}
+ENTITY_TYPES = tuple(FOLLOWED)
+_BY_LOWER_NAME = {name.lower(): msgspec.json.Decoder(kind) for name, (_, kind) in FOLLOWED.items()}
+_ARRAY = msgspec.json.Decoder(list[Raw])
+
+
+class PropsEvent(Entity, frozen=True):
+    """`d` of a props event. `entity` is one object or an array of them; `eventType` is sometimes missing."""
+
+    entity_type: str
+    entity: Raw
+    event_type: str | None = None
+
+
+class SyncReply(Entity, frozen=True):
+    """What `user/syncrequest` answers, collection by collection; None means the venue did not say."""
+
+    accounts: list[Account] | None = None
+    contracts: list[Contract] | None = None
+    orders: list[Order] | None = None
+    order_versions: list[OrderVersion] | None = None
+    commands: list[Command] | None = None
+    command_reports: list[CommandReport] | None = None
+    execution_reports: list[ExecutionReport] | None = None
+    fills: list[Fill] | None = None
+    positions: list[Position] | None = None
+    cash_balances: list[CashBalance] | None = None
+    margin_snapshots: list[MarginSnapshot] | None = None
+    account_risk_statuses: list[AccountRiskStatus] | None = None
+
+    @property
+    def says_everything(self) -> bool:
+        """Whether every collection the desk follows was named, so that no further part is to come."""
+        return all(getattr(self, name) is not None for name in self.__struct_fields__)
+
+    def merged(self, later: "SyncReply") -> "SyncReply":
+        """This reply and a further part of it (splitResponses)."""
+        parts: dict[str, list[AnyEntity] | None] = {}
+        for name in self.__struct_fields__:
+            mine, more = getattr(self, name), getattr(later, name)
+            parts[name] = mine if more is None else (mine or []) + more
+        return SyncReply(**parts)  # type: ignore[arg-type]
+
+
+class AccessToken(Entity, frozen=True):
+    """Answer of accesstokenrequest and renewaccesstoken; a business failure is HTTP 200 with `error_text`
+    (`protocols/tradovate.md 1.1`)."""
+
+    access_token: str | None = None
+    md_access_token: str | None = None
+    expiration_time: str | None = None
+    error_text: str | None = None
+    user_id: int | None = None
+    user_status: str | None = None
+
+    def __repr__(self) -> str:
+        return "AccessToken(...)"
+
+    __str__ = __repr__
+
+
+class Penalty(msgspec.Struct, frozen=True):
+    """A p-ticket: HTTP 200 that is not the answer but a penalty (`protocols/tradovate.md 1.5`)."""
+
+    ticket: str | None = field(name="p-ticket", default=None)
+    wait_s: float = field(name="p-time", default=0)
+    captcha: bool = field(name="p-captcha", default=False)
+
+
+class Violation(Entity, frozen=True):
+    description: str | None = None
+    value: str | int | float | None = None
+
+
+class OrderAnswer(Entity, frozen=True):
+    """PlaceOrderResult and CommandResult, with the other ways in which the venue says no at status 200."""
+
+    order_id: int | None = None
+    command_id: int | None = None
+    failure_reason: str | None = None
+    failure_text: str | None = None
+    error_text: str | None = None
+    violations: list[Violation] | None = None
+    ticket: str | None = field(name="p-ticket", default=None)
+    wait_s: float | None = field(name="p-time", default=None)
+
+    @property
+    def refused(self) -> bool:
+        return bool(self.error_text or self.violations or (self.failure_reason and self.failure_reason != "Success"))
+
+    @property
+    def words(self) -> str:
+        """The venue's own words of a refusal."""
+        if self.violations:
+            return "; ".join(str(v.description or v.value or "") for v in self.violations)
+        return self.failure_text or self.error_text or self.failure_reason or ""
+
+
+class ErrorAnswer(Entity, frozen=True):
+    error_text: str | None = None
+
+
+class Shutdown(Entity, frozen=True):
+    reason_code: str | None = None
+    reason: str | None = None
+
+
+_props = msgspec.json.Decoder(PropsEvent)
+order_answer = msgspec.json.Decoder(OrderAnswer)
+sync_reply = msgspec.json.Decoder(SyncReply)
+shutdown = msgspec.json.Decoder(Shutdown)
+penalty = msgspec.json.Decoder(Penalty)
+
+
+def props_entities(data: Raw) -> tuple[list[AnyEntity], list[tuple[bytes, str]]]:
+    """The entities of a props event that the desk follows, and raw bytes and error of those it could not read.
+
+    Unknown entity types and deletions give nothing: a deleted row is no news about an account. Raises
+    msgspec.DecodeError when the event itself is not one.
+    """
+    event = _props.decode(data)
+    decoder = _BY_LOWER_NAME.get(event.entity_type.lower())
+    if decoder is None or event.event_type == "Deleted":
+        return [], []
+    entity = event.entity
+    if memoryview(entity)[0] != ord("["):
+        return [decoder.decode(entity)], []
+    readable: list[AnyEntity] = []
+    unreadable: list[tuple[bytes, str]] = []
+    for raw in _ARRAY.decode(entity):
+        try:
+            readable.append(decoder.decode(raw))
+        except msgspec.DecodeError as error:
+            unreadable.append((bytes(raw), str(error)))
+    return readable, unreadable

@@ -1,0 +1,126 @@
+"""Frames of the venue's WebSocket: bytes to messages and requests to bytes, pure. `socket.py` calls it.
+
+A frame from the venue is one type character and optional JSON; a request is exactly one frame of four parts joined by
+newlines: endpoint, id, query, body (`protocols/tradovate.md 1.4`).
+"""
+
+from collections.abc import Iterable
+
+import msgspec
+
+SHOWN_CHARS = 400  # of a venue's sentence
+KEPT_CHARS = 2_000  # of a message that could not be read
+
+
+class Unreadable(Exception):
+    """Bytes from the venue that are not what the protocol says; the text says what was wrong, never the bytes."""
+
+
+class Open(msgspec.Struct, frozen=True):
+    """`o`: the socket is open, authorize may be sent."""
+
+
+class Heartbeat(msgspec.Struct, frozen=True):
+    """`h`."""
+
+
+class Closed(msgspec.Struct, frozen=True):
+    """`c[code, reason]`: the venue closes the socket."""
+
+    code: int
+    reason: str
+
+
+class Envelope(msgspec.Struct, frozen=True, gc=False):
+    """One message of an `a[...]` frame: a response (`i`, `s`) or an event (`e`), its data still undecoded."""
+
+    i: int | None = None
+    s: int | None = None
+    e: str | None = None
+    d: msgspec.Raw = msgspec.Raw(b"null")
+
+
+class Messages(msgspec.Struct, frozen=True):
+    """`a[...]`: the messages that could be read, and the raw bytes and error of those that could not."""
+
+    readable: list[Envelope]
+    unreadable: list[tuple[bytes, str]]
+
+
+Frame = Open | Heartbeat | Closed | Messages
+
+_OPEN, _HEARTBEAT = Open(), Heartbeat()
+_envelopes = msgspec.json.Decoder(list[Envelope])
+_envelope = msgspec.json.Decoder(Envelope)
+_raws = msgspec.json.Decoder(list[msgspec.Raw])
+_closing = msgspec.json.Decoder(tuple[int, str])
+_encoder = msgspec.json.Encoder(decimal_format="number")
+
+
+def parse_frame(data: bytes) -> Frame:
+    """The frame in `data`. One bad message in an `a[...]` costs only itself; raises Unreadable when nothing of the
+    frame can be read."""
+    kind = data[:1]
+    if kind == b"a":
+        try:
+            return Messages(readable=_envelopes.decode(data[1:]), unreadable=[])
+        except msgspec.DecodeError:
+            return _one_by_one(data[1:])
+    if kind == b"h":
+        return _HEARTBEAT
+    if kind == b"o":
+        return _OPEN
+    if kind == b"c":
+        try:
+            code, reason = _closing.decode(data[1:])
+        except msgspec.DecodeError:
+            code, reason = 0, ""
+        return Closed(code, clean(reason))
+    raise Unreadable("the frame has an unknown type character")
+
+
+def _one_by_one(array: bytes) -> Messages:
+    try:
+        raws = _raws.decode(array)
+    except msgspec.DecodeError as error:
+        raise Unreadable(f"the frame is not a JSON array: {error}") from None
+    readable: list[Envelope] = []
+    unreadable: list[tuple[bytes, str]] = []
+    for raw in raws:
+        try:
+            readable.append(_envelope.decode(raw))
+        except msgspec.DecodeError as error:
+            unreadable.append((bytes(raw), str(error)))
+    return Messages(readable, unreadable)
+
+
+def request_frame(endpoint: str, request_id: int, query: str = "", body: bytes = b"") -> bytes:
+    """The four parts in one frame; the two empty lines stay when query and body are empty."""
+    return b"%b\n%d\n%b\n%b" % (endpoint.encode(), request_id, query.encode(), body)
+
+
+HEARTBEAT_FRAME = b"[]"
+
+
+def encode(body: object) -> bytes:
+    """A request body as JSON; a Decimal is written as the number it is."""
+    return _encoder.encode(body)
+
+
+def clean(text: str, limit: int = SHOWN_CHARS) -> str:
+    """`text` as it may reach a screen or a log: what does not print (control characters, escapes, direction marks)
+    becomes a space, and what is longer than `limit` characters is cut."""
+    text = text[:limit]
+    if text.isprintable():
+        return text
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+
+
+def redact(raw: bytes, secrets: Iterable[str]) -> str:
+    """An unreadable message as it may be kept: secrets replaced, then cleaned and cut."""
+    text = raw.decode("utf-8", "replace")
+    for secret in secrets:
+        if secret:
+            text = text.replace(secret, "[redacted]")
+            text = text.replace(msgspec.json.encode(secret).decode()[1:-1], "[redacted]")
+    return clean(text, KEPT_CHARS)
