@@ -16,6 +16,7 @@ from typing import Any
 
 import click
 import msgspec
+from schema.store import Store
 
 from brokers.adapter import Credentials
 from brokers.sandbox.client import SandboxControl
@@ -36,7 +37,6 @@ from schema.records import (
     SymbolMap,
 )
 from schema.settings import Settings
-from schema.store import Store
 from schema.vault import Vault
 from tui.demo_report import report
 

@@ -1,0 +1,107 @@
+"""`copydesk doctor`: what would keep the desk from working well here, one line each."""
+
+import os
+import sys
+import time
+from pathlib import Path
+
+import click
+from schema.postgres import PostgresError
+from schema.store import Store, StoreRefused
+
+from brokers.adapter import VenueError
+from schema.clock import SYSTEM_CLOCK
+from schema.lock import holder
+from schema.records import ConnectionConfig
+from schema.settings import Settings, SettingsError, load_settings
+from schema.vault import Vault, VaultError
+
+_TMUX_LINES = "set -g set-clipboard on; set -g allow-passthrough on; set -as terminal-features ',*:RGB'"
+
+
+class Findings:
+    """Prints each finding and remembers whether one failed."""
+
+    def __init__(self) -> None:
+        self.failed = False
+
+    def say(self, good: bool, text: str) -> None:
+        self.failed |= not good
+        click.echo(f"{'PASS' if good else 'FAIL'}  {text}")
+
+    def note(self, text: str) -> None:
+        click.echo(f"NOTE  {text}")
+
+
+async def examine(config: Path | None) -> int:
+    """Run every check; exit code 1 when one failed."""
+    findings = Findings()
+    findings.say(sys.version_info >= (3, 11), f"Python {sys.version.split()[0]}")
+    _terminal(findings)
+    try:
+        settings = load_settings(config)
+    except SettingsError as error:
+        findings.say(False, str(error))
+        return 1
+    findings.say(True, f"settings read; state in {settings.state_dir}")
+    pid = holder(settings.state_dir)
+    findings.note(f"a desk is running here, pid {pid}" if pid else "no desk is running here")
+    await _database(findings, settings)
+    return int(findings.failed)
+
+
+def _terminal(findings: Findings) -> None:
+    from tui.terminal import check_terminal
+
+    if not sys.stdout.isatty():
+        findings.note("standard output is not a terminal: the screen was not checked")
+        return
+    refusal = check_terminal()
+    findings.say(not refusal, refusal or f"terminal {os.environ.get('TERM', '?')}")
+    if os.environ.get("TMUX"):
+        findings.note(f"in tmux; for 24-bit colour, clipboard and alerts: {_TMUX_LINES}")
+    elif os.environ.get("SSH_TTY"):
+        findings.note("over ssh without tmux: when the line drops the desk goes on, but nobody sees it")
+    if os.environ.get("COLORTERM") not in ("truecolor", "24bit"):
+        findings.note("COLORTERM is not set: 256 colours; SendEnv COLORTERM brings 24-bit over ssh")
+
+
+async def _database(findings: Findings, settings: Settings) -> None:
+    started = time.perf_counter()
+    try:
+        store = await Store.open(settings, SYSTEM_CLOCK)
+    except (PostgresError, StoreRefused) as error:
+        findings.say(False, str(error))
+        return
+    try:
+        findings.say(True, f"Postgres answers after {(time.perf_counter() - started) * 1000:.0f} ms")
+        commit_ms = await store.measure_commit_ms()
+        findings.say(commit_ms < 20, f"a durable commit takes {commit_ms:.2f} ms (median of 50)")
+        try:
+            vault = Vault.open(settings)
+        except VaultError as error:
+            findings.say(False, str(error))
+            return
+        connections = (await store.load_config()).connections
+        if not connections:
+            findings.note("no login yet: `copydesk accounts add --help`, or `copydesk demo` to practise")
+        for connection in connections:
+            await _login(findings, settings, store, vault, connection)
+    finally:
+        await store.close()
+
+
+async def _login(
+    findings: Findings, settings: Settings, store: Store, vault: Vault, connection: ConnectionConfig
+) -> None:
+    from tui.accounts import list_login
+
+    try:
+        credentials = vault.credentials(connection, await store.sealed_credentials(connection.connection))
+        started = time.perf_counter()
+        accounts = await list_login(connection, credentials, settings)
+    except (VenueError, VaultError) as error:
+        findings.say(False, f"{connection.connection}: {error}")
+        return
+    took_ms = (time.perf_counter() - started) * 1000
+    findings.say(True, f"{connection.connection}: {len(accounts)} accounts, logged in within {took_ms:.0f} ms")

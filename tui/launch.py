@@ -1,0 +1,41 @@
+"""Sitting down at a desk: check the terminal, run the screen, and let go of the terminal cleanly. Called by the CLI."""
+
+import os
+import sys
+from collections.abc import Callable
+
+from engine.seat import Seat
+from tui.app import CopydeskApp
+from tui.terminal import check_terminal, hung_up
+from tui.theme import DEFAULT
+
+
+class NoTerminal(Exception):
+    """The screen can't be shown here; the text says why and what to do."""
+
+
+def sit(
+    seat: Seat,
+    *,
+    theme: str = DEFAULT,
+    mouse: bool = True,
+    after_first_paint: Callable[[], None] | None = None,
+) -> CopydeskApp:
+    """Show the desk until the trader leaves, SIGTERM comes or the terminal hangs up; the returned app says which
+    (`hung_up`, `terminated`). Main thread only. Raises NoTerminal. After a hang-up standard streams that were
+    that terminal lead to ``/dev/null``, so that nothing later fails by writing to a terminal that is gone."""
+    if refusal := check_terminal():
+        raise NoTerminal(refusal)
+    app = CopydeskApp(seat, theme_name=theme, after_first_paint=after_first_paint)
+    app.run(mouse=mouse)
+    if app.hung_up:
+        _let_go_of_terminal()
+    return app
+
+
+def _let_go_of_terminal() -> None:
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for stream in (sys.__stdin__, sys.__stdout__, sys.__stderr__):
+        if stream is not None and hung_up(stream.fileno()):
+            os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
