@@ -9,6 +9,8 @@ from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Protocol
 
+from schema.login import AdapterSettings as AdapterSettings
+from schema.login import Credentials as Credentials
 from schema.records import (
     AccountState,
     ApprovedOrder,
@@ -264,30 +266,3 @@ class BrokerAdapter(Protocol):
         ...
 
     def health(self) -> ConnectionHealth: ...
-
-
-class AdapterSettings(Record):
-    """What the desk's settings say about every adapter."""
-
-    deadline_s: float = 2.5
-    requests_per_min: int = 80
-    reserved_for_exits: int = 20
-    reconnect_cap_s: float = 60.0
-    strict_entity_types: bool = True
-
-
-class Credentials(Record):
-    """A login's secrets, in memory only. `repr` shows no value."""
-
-    username: str
-    password: str
-    app_id: str = "copydesk"
-    app_version: str = "1.0"
-    device_id: str = ""
-    cid: str = ""
-    sec: str = ""
-
-    def __repr__(self) -> str:
-        return f"Credentials(username={self.username!r}, ...)"
-
-    __str__ = __repr__

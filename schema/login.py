@@ -1,0 +1,37 @@
+"""What one login needs besides its configuration: its secrets, and the limits the desk's settings put on it.
+
+Made by `schema/vault.py` and `schema/settings.py`, used by every adapter; both are known to the port as
+`brokers.adapter.Credentials` and `brokers.adapter.AdapterSettings`.
+"""
+
+from schema.records import Record
+
+
+class AdapterSettings(Record):
+    """What the desk's settings say about every adapter."""
+
+    deadline_s: float = 2.5
+    requests_per_min: int = 80
+    reserved_for_exits: int = 20
+    reconnect_cap_s: float = 60.0
+    strict_entity_types: bool = True
+
+
+class Credentials(Record):
+    """A login's secrets, in memory only. Printing one, by `repr` or by a pretty printer, shows no value."""
+
+    username: str
+    password: str
+    app_id: str = "copydesk"
+    app_version: str = "1.0"
+    device_id: str = ""
+    cid: str = ""
+    sec: str = ""
+
+    def __repr__(self) -> str:
+        return f"Credentials(username={self.username!r}, ...)"
+
+    __str__ = __repr__
+
+    def __rich_repr__(self) -> list[tuple[str, str]]:
+        return [("username", self.username)]
