@@ -1,0 +1,110 @@
+"""The desk's screen over a scripted seat: ``python -m tests.tui.scripted_desk`` shows it, the pty tests measure it.
+
+`--report FD` writes one JSON line for each 100 ms to an inherited descriptor: how late the paint loop ran, the
+process's CPU seconds, the beats of a thread that stands where the engine would be, and the screen's own text.
+"""
+
+import argparse
+import gc
+import json
+import os
+import sys
+import threading
+import time
+
+from engine.collector import settle
+from tests.tui.scripted_seat import ScriptedSeat
+from tui.app import CopydeskApp
+from tui.launch import sit
+
+
+class Feed(threading.Thread):
+    """Plays `per_s` events a second in the way an engine would: in batches, published 20 times a second."""
+
+    def __init__(self, seat: ScriptedSeat, per_s: int, stop_after_s: float) -> None:
+        super().__init__(name="feed", daemon=True)
+        self._seat = seat
+        self._per_s = per_s
+        self._stop_after_s = stop_after_s
+        self.beats = 0
+        self.over = threading.Event()
+
+    def run(self) -> None:
+        started = time.monotonic()
+        played = 0
+        while not self.over.wait(0.01):
+            self.beats += 1
+            elapsed = time.monotonic() - started
+            if self._stop_after_s and elapsed > self._stop_after_s:
+                continue
+            due = int(elapsed * self._per_s)
+            self._seat.advance(min(due - played, self._per_s))
+            played = due
+
+
+class ReportingApp(CopydeskApp):
+    """The app, telling a test what it holds to be on the screen. `REPORT_FD` and `FEED` are set by `main`."""
+
+    REPORT_FD = -1
+    FEED: Feed
+
+    def on_ready(self) -> None:
+        self._painted = 0
+        if self.REPORT_FD >= 0:
+            self.set_interval(0.1, self._report)
+
+    def post_display_hook(self) -> None:
+        self._painted = getattr(self, "_painted", 0) + 1
+
+    def _report(self) -> None:
+        lines = ["".join(segment.text for segment in strip) for strip in self.screen._compositor.render_strips()]
+        report(
+            self.REPORT_FD,
+            kind="screen",
+            lag_max_ms=self.clock.max_lag_ms,
+            lag_p99_ms=self.clock.lag_p99_ms,
+            stalled=self.stalled,
+            painted=self._painted,
+            beats=self.FEED.beats,
+            lines=lines,
+        )
+        self.clock.max_lag_ms = 0.0
+
+
+def report(fd: int, **values: object) -> None:
+    values |= {"at_s": time.monotonic(), "cpu_s": time.process_time()}
+    os.write(fd, json.dumps(values).encode() + b"\n")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--events", type=int, default=2000, help="events a second")
+    parser.add_argument("--feed-for", type=float, default=0.0, help="seconds until the feed stops; 0 never")
+    parser.add_argument("--report", type=int, default=-1, help="descriptor for JSON lines")
+    parser.add_argument("--after", type=float, default=0.0, help="seconds to live on after the screen is gone")
+    parser.add_argument("--theme", default="desk")
+    options = parser.parse_args()
+    sys.setswitchinterval(0.0001)
+    seat = ScriptedSeat(publish_every=max(1, options.events // 20))
+    seat.advance(800)
+    feed = Feed(seat, options.events, options.feed_for)
+    feed.start()
+    if options.report >= 0:
+        import tui.launch
+
+        ReportingApp.REPORT_FD, ReportingApp.FEED = options.report, feed
+        tui.launch.CopydeskApp = ReportingApp  # type: ignore[misc]
+    app = sit(seat, theme=options.theme, after_first_paint=settle)
+    if options.report >= 0:
+        report(options.report, kind="left", hung_up=app.hung_up, terminated=app.terminated, beats=feed.beats)
+        ends = time.monotonic() + options.after
+        while time.monotonic() < ends:
+            feed.over.wait(0.2)
+            report(options.report, kind="after", beats=feed.beats, threads=threading.active_count())
+    feed.over.set()
+    feed.join()
+    gc.unfreeze()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,345 @@
+"""A desk out of a script: a complete `Seat` whose leader trades a seeded walk, for driving the screen without venues.
+
+One leader and 20 followers. Time is the script's own; `advance` plays one market event, and the same seed and number
+of events always give the same rows. Commands do what they say to the rows. Safe to read from any thread.
+"""
+
+import threading
+from decimal import Decimal
+from pathlib import Path
+from random import Random
+
+from engine.seat import (
+    AccountRow,
+    AlertRow,
+    Candles,
+    CommandRefused,
+    CopyRow,
+    FlattenResult,
+    LatencySummary,
+    OrderRow,
+    PositionRow,
+    Role,
+    Row,
+    StatusRow,
+    Topic,
+    View,
+)
+from schema.records import Bar, Decision, Environment, OrderType, Side
+
+START_NS = 1_703_500_200_000_000_000  # 2023-12-25 10:30 UTC
+EVENT_NS = 20_000_000
+EVENTS_PER_SIGNAL = 400
+FOLLOWERS = 20
+TICK = 0.25
+RULES = ("proportional 1", "fixed 1", "proportional 0.5", "percent 100")
+
+
+class ScriptedSeat:
+    """Publishes on `publish`, which `advance` calls every `publish_every` events."""
+
+    def __init__(self, seed: int = 7, publish_every: int = 1) -> None:
+        self._random = Random(seed)
+        self._lock = threading.Lock()
+        self._publish_every = publish_every
+        self.events = 0
+        self.signals = 0
+        self.now_ns = START_NS
+        self.price = 4812.25
+        self.leader_net = 0
+        self.blocked = ""
+        self.bars: list[Bar] = []
+        self.accounts: dict[str, AccountRow] = {}
+        self.orders: list[OrderRow] = []
+        self.copies: list[CopyRow] = []
+        self.alerts: list[AlertRow] = []
+        self._views = {topic: View(topic=topic, version=0, rows=()) for topic in Topic}
+        self._make_accounts()
+        self._make_history()
+        self.publish()
+
+    # --- the script -----------------------------------------------------------------------------------------------
+
+    def _make_accounts(self) -> None:
+        for index in range(FOLLOWERS + 1):
+            leader = index == 0
+            name = "LEAD1000" if leader else f"DEMO{1000 + index}"
+            self.accounts[name] = AccountRow(
+                account=name,
+                connection="lead" if leader else f"login{1 + (index - 1) // 5}",
+                venue="tradovate",
+                environment=Environment.DEMO,
+                group="main",
+                role=Role.LEADER if leader else Role.FOLLOWER,
+                enabled=True,
+                state="armed",
+                why="",
+                rule="" if leader else RULES[index % len(RULES)],
+                position="flat",
+                net_qty=0,
+                day_pnl=Decimal(0),
+                open_pnl=Decimal(0),
+                balance=Decimal(50_000),
+                copies_ok=0,
+                copies_failed=0,
+                copies_skipped=0,
+                latency_p50_ms=-1.0,
+                latency_p99_ms=-1.0,
+                budget_left=600,
+                budget_per_min=600,
+                as_of_ns=self.now_ns,
+            )
+
+    def _make_history(self) -> None:
+        first_ns = START_NS // 60_000_000_000 * 60_000_000_000 - 240 * 60_000_000_000
+        price = self.price
+        for minute in range(240):
+            moves = [price + self._random.randint(-6, 6) * TICK for _ in range(4)]
+            close = moves[-1]
+            self.bars.append(
+                Bar(
+                    symbol="ESH4",
+                    start_ns=first_ns + minute * 60_000_000_000,
+                    open=price,
+                    high=max(price, *moves),
+                    low=min(price, *moves),
+                    close=close,
+                    volume=float(self._random.randint(50, 900)),
+                )
+            )
+            price = close
+        self.price = price
+
+    def advance(self, events: int = 1) -> None:
+        """Play `events` market events."""
+        for _ in range(events):
+            with self._lock:
+                self._event()
+            if self.events % self._publish_every == 0:
+                self.publish()
+
+    def _event(self) -> None:
+        self.events += 1
+        self.now_ns += EVENT_NS
+        self.price += self._random.choice((-TICK, 0.0, 0.0, TICK))
+        self._trade_bar()
+        names = list(self.accounts)
+        self._mark(names[self.events % len(names)])
+        if self.events % EVENTS_PER_SIGNAL == 0:
+            self._signal()
+
+    def _trade_bar(self) -> None:
+        start_ns = self.now_ns // 60_000_000_000 * 60_000_000_000
+        bar = self.bars[-1]
+        if bar.start_ns == start_ns:
+            high, low = max(bar.high, self.price), min(bar.low, self.price)
+            self.bars[-1] = Bar(
+                symbol="ESH4",
+                start_ns=start_ns,
+                open=bar.open,
+                high=high,
+                low=low,
+                close=self.price,
+                volume=bar.volume + 1,
+            )
+        else:
+            p = self.price
+            self.bars.append(Bar(symbol="ESH4", start_ns=start_ns, open=p, high=p, low=p, close=p, volume=1.0))
+            del self.bars[:-400]
+
+    def _mark(self, name: str) -> None:
+        row = self.accounts[name]
+        move = Decimal(str(self._random.choice((-12.5, 12.5)))) * row.net_qty
+        self._change(
+            name,
+            open_pnl=row.open_pnl + move if row.net_qty else Decimal(0),
+            day_pnl=row.day_pnl + move,
+            budget_left=self._random.randint(540, 600),
+            as_of_ns=self.now_ns,
+        )
+
+    def _change(self, name: str, **changes: object) -> None:
+        row = self.accounts[name]
+        fields = {field: getattr(row, field) for field in row.__struct_fields__}
+        self.accounts[name] = AccountRow(**{**fields, **changes})
+
+    def _signal(self) -> None:
+        """The leader trades; every enabled follower copies, one is refused now and then."""
+        self.signals += 1
+        side = Side.BUY if self.leader_net <= 0 else Side.SELL
+        self.leader_net = self.leader_net + 2 * side.sign
+        self._hold("LEAD1000", self.leader_net)
+        for index in range(1, FOLLOWERS + 1):
+            self._copy(f"DEMO{1000 + index}", side, refused=(self.signals + index) % 37 == 0)
+        del self.orders[500:], self.copies[500:]
+
+    def _hold(self, name: str, net_qty: int) -> None:
+        self._change(name, net_qty=net_qty, position=f"{net_qty:+} ESH4" if net_qty else "flat")
+
+    def _copy(self, name: str, side: Side, refused: bool) -> None:
+        row = self.accounts[name]
+        decision = Decision.REJECTED if refused else Decision.COPIED if row.enabled else Decision.SKIPPED
+        reason = {Decision.REJECTED: "margin: not enough buying power", Decision.SKIPPED: "switched off"}.get(
+            decision, ""
+        )
+        filled = decision is Decision.COPIED
+        price = Decimal(str(self.price))
+        latency_ms = 0.4 + self._random.random() * 2
+        self.copies.insert(
+            0,
+            CopyRow(
+                signal_id=f"S{self.signals}",
+                follower=name,
+                leader="LEAD1000",
+                kind="leader_fill",
+                at_ns=self.now_ns,
+                symbol="ESH4",
+                side=side,
+                qty=2 if decision is not Decision.SKIPPED else 0,
+                filled_qty=2 if filled else 0,
+                avg_price=price if filled else None,
+                target_net=self.leader_net,
+                decision=decision,
+                reason=reason,
+                total_ms=latency_ms if filled else -1.0,
+            ),
+        )
+        if decision is not Decision.SKIPPED:
+            self.orders.insert(
+                0,
+                OrderRow(
+                    account=name,
+                    order_id=str(100_000 + len(self.orders) + self.signals * 20),
+                    cl_ord_id=f"cd{self.signals}-{name}",
+                    origin="copy",
+                    symbol="ESH4",
+                    side=side,
+                    order_type=OrderType.MARKET,
+                    qty=2,
+                    filled_qty=2 if filled else 0,
+                    avg_price=price if filled else None,
+                    limit_price=None,
+                    stop_price=None,
+                    status="filled" if filled else "rejected",
+                    text=reason,
+                    updated_ns=self.now_ns,
+                ),
+            )
+        if filled:
+            self._hold(name, row.net_qty + 2 * side.sign)
+            self._change(name, copies_ok=row.copies_ok + 1, latency_p50_ms=latency_ms, latency_p99_ms=latency_ms + 1.5)
+        elif refused:
+            self._change(name, copies_failed=row.copies_failed + 1)
+            self.alert("warn", f"{name}: {reason}")
+        else:
+            self._change(name, copies_skipped=row.copies_skipped + 1)
+
+    def alert(self, level: str, text: str) -> None:
+        self.alerts.insert(0, AlertRow(at_ns=self.now_ns, level=level, text=text))
+        del self.alerts[200:]
+
+    # --- what a screen sees ---------------------------------------------------------------------------------------
+
+    def view(self, topic: Topic) -> View:
+        return self._views[topic]
+
+    def publish(self) -> None:
+        """Make what happened visible; a topic whose rows did not change keeps its version."""
+        with self._lock:
+            accounts = tuple(self.accounts.values())
+            rows: dict[Topic, tuple[Row, ...]] = {
+                Topic.ACCOUNTS: accounts,
+                Topic.ORDERS: tuple(self.orders),
+                Topic.POSITIONS: tuple(self._position(row) for row in accounts if row.net_qty),
+                Topic.COPIES: tuple(self.copies),
+                Topic.CANDLES: (
+                    Candles(symbol="ESH4", interval_s=60, bars=tuple(self.bars), last=self.price, badge="live"),
+                ),
+                Topic.ALERTS: tuple(self.alerts),
+                Topic.STATUS: (self._status(accounts),),
+            }
+            for topic, newest in rows.items():
+                held = self._views[topic]
+                if newest != held.rows:
+                    self._views[topic] = View(topic=topic, version=held.version + 1, rows=newest)
+
+    def _position(self, row: AccountRow) -> PositionRow:
+        return PositionRow(
+            account=row.account,
+            group=row.group,
+            role=row.role,
+            symbol="ESH4",
+            net_qty=row.net_qty,
+            target_net=None if row.role is Role.LEADER else self.leader_net,
+            avg_price=Decimal("4810.25"),
+            mark=self.price,
+            open_pnl=row.open_pnl,
+            realized_pnl=row.day_pnl - row.open_pnl,
+            drift=""
+            if row.role is Role.LEADER or row.net_qty == self.leader_net
+            else f"{row.net_qty - self.leader_net:+}",
+            as_of_ns=row.as_of_ns,
+        )
+
+    def _status(self, accounts: tuple[AccountRow, ...]) -> StatusRow:
+        return StatusRow(
+            desk="scripted",
+            pid=1,
+            now_ns=self.now_ns // 1_000_000_000 * 1_000_000_000,
+            blocked=self.blocked,
+            journal_ok=True,
+            connections_up=5,
+            connections=5,
+            signals=self.signals,
+            pairs=self.signals * FOLLOWERS,
+            copied=sum(row.copies_ok for row in accounts),
+            skipped=sum(row.copies_skipped for row in accounts),
+            rejected=sum(row.copies_failed for row in accounts),
+            expired=0,
+            unknown=0,
+            undecided=0,
+            drifting=0,
+            latency=(LatencySummary(stage="total", count=self.signals, p50=0.82, p99=2.31, max=4.1),),
+            loop_lag_p99_ms=0.4,
+            rss_mb=88.0,
+            feed_age_ms=100.0,
+            day_pnl=sum((row.day_pnl for row in accounts), Decimal(0)),
+            open_pnl=sum((row.open_pnl for row in accounts), Decimal(0)),
+        )
+
+    # --- commands -------------------------------------------------------------------------------------------------
+
+    async def toggle(self, account: str) -> str:
+        row = self.accounts[account]
+        if row.role is not Role.FOLLOWER:
+            raise CommandRefused(f"{account} is the leader; only followers are switched on and off.")
+        enabled = not row.enabled
+        with self._lock:
+            self._change(account, enabled=enabled, state="armed" if enabled else "off")
+        self.publish()
+        return f"{account} is {'on' if enabled else 'off'} from the next leader event."
+
+    async def set_rule(self, account: str, kind: str, value: str) -> str:
+        with self._lock:
+            self._change(account, rule=f"{kind} {value}")
+        self.publish()
+        return f"{account} now copies {kind} {value}."
+
+    async def flatten(self, target: str) -> FlattenResult:
+        done: list[str] = []
+        with self._lock:
+            for name, row in self.accounts.items():
+                if target in ("all", row.group, name):
+                    self._hold(name, 0)
+                    done.append(name)
+        self.publish()
+        return FlattenResult(flat=tuple(done), not_flat=(), seconds=0.2)
+
+    async def export(self, what: str, path: str, account: str | None = None) -> str:
+        rows = [row for row in self.view(Topic(what)).rows if account in (None, getattr(row, "account", None))]
+        text = "".join(",".join(str(getattr(row, field)) for field in row.__struct_fields__) + "\r\n" for row in rows)
+        Path(path).write_text(text, "utf-8")
+        return f"{len(rows)} {what} written to {path}."
+
+    async def open_positions(self) -> int:
+        return sum(row.net_qty != 0 for row in self.accounts.values())

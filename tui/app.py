@@ -1,0 +1,366 @@
+"""The seat's screen: panes over a `Seat`, painted on one clock, with a command line. `tui/launch.py` runs it.
+
+It sees the desk only through `engine/seat.py`: snapshots are read on the paint clock, commands are awaited in
+workers that the app holds, and what they say goes to the message line.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any, ClassVar
+
+import structlog
+from textual.app import ComposeResult
+from textual.widget import Widget
+
+from engine.seat import (
+    AccountRow,
+    AlertRow,
+    CommandRefused,
+    FlattenResult,
+    Role,
+    Seat,
+    StatusRow,
+    Topic,
+)
+from tui import commands, theme
+from tui.commandline import Prompt
+from tui.commands import BadCommand, Known
+from tui.dialogs import HelpPage, QuitQuestion
+from tui.grid import GridPane
+from tui.keymap import BY_ID, bindings, hints
+from tui.paint import TICKS_PER_S, PaintClock
+from tui.panes.accounts import AccountsPane
+from tui.panes.candles import CandlePane
+from tui.panes.copies import CopiesPane
+from tui.panes.lines import HintLine, MessageLine, StatusLine
+from tui.panes.orders import OrdersPane
+from tui.panes.positions import PositionsPane
+from tui.patient import PatientApp
+from tui.split import Divider, Split
+from tui.text import counted
+
+ANSWER_S = 2.0
+"""How long quitting waits for the desk to say whether positions are open."""
+NARROW, SHORT = 110, 30
+
+_log = structlog.get_logger()
+
+
+class CopydeskApp(PatientApp):
+    """The desk's screen. `after_first_paint` is called once, when the first frame is out."""
+
+    TITLE = "copydesk"
+    ENABLE_COMMAND_PALETTE = False
+    BINDINGS: ClassVar[list[Any]] = bindings("desk")
+
+    def __init__(
+        self,
+        seat: Seat,
+        *,
+        theme_name: str = theme.DEFAULT,
+        after_first_paint: Callable[[], None] | None = None,
+    ) -> None:
+        self.CSS = theme.style_sheet()
+        super().__init__()
+        for file in theme.themes().values():
+            self.register_theme(theme.textual_theme(file))
+        self.theme = theme_name if theme_name in theme.themes() else theme.DEFAULT
+        self._seat = seat
+        self._after_first_paint = after_first_paint
+        self.clock = PaintClock()
+        self.accounts = AccountsPane(id="accounts")
+        self.copies = CopiesPane(id="copies")
+        self.candles = CandlePane(id="candles")
+        self.positions = PositionsPane(id="positions")
+        self.orders = OrdersPane(id="orders")
+        self._panes: dict[str, GridPane[Any] | CandlePane] = {
+            "accounts": self.accounts,
+            "positions": self.positions,
+            "orders": self.orders,
+            "copies": self.copies,
+            "candles": self.candles,
+        }
+        self._status = StatusLine(id="status")
+        self.message = MessageLine(id="message")
+        self.prompt = Prompt(self._known, id="prompt")
+        self._hints = HintLine(id="hints")
+        self._root = Split(
+            "row",
+            Split("column", self.accounts, self.copies, ratios=(27, 19)),
+            Split("column", self.candles, self.positions, self.orders, ratios=(20, 14, 12)),
+            ratios=(3, 2),
+            id="root",
+        )
+        self._zoomed: str | None = None
+        self._back_to: Widget | None = None
+        self._filter_target: GridPane[Any] | None = None
+        self._status_version = -1
+        self._spoke_s = time.monotonic()
+
+    def compose(self) -> ComposeResult:
+        yield self._status
+        yield self._root
+        yield self.message
+        yield self.prompt
+        yield self._hints
+
+    def on_mount(self) -> None:
+        for pane, per_s in (
+            (self.accounts, 5),
+            (self.positions, 5),
+            (self.orders, 10),
+            (self.copies, 10),
+            (self.candles, 4),
+        ):
+            self.clock.add(lambda pane=pane: self._paint(pane), per_s)
+        self.clock.add(self._paint_status, 4)
+        self.set_interval(1 / TICKS_PER_S, self._tick)
+        self._arrange()
+        self.accounts.focus()
+        self.watch(self.screen, "focused", self._focus_moved, init=True)
+        self.call_after_refresh(self._first_paint)
+
+    def _first_paint(self) -> None:
+        if self._after_first_paint is not None:
+            self._after_first_paint()
+
+    # --- painting -------------------------------------------------------------------------------------------------
+
+    def _tick(self) -> None:
+        self.clock.tick(self.stalled)
+
+    def _paint(self, pane: GridPane[Any] | CandlePane) -> None:
+        if pane.display and pane.size.width:
+            pane.show(self._seat.view(pane.TOPIC), self._now_ns())
+
+    def _now_ns(self) -> int:
+        rows = self._seat.view(Topic.STATUS).rows
+        return rows[0].now_ns if rows and isinstance(rows[0], StatusRow) else 0
+
+    def _paint_status(self) -> None:
+        view = self._seat.view(Topic.STATUS)
+        now_s = time.monotonic()
+        if view.version != self._status_version:
+            self._status_version, self._spoke_s = view.version, now_s
+        alerts = self._seat.view(Topic.ALERTS).rows
+        status = view.rows[0] if view.rows else None
+        alert = alerts[0] if alerts else None
+        self._status.show(
+            status if isinstance(status, StatusRow) else None,
+            alert if isinstance(alert, AlertRow) else None,
+            now_s - self._spoke_s,
+            self.clock.lag_p99_ms,
+        )
+
+    # --- layout -----------------------------------------------------------------------------------------------------
+
+    def on_resize(self) -> None:
+        self._arrange()
+
+    def _arrange(self) -> None:
+        """Show what fits: everything on a wide terminal, accounts and copies on a narrow one, one pane when zoomed."""
+        width, height = self.size
+        if self._zoomed is not None:
+            shown = {self._zoomed}
+        elif width < NARROW:
+            shown = {"accounts", "copies"}
+        elif height < SHORT:
+            shown = {"accounts", "copies", "candles", "positions"}
+        else:
+            shown = set(self._panes)
+        self._root.show_only(lambda pane: pane.id in shown)
+
+    def action_zoom(self) -> None:
+        if self._zoomed is not None:
+            self._zoomed = None
+        elif self.focused is not None and self.focused.id in self._panes:
+            self._zoomed = self.focused.id
+        else:
+            self.message.say("Go to a pane first (1 to 5), then z gives it the screen.", "refused")
+        self._arrange()
+        self._keep_focus_visible()
+
+    def action_pane(self, name: str) -> None:
+        pane = self._panes[name]
+        if self._zoomed is not None or not self._on_screen(pane):
+            self._zoomed = name
+            self._arrange()
+        self.call_after_refresh(pane.focus)
+
+    @staticmethod
+    def _on_screen(widget: Widget) -> bool:
+        return all(node.display for node in widget.ancestors_with_self if isinstance(node, Widget))
+
+    def _keep_focus_visible(self) -> None:
+        if self.focused is None or not self._on_screen(self.focused):
+            self.call_after_refresh(self.accounts.focus)
+
+    def _focus_moved(self, focused: Widget | None) -> None:
+        if focused is self.accounts:
+            contexts = ("accounts", "grid", "desk")
+        elif isinstance(focused, GridPane):
+            contexts = ("grid", "desk")
+        elif isinstance(focused, Divider):
+            contexts = ("split", "desk")
+        elif self.prompt.is_open:
+            contexts = ("prompt",)
+        else:
+            contexts = ("desk",)
+        self._hints.show(hints(contexts))
+
+    # --- keys -------------------------------------------------------------------------------------------------------
+
+    @property
+    def account_at_hand(self) -> AccountRow | None:
+        return self.accounts.current
+
+    async def action_guarded(self, key_id: str) -> None:
+        """A key that may be unable to act now: say why, or act."""
+        key = BY_ID[key_id]
+        reason = key.disabled(self) if key.disabled else None
+        if reason:
+            self.message.say(reason, "refused")
+        else:
+            await self.run_action(key.action)
+
+    def action_toggle(self) -> None:
+        row = self.account_at_hand
+        if row is not None:
+            self._run(commands.Toggle(row.account))
+
+    def action_command(self) -> None:
+        self._open_prompt("command", "")
+
+    def action_filter(self) -> None:
+        if isinstance(self.focused, GridPane):
+            self._filter_target = self.focused
+            self._open_prompt("filter", self.focused.filter_text)
+
+    def action_unfilter(self) -> None:
+        if isinstance(self.focused, GridPane):
+            self.focused.set_filter("")
+
+    def action_help(self) -> None:
+        self.push_screen(HelpPage())
+
+    def action_help_quit(self) -> None:
+        self.message.say("Ctrl+Q leaves the desk.", "refused")
+
+    async def action_quit(self) -> None:
+        self._run(commands.Quit())
+
+    async def on_hint_line_pressed(self, event: HintLine.Pressed) -> None:
+        focused = self.focused
+        action = f"app.guarded('{event.key.id}')" if event.key.disabled else event.key.action
+        namespace = self.prompt if self.prompt.is_open else focused or self
+        await self.run_action(action, namespace)
+
+    def on_grid_pane_chosen(self, event: GridPane.Chosen) -> None:
+        if event.pane.has_focus:
+            self.message.say(event.detail, "detail")
+
+    # --- the command line ---------------------------------------------------------------------------------------------
+
+    def _known(self) -> Known:
+        rows = [row for row in self._seat.view(Topic.ACCOUNTS).rows if isinstance(row, AccountRow)]
+        return Known(
+            accounts=tuple(row.account for row in rows),
+            followers=tuple(row.account for row in rows if row.role is Role.FOLLOWER),
+            groups=tuple(sorted({row.group for row in rows if row.group})),
+            themes=tuple(theme.themes()),
+        )
+
+    def _open_prompt(self, mode: Any, text: str) -> None:
+        self._back_to = self.focused
+        self._hints.display = False
+        self.prompt.open(mode, text)
+
+    def on_prompt_closed(self, event: Prompt.Closed) -> None:
+        self._hints.display = True
+        if event.mode == "filter" and not event.kept and self._filter_target is not None:
+            self._filter_target.set_filter("")
+        if event.mode == "command":
+            self.message.say("")
+        back = self._back_to if self._back_to is not None and self._back_to.is_attached else self.accounts
+        back.focus()
+
+    def on_prompt_hint(self, event: Prompt.Hint) -> None:
+        if self.prompt.is_open:
+            self.message.say(event.text, "detail")
+
+    def on_prompt_filtering(self, event: Prompt.Filtering) -> None:
+        if self._filter_target is not None:
+            self._filter_target.set_filter(event.text)
+
+    def on_prompt_entered(self, event: Prompt.Entered) -> None:
+        try:
+            command = commands.parse(event.line, self._known())
+        except BadCommand as refused:
+            self.message.say(str(refused), "refused")
+            return
+        self._run(command)
+
+    # --- commands -----------------------------------------------------------------------------------------------------
+
+    def _run(self, command: commands.Command) -> None:
+        """Carry a command out in a worker; the screen goes on meanwhile."""
+        match command:
+            case commands.SetTheme(name):
+                self.theme = name
+                self.message.say(f"Theme {name}.")
+            case commands.Help():
+                self.action_help()
+            case commands.Quit():
+                self.run_worker(self._leave(), group="leave", exclusive=True)
+            case commands.Flatten(target):
+                self.message.say(f"Flattening {target} …")
+                self._ask(self._flatten(target))
+            case commands.Toggle(account):
+                self._ask(self._seat.toggle(account))
+            case commands.SetRule(account, kind, value):
+                self._ask(self._seat.set_rule(account, kind, value))
+            case commands.Export(what, path, account):
+                self._ask(self._seat.export(what, str(Path(path).expanduser()), account))
+
+    def _ask(self, asked: Coroutine[Any, Any, str]) -> None:
+        self.run_worker(self._answered(asked), group="commands")
+
+    async def _answered(self, asked: Coroutine[Any, Any, str]) -> None:
+        """Await the desk and say how it went."""
+        try:
+            said = await asked
+        except CommandRefused as refused:
+            self.message.say(str(refused), "refused")
+        except Exception as failure:  # noqa: BLE001 - a command that broke must not take the seat down with it
+            _log.error("command failed", kind=type(failure).__name__, exc_info=failure)
+            self.message.say(f"It was not done: {type(failure).__name__}. The log has the details.", "refused")
+        else:
+            self.message.say(said)
+
+    async def _flatten(self, target: str) -> str:
+        result: FlattenResult = await self._seat.flatten(target)
+        flat = f"{counted(len(result.flat), 'account is', 'accounts are')} flat after {result.seconds:.1f} s"
+        if not result.not_flat:
+            return f"{flat}, checked with the venue."
+        left = "; ".join(f"{account}: {reason}" for account, reason in result.not_flat)
+        raise CommandRefused(f"NOT flat: {left}. {flat}.")
+
+    async def _leave(self) -> None:
+        """Quit, after asking when positions are open or the desk can't say."""
+        if isinstance(self.screen, QuitQuestion):
+            return
+        holding: int | None
+        try:
+            holding = await asyncio.wait_for(self._seat.open_positions(), ANSWER_S)
+        except Exception as failure:  # noqa: BLE001 - a desk that can't answer must not keep anyone from leaving
+            _log.warning("the desk did not say whether positions are open", kind=type(failure).__name__)
+            holding = None
+        if holding != 0 and not await self.push_screen_wait(QuitQuestion(holding)):
+            return
+        self.exit()
+
+    def export_svg(self, path: str) -> None:
+        """Write the screen as it is now as an SVG picture."""
+        Path(path).write_text(self.export_screenshot(title="copydesk"), "utf-8")

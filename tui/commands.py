@@ -1,0 +1,230 @@
+"""The `:` commands as data: parsing, completion and help, without a terminal.
+
+`tui/commandline.py` types into it, `tui/app.py` carries the parsed command out. A line that can't be meant gets one
+sentence naming what is wrong and the nearest thing that exists.
+"""
+
+import shlex
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Any, NamedTuple
+
+from engine.rules import RuleRefused, parse_rule
+from schema.records import RuleKind
+
+EXPORTS = ("orders", "copies", "positions", "accounts")
+
+
+class BadCommand(ValueError):
+    """The line can't be carried out; the text is one sentence for the message line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """The names that exist now, for checking and completing arguments."""
+
+    accounts: tuple[str, ...] = ()
+    followers: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+    themes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Toggle:
+    account: str
+
+
+@dataclass(frozen=True, slots=True)
+class Flatten:
+    target: str
+
+
+@dataclass(frozen=True, slots=True)
+class SetRule:
+    account: str
+    kind: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    what: str
+    path: str
+    account: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class SetTheme:
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Quit:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Help:
+    pass
+
+
+Command = Toggle | Flatten | SetRule | Export | SetTheme | Quit | Help
+
+
+class Argument(NamedTuple):
+    """One argument: what it is called in sentences, and the field of `Known` or the fixed words it comes from."""
+
+    name: str
+    source: str | tuple[str, ...] | None
+    optional: bool = False
+
+
+class Syntax(NamedTuple):
+    name: str
+    arguments: tuple[Argument, ...]
+    example: str
+    does: str
+
+
+SYNTAX: tuple[Syntax, ...] = (
+    Syntax("toggle", (Argument("account", "followers"),), "toggle DEMO1001", "switch a follower on or off"),
+    Syntax(
+        "flatten",
+        (Argument("account, group or all", "targets"),),
+        "flatten all",
+        "cancel orders and close positions, then check with the venue",
+    ),
+    Syntax(
+        "rule",
+        (Argument("account", "followers"), Argument("kind", tuple(RuleKind)), Argument("value", None)),
+        "rule DEMO1001 proportional 0.5",
+        "how a follower's size comes from the leader's",
+    ),
+    Syntax(
+        "export",
+        (Argument("what", EXPORTS), Argument("file", None), Argument("account", "accounts", optional=True)),
+        "export copies copies.csv",
+        "write a CSV file",
+    ),
+    Syntax("theme", (Argument("theme", "themes"),), "theme desk", "change the colours"),
+    Syntax("help", (), "help", "show the keys and commands"),
+    Syntax("quit", (), "quit", "leave the desk; asks first when positions are open"),
+)
+_BY_NAME = {syntax.name: syntax for syntax in SYNTAX}
+
+
+def nearest(word: str, choices: Iterable[str]) -> str:
+    """``; did you mean X?`` for the choice most like `word`, or an empty text."""
+    by_folded = {choice.casefold(): choice for choice in choices}
+    close = get_close_matches(word.casefold(), by_folded, n=1, cutoff=0.6)
+    return f"; did you mean {by_folded[close[0]]}?" if close else ""
+
+
+def parse(line: str, known: Known) -> Command:
+    """The command that `line` (without its colon) means. Raises BadCommand."""
+    try:
+        words = shlex.split(line)
+    except ValueError:
+        raise BadCommand("A quotation mark is never closed.") from None
+    if not words:
+        raise BadCommand("Type a command, such as :" + SYNTAX[0].example + ".")
+    name, given = words[0].casefold(), words[1:]
+    syntax = _BY_NAME.get(name)
+    if syntax is None:
+        hint = nearest(name, _BY_NAME)
+        raise BadCommand(f"There is no command :{words[0]}{hint or '; :help lists them.'}")
+    least = sum(not argument.optional for argument in syntax.arguments)
+    if len(given) < least:
+        raise BadCommand(f":{name} needs {_a(syntax.arguments[len(given)].name)}, as in :{syntax.example}.")
+    if len(given) > len(syntax.arguments):
+        raise BadCommand(f":{name} does not take {given[len(syntax.arguments)]!r}; write :{syntax.example}.")
+    values = [_checked(argument, word, known) for argument, word in zip(syntax.arguments, given, strict=False)]
+    return _command(name, values)
+
+
+def _command(name: str, values: Sequence[str]) -> Command:
+    match name, *values:
+        case "toggle", account:
+            return Toggle(account)
+        case "flatten", target:
+            return Flatten(target)
+        case "rule", account, kind, value:
+            try:
+                parse_rule(kind, value)
+            except RuleRefused as refused:
+                raise BadCommand(str(refused)) from None
+            return SetRule(account, kind, value)
+        case "export", what, path, *account:
+            return Export(what, path, account[0] if account else None)
+        case "theme", theme:
+            return SetTheme(theme)
+        case "help", *_:
+            return Help()
+        case _:
+            return Quit()
+
+
+def _a(name: str) -> str:
+    return f"an {name}" if name[0] in "aeiou" else f"a {name}"
+
+
+def _choices(argument: Argument, known: Known) -> tuple[str, ...]:
+    if argument.source is None:
+        return ()
+    if isinstance(argument.source, tuple):
+        return tuple(str(word) for word in argument.source)
+    if argument.source == "targets":
+        return ("all", *known.groups, *known.accounts)
+    choices: Any = getattr(known, argument.source)
+    return choices
+
+
+def _checked(argument: Argument, word: str, known: Known) -> str:
+    """`word` spelled as the desk spells it. Raises BadCommand when there is no such thing."""
+    if argument.source is None:
+        return word
+    choices = _choices(argument, known)
+    if word in choices:
+        return word
+    same = [choice for choice in choices if choice.casefold() == word.casefold()]
+    if len(same) == 1:
+        return same[0]
+    if argument.source == "followers" and word in known.accounts:
+        raise BadCommand(f"account: {word} is not a follower; only a follower has a switch and a rule.")
+    hint = nearest(word, choices)
+    if not hint and isinstance(argument.source, tuple):
+        hint = f"; write {', '.join(choices[:-1])} or {choices[-1]}."
+    raise BadCommand(f"{argument.name}: there is no {word!r} here{hint or '.'}")
+
+
+def complete(line: str, known: Known) -> list[str]:
+    """Every whole line that `line` could become by finishing its last word, best first."""
+    head, space, last = line.rpartition(" ")
+    words = head.split() if space else []
+    if not words:
+        return [
+            f"{syntax.name} " if syntax.arguments else syntax.name
+            for syntax in SYNTAX
+            if syntax.name.startswith(last.casefold())
+        ]
+    syntax = _BY_NAME.get(words[0].casefold())
+    at = len(words) - 1
+    if syntax is None or at >= len(syntax.arguments):
+        return []
+    folded = last.casefold()
+    choices = _choices(syntax.arguments[at], known)
+    starting = [choice for choice in choices if choice.casefold().startswith(folded)]
+    within = [choice for choice in choices if folded and folded in choice.casefold() and choice not in starting]
+    more = " " if at + 1 < len(syntax.arguments) and not syntax.arguments[at + 1].optional else ""
+    return [f"{head} {choice}{more}" for choice in (*starting, *within)]
+
+
+def usage(line: str) -> str:
+    """What the command being typed wants next, for the line above it; empty when nothing is known."""
+    word = line.split(" ", 1)[0].casefold()
+    syntax = _BY_NAME.get(word)
+    if syntax is None:
+        return ""
+    wants = " ".join(f"[{a.name}]" if a.optional else f"<{a.name}>" for a in syntax.arguments)
+    return f":{syntax.name} {wants}".rstrip() + f"  {syntax.does}"

@@ -1,0 +1,135 @@
+"""The one table of keys. Bindings, the hint line, the `?` page and the README's key page all come from it.
+
+A key belongs to a context: `desk` works everywhere, `grid` in any table, `accounts` in the accounts pane, `split` on
+a divider, `prompt` while typing. A key that can't act now says why (`disabled`) instead of doing nothing.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from textual.binding import Binding
+
+from engine.seat import AccountRow, Role
+
+
+class KeyState(Protocol):
+    """What a key's `disabled` may look at."""
+
+    @property
+    def account_at_hand(self) -> AccountRow | None:
+        """The account under the cursor of the accounts pane."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One key. `keys` are Textual's names, the first one shown as `shown`; `action` is a Textual action; `hint` puts
+    it in the hint line; `disabled` returns the sentence why it can't act now, or None."""
+
+    id: str
+    keys: str
+    shown: str
+    action: str
+    description: str
+    tooltip: str
+    context: str
+    hint: bool = False
+    disabled: Callable[[KeyState], str | None] | None = None
+
+
+def _no_follower(state: KeyState) -> str | None:
+    row = state.account_at_hand
+    if row is None:
+        return "No account is under the cursor."
+    if row.role is Role.LEADER:
+        return f"{row.account} is the leader; only followers are switched on and off."
+    if row.role is Role.NONE:
+        return f"{row.account} is in no group; give it a leader first."
+    return None
+
+
+CONTEXTS = {
+    "desk": "Everywhere",
+    "grid": "In a table",
+    "accounts": "In accounts",
+    "split": "On a divider",
+    "prompt": "While typing",
+}
+
+KEYS: tuple[Key, ...] = (
+    Key(
+        "toggle",
+        "space",
+        "Space",
+        "app.toggle",
+        "on / off",
+        "Switch the follower under the cursor on or off; its copies start or stop with the next leader event.",
+        "accounts",
+        hint=True,
+        disabled=_no_follower,
+    ),
+    Key("filter", "slash", "/", "app.filter", "filter", "Show only rows that contain what you type.", "grid", hint=True),
+    Key("sort", "s", "s", "sort_next", "sort", "Order by the next column; a click on its head too.", "grid", hint=True),
+    Key("reverse", "S,shift+s", "S", "sort_reverse", "reverse", "Turn the order round.", "grid"),
+    Key("unfilter", "escape", "Esc", "app.unfilter", "clear filter", "Show every row again.", "grid"),
+    Key("up", "up,k", "↑ k", "cursor(-1)", "up", "Move the cursor up.", "grid"),
+    Key("down", "down,j", "↓ j", "cursor(1)", "down", "Move the cursor down.", "grid"),
+    Key("page_up", "pageup", "PgUp", "page(-1)", "page up", "Move up a page.", "grid"),
+    Key("page_down", "pagedown", "PgDn", "page(1)", "page down", "Move down a page.", "grid"),
+    Key("top", "home,g", "Home g", "edge(0)", "first row", "Go to the first row.", "grid"),
+    Key("bottom", "end,G,shift+g", "End G", "edge(1)", "last row", "Go to the last row.", "grid"),
+    Key("widen", "right,down", "→ ↓", "move(1)", "grow", "Move the divider right or down.", "split", hint=True),
+    Key("narrow", "left,up", "← ↑", "move(-1)", "shrink", "Move the divider left or up.", "split", hint=True),
+    Key("reset", "enter", "Enter", "reset", "reset", "The first sizes again; a double click too.", "split", hint=True),
+    Key("run", "enter", "Enter", "run", "run", "Carry out what is typed.", "prompt", hint=True),
+    Key("complete", "tab", "Tab", "complete(1)", "complete", "Complete the word; again: the next match.", "prompt", hint=True),
+    Key("complete_back", "shift+tab", "Shift+Tab", "complete(-1)", "previous match", "The match before.", "prompt"),
+    Key("older", "up", "↑", "history(-1)", "history", "An older command.", "prompt", hint=True),
+    Key("newer", "down", "↓", "history(1)", "newer", "A newer command.", "prompt"),
+    Key("leave", "escape", "Esc", "leave", "leave", "Leave without doing anything.", "prompt", hint=True),
+    Key("command", "colon", ":", "app.command", "command", "Type a command; Tab completes.", "desk", hint=True),
+    Key("accounts", "1", "1", "app.pane('accounts')", "accounts", "Go to accounts.", "desk"),
+    Key("positions", "2", "2", "app.pane('positions')", "positions", "Go to positions.", "desk"),
+    Key("orders", "3", "3", "app.pane('orders')", "orders", "Go to orders.", "desk"),
+    Key("copies", "4", "4", "app.pane('copies')", "copies", "Go to the copy ledger.", "desk"),
+    Key("candles", "5", "5", "app.pane('candles')", "candles", "Go to the candles.", "desk"),
+    Key("next", "tab", "Tab", "app.focus_next", "next", "Go to the next pane or divider.", "desk", hint=True),
+    Key("previous", "shift+tab", "Shift+Tab", "app.focus_previous", "previous", "Go to the one before.", "desk"),
+    Key("zoom", "z", "z", "app.zoom", "zoom", "Give the pane the whole screen, and back.", "desk", hint=True),
+    Key("help", "question_mark", "?", "app.help", "help", "Show the keys and commands.", "desk", hint=True),
+    Key("quit", "ctrl+q", "Ctrl+Q", "app.quit", "quit", "Leave; asks first when positions are open.", "desk", hint=True),
+)  # fmt: skip
+
+BY_ID = {key.id: key for key in KEYS}
+
+
+def bindings(context: str) -> list[Binding]:
+    """Textual's bindings of a context. A key with `disabled` goes through the app, which asks it first."""
+    return [
+        Binding(
+            key.keys,
+            f"app.guarded('{key.id}')" if key.disabled else key.action,
+            key.description,
+            tooltip=key.tooltip,
+            show=False,
+            priority=key.id == "quit",
+        )
+        for key in KEYS
+        if key.context == context
+    ]
+
+
+def hints(contexts: tuple[str, ...]) -> list[Key]:
+    """The keys of the hint line, nearest context first."""
+    return [key for context in contexts for key in KEYS if key.context == context and key.hint]
+
+
+def key_table_markdown() -> str:
+    """The README's key page."""
+    lines: list[str] = []
+    for context, heading in CONTEXTS.items():
+        lines += [f"**{heading}**", "", "| key | does | |", "|---|---|---|"]
+        lines += [f"| `{key.shown}` | {key.description} | {key.tooltip} |" for key in KEYS if key.context == context]
+        lines.append("")
+    return "\n".join(lines)

@@ -1,0 +1,113 @@
+"""An app that waits for its terminal instead of being stopped by it. `tui/app.py` builds the desk on it.
+
+While the terminal has not taken the last frame, no frame is made: what changed keeps adding up in the compositor
+and is painted, once and as it then stands, when the terminal has caught up. A terminal that hangs up (SIGHUP, or
+found gone by the driver) ends the app with `hung_up` set, and nothing else: the caller keeps the engine going.
+
+The overridden names are private to Textual; the version is pinned and tests/tui/test_pty.py guards them.
+"""
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+from textual.app import App
+from textual.screen import ModalScreen, Screen, ScreenResultType
+
+from tui.terminal import PatientDriver
+
+LOOK_FOR_HANGUP_S = 0.5
+LONG_STALL_S = 1.0
+"""After a stall this long the whole screen is painted again: a laptop that slept may show anything."""
+
+
+class PatientScreen(Screen[ScreenResultType]):
+    """A screen that makes no frame while the terminal is behind."""
+
+    def _compositor_refresh(self) -> None:
+        app = self.app
+        if isinstance(app, PatientApp) and app.stalled:
+            self._dirty_widgets.clear()  # the compositor holds their regions; the timer need not ask again
+            app.frame_owed = True
+            return
+        super()._compositor_refresh()
+
+
+class PatientModal(PatientScreen[ScreenResultType], ModalScreen[ScreenResultType]):
+    """A modal that waits like the screen under it."""
+
+
+class PatientApp(App[None]):
+    """`hung_up` says that the terminal went away, `terminated` that SIGTERM came; both leave the engine alone."""
+
+    hung_up = False
+    terminated = False
+    frame_owed = False
+
+    def __init__(self) -> None:
+        super().__init__(driver_class=PatientDriver)
+
+    @property
+    def stalled(self) -> bool:
+        """Whether the terminal still has to take the last frame."""
+        return isinstance(self._driver, PatientDriver) and self._driver.stalled
+
+    def get_default_screen(self) -> Screen[None]:
+        return PatientScreen(id="_default")
+
+    async def run_async(self, **options: Any) -> None:
+        with self._signals():
+            await super().run_async(**options)
+
+    def on_load(self) -> None:
+        self.set_interval(LOOK_FOR_HANGUP_S, self._look_for_hangup)
+
+    def _look_for_hangup(self) -> None:
+        if isinstance(self._driver, PatientDriver):
+            self._driver.check_hung_up()
+
+    def terminal_drained(self, stalled_s: float) -> None:
+        """The terminal has caught up: paint what changed meanwhile."""
+        if not self.frame_owed or not self._running:
+            return
+        self.frame_owed = False
+        if stalled_s >= LONG_STALL_S:
+            self.screen.refresh()
+        elif isinstance(self.screen, PatientScreen):
+            self.screen._compositor_refresh()
+
+    def terminal_gone(self) -> None:
+        """The other end is gone; leave at once."""
+        self.hung_up = True
+        self.exit()
+
+    @contextmanager
+    def _signals(self) -> Iterator[None]:
+        """SIGHUP and SIGTERM end the app instead of the process.
+
+        Not `loop.add_signal_handler`: closing the loop would put the deadly default back, and a shell sends its
+        SIGHUP a moment after the terminal is gone. After a hang-up the signal stays ignored for good.
+        """
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+
+        def leave(number: int, _frame: FrameType | None) -> None:
+            loop = self._loop
+            if loop is None or loop.is_closed():
+                return
+            loop.call_soon_threadsafe(self.terminal_gone if number == signal.SIGHUP else self._terminate)
+
+        before = {number: signal.signal(number, leave) for number in (signal.SIGHUP, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGTERM, before[signal.SIGTERM])
+            signal.signal(signal.SIGHUP, signal.SIG_IGN if self.hung_up else before[signal.SIGHUP])
+
+    def _terminate(self) -> None:
+        self.terminated = True
+        self.exit()

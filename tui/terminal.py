@@ -1,0 +1,210 @@
+"""The terminal, patiently: a driver whose writes never block and whose reads notice that the other end is gone.
+
+`tui/patient.py` runs the app on it and `tui/launch.py` asks `check_terminal` before starting. The stock driver
+writes through a queue of 30 and then blocks the event loop, and spins on a terminal that hung up; this one keeps
+what the terminal has not taken, reports `stalled`, and ends its input at the first end of file.
+"""
+
+import os
+import select
+import sys
+import time
+from codecs import getincrementaldecoder
+from typing import Any, Protocol, cast
+
+from textual import constants
+from textual._xterm_parser import XTermParser
+from textual.drivers.linux_driver import LinuxDriver
+from textual.message import Message
+
+CLOSE_WAIT_S = 0.3
+"""How long leaving waits for a terminal that does not read."""
+
+
+class TerminalWatcher(Protocol):
+    """What the driver tells the app it draws for."""
+
+    def terminal_drained(self, stalled_s: float) -> None: ...
+
+    def terminal_gone(self) -> None: ...
+
+
+def check_terminal() -> str | None:
+    """One sentence saying why the screen can't be shown here and what to do, or None when it can."""
+    stdin, stderr = sys.__stdin__, sys.__stderr__
+    if stdin is None or stderr is None or not stdin.isatty() or not stderr.isatty():
+        return (
+            "copydesk draws on a terminal, and standard input or standard error is not one: run it without redirection."
+        )
+    if os.environ.get("TERM", "") in ("", "dumb", "unknown"):
+        term = os.environ.get("TERM", "")
+        return f"TERM is {term!r}, which can't place text: set TERM to what your terminal is, e.g. TERM=xterm-256color."
+    encoding = (stderr.encoding or "").lower().replace("-", "").replace("_", "")
+    if encoding != "utf8":
+        return (
+            f"The terminal's encoding is {stderr.encoding}, which has no line-drawing characters: "
+            "set LC_ALL=C.UTF-8 (and unset PYTHONIOENCODING)."
+        )
+    return None
+
+
+def hung_up(fd: int) -> bool:
+    """Whether the terminal behind `fd` is gone."""
+    poll = select.poll()
+    poll.register(fd, 0)
+    return bool(poll.poll(0))  # with no event asked for, only hang-up, error and invalid are ever reported
+
+
+class PatientDriver(LinuxDriver):
+    """Textual's Linux driver with its output on a non-blocking descriptor and its input on the event loop.
+
+    Everything runs on the app's loop. Overrides `write`, `flush`, `close`, `disable_input`, `run_input_thread` and
+    `send_message`; the stock writer and input threads start, find nothing to do, and end.
+    """
+
+    def __init__(self, app: Any, **options: Any) -> None:
+        super().__init__(app, **options)
+        self._watcher = cast(TerminalWatcher, app)
+        self._unsent = bytearray()
+        self._pump_due = False
+        self._stalled_at: float | None = None
+        self._shared = False
+        self._out = self._open_output()
+        self._reading = False
+        self._gone = False
+        self._parser = XTermParser(self._debug)
+        self._decode = getincrementaldecoder("utf-8")(errors="replace").decode
+
+    # --- output -----------------------------------------------------------------------------------------------
+
+    def _open_output(self) -> int:
+        """A descriptor of our own, so that non-blocking mode is not forced on the shell that shares ours."""
+        stderr = self._file.fileno()
+        flags = os.O_WRONLY | os.O_NOCTTY | os.O_NONBLOCK | os.O_CLOEXEC
+        try:
+            return os.open(os.ttyname(stderr), flags)
+        except OSError:  # another user's terminal (su, sudo) or one not mounted here
+            self._shared = True
+            own = os.dup(stderr)
+            os.set_blocking(own, False)
+            return own
+
+    @property
+    def stalled(self) -> bool:
+        """Whether the terminal still has to take what was written to it."""
+        return self._stalled_at is not None
+
+    def write(self, data: str) -> None:
+        if self._gone:
+            return
+        self._unsent += data.encode("utf-8", "replace")
+        if not self._pump_due and not self.stalled:
+            self._pump_due = True
+            self._loop.call_soon(self._pump)
+
+    def flush(self) -> None:
+        if not self.stalled:
+            self._pump()
+
+    def _pump(self) -> None:
+        """Hand the terminal what it takes now; the loop calls again when it takes more."""
+        self._pump_due = False
+        try:
+            while self._unsent:
+                del self._unsent[: os.write(self._out, self._unsent[:65536])]
+        except BlockingIOError:
+            if self._stalled_at is None:
+                self._stalled_at = time.monotonic()
+                self._loop.add_writer(self._out, self._pump)
+            return
+        except OSError:  # the other end is gone
+            self._lose()
+            return
+        if self._stalled_at is not None:
+            stalled_s = time.monotonic() - self._stalled_at
+            self._stalled_at = None
+            self._loop.remove_writer(self._out)
+            self._watcher.terminal_drained(stalled_s)
+
+    def close(self) -> None:
+        """Give the terminal a moment to take its last bytes, then let go of it whether it did or not."""
+        self._loop.remove_writer(self._out)
+        poll = select.poll()
+        poll.register(self._out, select.POLLOUT)
+        deadline = time.monotonic() + CLOSE_WAIT_S
+        while self._unsent and not self._gone and time.monotonic() < deadline:
+            if poll.poll(20):
+                try:
+                    del self._unsent[: os.write(self._out, self._unsent[:4096])]
+                except BlockingIOError:
+                    continue
+                except OSError:
+                    break
+        self._gone = True
+        if self._shared:
+            os.set_blocking(self._out, True)
+        os.close(self._out)
+        super().close()
+
+    # --- input ------------------------------------------------------------------------------------------------
+
+    def start_application_mode(self) -> None:
+        super().start_application_mode()
+        if not self._reading and not self._gone:
+            self._reading = True
+            self._loop.add_reader(self.fileno, self._readable)
+
+    def run_input_thread(self) -> None:
+        """Nothing: input is read on the loop, which an end of file can't make spin."""
+
+    def send_message(self, message: Any) -> None:
+        self._app.post_message(message)
+
+    def _readable(self) -> None:
+        try:
+            data = os.read(self.fileno, 4096)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        if not data:
+            self._lose()
+            return
+        self._deliver(self._parser.feed(self._decode(data)))
+        # A lone escape is a key only once nothing has followed it.
+        self._loop.call_later(constants.ESCAPE_DELAY + 0.005, self._tick)
+
+    def _tick(self) -> None:
+        if not self._gone:
+            self._deliver(self._parser.tick())
+
+    def _deliver(self, messages: Any) -> None:
+        message: Message
+        for message in messages:
+            self.process_message(message)
+
+    def disable_input(self) -> None:
+        self._stop_reading()
+        super().disable_input()
+
+    def _stop_reading(self) -> None:
+        if self._reading:
+            self._reading = False
+            self._loop.remove_reader(self.fileno)
+
+    # --- the end ----------------------------------------------------------------------------------------------
+
+    def check_hung_up(self) -> None:
+        """Notice a terminal that is gone; the app calls this twice a second."""
+        if not self._gone and (hung_up(self.fileno) or hung_up(self._out)):
+            self._lose()
+
+    def _lose(self) -> None:
+        if self._gone:
+            return
+        self._gone = True
+        self._unsent.clear()
+        self._stop_reading()
+        self._loop.remove_writer(self._out)
+        self._stalled_at = None
+        self._watcher.terminal_gone()

@@ -1,0 +1,102 @@
+"""Text and numbers as every pane shows them. Pure functions; the panes, the status line and the message line call them.
+
+Profit and loss never rests on colour alone: it carries a sign and an arrow. Times on screen are UTC.
+"""
+
+import re
+from decimal import Decimal
+from functools import lru_cache
+
+from rich.cells import cell_len, set_cell_size
+
+UP, DOWN = "▲", "▼"
+
+# C0 and C1 controls would reach the terminal as commands; the bidirectional and zero-width marks can make one text
+# look like another.
+_UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]")
+_ESCAPES = re.compile(
+    "\x1b\\[[0-?]*[ -/]*[@-~]"  # CSI
+    "|\x1b[\\]PX^_].*?(?:\x07|\x1b\\\\|\x9c|$)"  # OSC, DCS, SOS, PM, APC and their payload
+    "|\x1b[ -/]*[0-~]",  # the short ones
+    re.DOTALL,
+)
+
+
+@lru_cache(maxsize=8192)
+def clean(text: str) -> str:
+    """`text` as it may be drawn: escape sequences removed whole, other control characters turned into spaces."""
+    if text.isascii() and text.isprintable():
+        return text
+    return _UNSAFE.sub(" ", _ESCAPES.sub("", text))
+
+
+def fit(text: str, width: int, right: bool = False) -> str:
+    """`text` in exactly `width` cells: padded on the left when `right`, cut with an ellipsis when too long."""
+    length = len(text) if text.isascii() else cell_len(text)
+    if length > width:
+        return set_cell_size(text, width - 1) + "…" if width > 0 else ""
+    pad = " " * (width - length)
+    return pad + text if right else text + pad
+
+
+def money(amount: Decimal) -> str:
+    """Profit or loss: ``▲ +1,234.50``, ``▼ -12.50``, ``0.00``."""
+    if not amount.is_finite():
+        return "?"
+    if amount == 0:
+        return "0.00"
+    return f"{UP if amount > 0 else DOWN} {amount:+,.2f}"
+
+
+def pnl_look(amount: Decimal) -> str:
+    """The look that goes with `money`."""
+    if not amount.is_finite() or amount == 0:
+        return "dim"
+    return "up" if amount > 0 else "down"
+
+
+def price(value: Decimal | None) -> str:
+    """A price as the venue gave it; empty when there is none."""
+    return "" if value is None else format(value, ",f")
+
+
+def millis(value_ms: float) -> str:
+    """A latency in milliseconds, three figures: ``0.54``, ``12.3``, ``950``, ``2.5s``; ``-`` when there is none."""
+    if value_ms < 0:
+        return "-"
+    if value_ms < 10:
+        return f"{value_ms:.2f}"
+    if value_ms < 100:
+        return f"{value_ms:.1f}"
+    return f"{value_ms:.0f}" if value_ms < 1000 else f"{value_ms / 1000:.1f}s"
+
+
+def age(seconds: float) -> str:
+    """How old something is, coarse so that it seldom repaints; empty under 10 s."""
+    if seconds < 10:
+        return ""
+    if seconds < 60:
+        return f"{int(seconds // 10) * 10}s"
+    if seconds < 3600:
+        return f"{int(seconds // 60)}m"
+    return f"{int(seconds // 3600)}h" if seconds < 360_000 else "99h"
+
+
+def clock_time(at_ns: int, millis_too: bool = False) -> str:
+    """The UTC time of day; empty for 0."""
+    if at_ns <= 0:
+        return ""
+    seconds, rest = divmod(at_ns, 1_000_000_000)
+    minutes, second = divmod(seconds % 86_400, 60)
+    text = f"{minutes // 60:02}:{minutes % 60:02}:{second:02}"
+    return f"{text}.{rest // 1_000_000:03}" if millis_too else text
+
+
+def signed(net_qty: int) -> str:
+    """A net quantity: ``+2``, ``-1``, ``0``."""
+    return f"{net_qty:+}" if net_qty else "0"
+
+
+def counted(count: int, one: str, many: str) -> str:
+    """``1 account``, ``3 accounts``."""
+    return f"{count} {one if count == 1 else many}"
