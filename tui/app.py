@@ -1,4 +1,4 @@
-"""The seat's screen: panes over a `Seat`, painted on one clock, with a command line. `tui/launch.py` runs it.
+"""The seat's screen: panes over a `Seat`, painted on one clock, with a command line. `tui/sit.py` runs it.
 
 It sees the desk only through `engine/seat.py`: snapshots are read on the paint clock, commands are awaited in
 workers that the app holds, and what they say goes to the message line.
@@ -53,6 +53,7 @@ class CopydeskApp(PatientApp):
 
     TITLE = "copydesk"
     ENABLE_COMMAND_PALETTE = False
+    CSS = theme.style_sheet()
     BINDINGS: ClassVar[list[Any]] = bindings("desk")
 
     def __init__(
@@ -62,7 +63,6 @@ class CopydeskApp(PatientApp):
         theme_name: str = theme.DEFAULT,
         after_first_paint: Callable[[], None] | None = None,
     ) -> None:
-        self.CSS = theme.style_sheet()
         super().__init__()
         for file in theme.themes().values():
             self.register_theme(theme.textual_theme(file))
@@ -225,7 +225,7 @@ class CopydeskApp(PatientApp):
         else:
             await self.run_action(key.action)
 
-    def action_toggle(self) -> None:
+    def action_toggle_follower(self) -> None:
         row = self.account_at_hand
         if row is not None:
             self._run(commands.Toggle(row.account))

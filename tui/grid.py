@@ -49,7 +49,7 @@ class Column(Generic[R]):
 class Placed(NamedTuple):
     """A column where the current width has put it."""
 
-    index: int
+    column: int
     x: int
     width: int
 
@@ -403,7 +403,7 @@ class GridPane(ScrollView, Generic[R], can_focus=True):
         self.move_cursor(len(self._shown) - 1 if last else 0)
 
     def action_sort_next(self) -> None:
-        order: list[int | None] = [None, *(p.index for p in self._place() if self.COLUMNS[p.index].sort)]
+        order: list[int | None] = [None, *(p.column for p in self._place() if self.COLUMNS[p.column].sort)]
         at = order.index(self._sort) if self._sort in order else 0
         self.sort_by(order[(at + 1) % len(order)])
 

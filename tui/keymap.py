@@ -62,7 +62,7 @@ KEYS: tuple[Key, ...] = (
         "toggle",
         "space",
         "Space",
-        "app.toggle",
+        "app.toggle_follower",
         "on / off",
         "Switch the follower under the cursor on or off; its copies start or stop with the next leader event.",
         "accounts",
@@ -70,7 +70,7 @@ KEYS: tuple[Key, ...] = (
         disabled=_no_follower,
     ),
     Key("filter", "slash", "/", "app.filter", "filter", "Show only rows that contain what you type.", "grid", hint=True),
-    Key("sort", "s", "s", "sort_next", "sort", "Order by the next column; a click on its head too.", "grid", hint=True),
+    Key("sort", "s", "s", "sort_next", "sort", "Order by the next column.", "grid", hint=True),
     Key("reverse", "S,shift+s", "S", "sort_reverse", "reverse", "Turn the order round.", "grid"),
     Key("unfilter", "escape", "Esc", "app.unfilter", "clear filter", "Show every row again.", "grid"),
     Key("up", "up,k", "↑ k", "cursor(-1)", "up", "Move the cursor up.", "grid"),
@@ -83,7 +83,7 @@ KEYS: tuple[Key, ...] = (
     Key("narrow", "left,up", "← ↑", "move(-1)", "shrink", "Move the divider left or up.", "split", hint=True),
     Key("reset", "enter", "Enter", "reset", "reset", "The first sizes again; a double click too.", "split", hint=True),
     Key("run", "enter", "Enter", "run", "run", "Carry out what is typed.", "prompt", hint=True),
-    Key("complete", "tab", "Tab", "complete(1)", "complete", "Complete the word; again: the next match.", "prompt", hint=True),
+    Key("complete", "tab", "Tab", "complete(1)", "complete", "Complete the word.", "prompt", hint=True),
     Key("complete_back", "shift+tab", "Shift+Tab", "complete(-1)", "previous match", "The match before.", "prompt"),
     Key("older", "up", "↑", "history(-1)", "history", "An older command.", "prompt", hint=True),
     Key("newer", "down", "↓", "history(1)", "newer", "A newer command.", "prompt"),
@@ -98,7 +98,7 @@ KEYS: tuple[Key, ...] = (
     Key("previous", "shift+tab", "Shift+Tab", "app.focus_previous", "previous", "Go to the one before.", "desk"),
     Key("zoom", "z", "z", "app.zoom", "zoom", "Give the pane the whole screen, and back.", "desk", hint=True),
     Key("help", "question_mark", "?", "app.help", "help", "Show the keys and commands.", "desk", hint=True),
-    Key("quit", "ctrl+q", "Ctrl+Q", "app.quit", "quit", "Leave; asks first when positions are open.", "desk", hint=True),
+    Key("quit", "ctrl+q", "Ctrl+Q", "app.quit", "quit", "Leave; asks when positions are open.", "desk", hint=True),
 )  # fmt: skip
 
 BY_ID = {key.id: key for key in KEYS}

@@ -1,6 +1,6 @@
 """The terminal, patiently: a driver whose writes never block and whose reads notice that the other end is gone.
 
-`tui/patient.py` runs the app on it and `tui/launch.py` asks `check_terminal` before starting. The stock driver
+`tui/patient.py` runs the app on it and `tui/sit.py` asks `check_terminal` before starting. The stock driver
 writes through a queue of 30 and then blocks the event loop, and spins on a terminal that hung up; this one keeps
 what the terminal has not taken, reports `stalled`, and ends its input at the first end of file.
 """
@@ -79,6 +79,7 @@ class PatientDriver(LinuxDriver):
 
     def _open_output(self) -> int:
         """A descriptor of our own, so that non-blocking mode is not forced on the shell that shares ours."""
+        assert self._file is not None  # check_terminal saw to it
         stderr = self._file.fileno()
         flags = os.O_WRONLY | os.O_NOCTTY | os.O_NONBLOCK | os.O_CLOEXEC
         try:

@@ -15,7 +15,7 @@ import time
 from engine.collector import settle
 from tests.tui.scripted_seat import ScriptedSeat
 from tui.app import CopydeskApp
-from tui.launch import sit
+from tui.sit import sit
 
 
 class Feed(threading.Thread):
@@ -90,10 +90,10 @@ def main() -> None:
     feed = Feed(seat, options.events, options.feed_for)
     feed.start()
     if options.report >= 0:
-        import tui.launch
+        import tui.sit
 
         ReportingApp.REPORT_FD, ReportingApp.FEED = options.report, feed
-        tui.launch.CopydeskApp = ReportingApp  # type: ignore[misc]
+        tui.sit.CopydeskApp = ReportingApp  # type: ignore[misc]
     app = sit(seat, theme=options.theme, after_first_paint=settle)
     if options.report >= 0:
         report(options.report, kind="left", hung_up=app.hung_up, terminated=app.terminated, beats=feed.beats)

@@ -1,4 +1,4 @@
-"""Sitting down at a desk: check the terminal, run the screen, and let go of the terminal cleanly. Called by the CLI."""
+"""Sitting down at a desk: check the terminal, run the screen, and let go of the terminal cleanly. Called by `tui/launch.py`."""
 
 import os
 import sys
