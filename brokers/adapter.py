@@ -57,14 +57,14 @@ class RequestUnknown(VenueError):
 # --- what a venue tells the engine ----------------------------------------------------------------------------------
 
 
-class Event(Record, tag=True):
+class Event(Record, frozen=True, tag=True):
     """Base of events. `connection` names the login, `received_ns` when its bytes were read."""
 
     connection: str
     received_ns: int
 
 
-class StreamUp(Event):
+class StreamUp(Event, frozen=True):
     """The order stream is live and synchronised: `snapshot` is the venue's whole truth about this login.
 
     Sent after every (re)connect, after the snapshot was read and before any later stream event. `first` is true
@@ -75,14 +75,14 @@ class StreamUp(Event):
     snapshot: "Snapshot"
 
 
-class StreamDown(Event):
+class StreamDown(Event, frozen=True):
     """The order stream is gone; the adapter is reconnecting by itself unless `final` (then a person must act)."""
 
     reason: str
     final: bool = False
 
 
-class OrderAccepted(Event):
+class OrderAccepted(Event, frozen=True):
     """The venue took our order (its direct answer, or the first stream event that proves it)."""
 
     account: str
@@ -90,7 +90,7 @@ class OrderAccepted(Event):
     order_id: str
 
 
-class OrderRejected(Event):
+class OrderRejected(Event, frozen=True):
     """Proven not accepted, or rejected later: the order will not trade (further). `text` is the venue's own words."""
 
     account: str
@@ -100,7 +100,7 @@ class OrderRejected(Event):
     text: str
 
 
-class OrderUnknown(Event):
+class OrderUnknown(Event, frozen=True):
     """Sent, or perhaps sent, and no proof either way."""
 
     account: str
@@ -108,7 +108,7 @@ class OrderUnknown(Event):
     reason: str
 
 
-class OrderNotSent(Event):
+class OrderNotSent(Event, frozen=True):
     """Proven never to have left: no bytes were written (budget spent, no connection)."""
 
     account: str
@@ -116,38 +116,38 @@ class OrderNotSent(Event):
     reason: str
 
 
-class OrderSent(Event):
+class OrderSent(Event, frozen=True):
     """The order's bytes were handed to the socket; `received_ns` is that moment."""
 
     account: str
     cl_ord_id: str
 
 
-class OrderUpdated(Event):
+class OrderUpdated(Event, frozen=True):
     """An order's state changed, ours or foreign."""
 
     order: VenueOrder
 
 
-class Filled(Event):
+class Filled(Event, frozen=True):
     """One execution. The adapter may repeat itself after a replay; intake drops what it has seen."""
 
     fill: Fill
 
 
-class PositionUpdated(Event):
+class PositionUpdated(Event, frozen=True):
     position: Position
 
 
-class AccountUpdated(Event):
+class AccountUpdated(Event, frozen=True):
     state: AccountState
 
 
-class QuoteUpdated(Event):
+class QuoteUpdated(Event, frozen=True):
     quote: Quote
 
 
-class BarsUpdated(Event):
+class BarsUpdated(Event, frozen=True):
     """Bars of one symbol in time order: history, or the newest bar again with its latest values."""
 
     symbol: str
@@ -155,7 +155,7 @@ class BarsUpdated(Event):
     bars: tuple[Bar, ...]
 
 
-class MessageUnreadable(Event):
+class MessageUnreadable(Event, frozen=True):
     """A message that could not be read: kept (redacted, capped), counted, and survived."""
 
     raw: str
@@ -165,7 +165,7 @@ class MessageUnreadable(Event):
 # --- what a venue is asked --------------------------------------------------------------------------------------------
 
 
-class Snapshot(Record):
+class Snapshot(Record, frozen=True):
     """The venue's truth about one login at `at_ns`. `complete` names the accounts whose every part was read;
     what is missing for an account is not known, and never means flat. `fills` are those the venue still lists."""
 
@@ -178,7 +178,7 @@ class Snapshot(Record):
     states: tuple[AccountState, ...]
 
 
-class Capabilities(Record):
+class Capabilities(Record, frozen=True):
     """What a venue can do; a test that needs a flag is asserted to be refused without it."""
 
     venue: str
@@ -192,7 +192,7 @@ class Capabilities(Record):
     order_types: frozenset[OrderType]
 
 
-class ConnectionHealth(Record):
+class ConnectionHealth(Record, frozen=True):
     """What the health and accounts panes show of a login. Ages are -1 when nothing was received yet."""
 
     connection: str

@@ -8,6 +8,7 @@ and what fell behind.
 import hashlib
 from collections.abc import Callable, Sequence
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 from msgspec.structs import replace
@@ -78,6 +79,27 @@ class Core:
         self.now_ns = 0
         self._effects: list[ev.AnyEffect] = []
         self._uncommitted: dict[str, tuple[Signal, list[Copy]]] = {}
+        self._handlers: dict[type, Callable[[Any], None]] = {
+            ev.ConfigLoaded: self._config_loaded,
+            ev.Recovered: self._recovered,
+            ev.Committed: self._committed,
+            ev.ConnectionRefused: self._refused,
+            ev.InstrumentChecked: self._instrument_checked,
+            ev.Flattened: self._flattened,
+            ev.SnapshotRead: partial(recovery.snapshot_read, self),
+            ev.Tick: partial(recovery.tick, self),
+            venue.StreamUp: partial(recovery.stream_up, self),
+            venue.StreamDown: self._stream_down,
+            venue.OrderSent: partial(answers.sent, self),
+            venue.OrderNotSent: partial(answers.not_sent, self),
+            venue.OrderAccepted: partial(answers.accepted, self),
+            venue.OrderRejected: partial(answers.rejected, self),
+            venue.OrderUnknown: partial(answers.unknown, self),
+            venue.OrderUpdated: partial(answers.order_updated, self),
+            venue.Filled: self._filled,
+            venue.PositionUpdated: self._position_updated,
+            venue.AccountUpdated: self._account_updated,
+        }
 
     digest = staticmethod(digest)
 
@@ -88,9 +110,7 @@ class Core:
         self.seq += 1
         self.now_ns = max(self.now_ns, event.received_ns if isinstance(event, venue.Event) else event.at_ns)
         self._effects = []
-        handler = _HANDLERS.get(type(event))
-        if handler is not None:
-            handler(self, event)
+        self._handlers[type(event)](event)
         return self._effects
 
     def emit(self, effect: ev.AnyEffect) -> None:
@@ -398,26 +418,3 @@ class Core:
         self.venue_nets[position.account, position.symbol] = (position.net_qty, event.received_ns)
         self.last_said_ns[position.account] = event.received_ns
         self.emit(ev.Keep(positions=(position,)))
-
-
-_HANDLERS: dict[type, Callable[[Core, Any], None]] = {
-    ev.ConfigLoaded: Core._config_loaded,
-    ev.Recovered: Core._recovered,
-    ev.Committed: Core._committed,
-    ev.ConnectionRefused: Core._refused,
-    ev.InstrumentChecked: Core._instrument_checked,
-    ev.Flattened: Core._flattened,
-    ev.SnapshotRead: recovery.snapshot_read,
-    ev.Tick: recovery.tick,
-    venue.StreamUp: recovery.stream_up,
-    venue.StreamDown: Core._stream_down,
-    venue.OrderSent: answers.sent,
-    venue.OrderNotSent: answers.not_sent,
-    venue.OrderAccepted: answers.accepted,
-    venue.OrderRejected: answers.rejected,
-    venue.OrderUnknown: answers.unknown,
-    venue.OrderUpdated: answers.order_updated,
-    venue.Filled: Core._filled,
-    venue.PositionUpdated: Core._position_updated,
-    venue.AccountUpdated: Core._account_updated,
-}

@@ -14,9 +14,7 @@ from typing import Any
 
 import structlog
 from msgspec.structs import replace
-from schema.settings import Settings
 from schema.store import Store, StoreRefused
-from schema.vault import Vault
 
 from brokers import adapter as venue
 from brokers.registry import build_adapter
@@ -34,6 +32,8 @@ from engine.state import CoreLimits
 from engine.views import Views
 from schema.clock import Clock
 from schema.records import ConnectionConfig
+from schema.settings import Settings
+from schema.vault import Vault
 
 _TICK_S = 0.05
 _LAG_SAMPLES = 200

@@ -20,17 +20,17 @@ from schema.records import (
 # --- inputs ------------------------------------------------------------------------------------------------------
 
 
-class Input(Record, tag=True):
+class Input(Record, frozen=True, tag=True):
     """Base of what the shell tells the core. `at_ns` is when it happened."""
 
     at_ns: int
 
 
-class ConfigLoaded(Input):
+class ConfigLoaded(Input, frozen=True):
     config: DeskConfig
 
 
-class Recovered(Input):
+class Recovered(Input, frozen=True):
     """What the journal knows at start, before any venue was asked."""
 
     open_copies: tuple[tuple[Signal, Copy], ...]
@@ -40,7 +40,7 @@ class Recovered(Input):
     baselines: tuple[tuple[str, int], ...]  # (leader, first seen ns)
 
 
-class Committed(Input):
+class Committed(Input, frozen=True):
     """The journal holds the signal and all its copies. `fresh` is False when it already did."""
 
     signal_id: str
@@ -48,7 +48,7 @@ class Committed(Input):
     decided_ns: int
 
 
-class SnapshotRead(Input):
+class SnapshotRead(Input, frozen=True):
     """A venue answered a question about a login. `asked_seq` is the core's number when the question left."""
 
     connection: str
@@ -56,7 +56,7 @@ class SnapshotRead(Input):
     asked_seq: int
 
 
-class InstrumentChecked(Input):
+class InstrumentChecked(Input, frozen=True):
     """A venue described a contract, or said why not (`error`)."""
 
     connection: str
@@ -65,20 +65,20 @@ class InstrumentChecked(Input):
     error: str = ""
 
 
-class ConnectionRefused(Input):
+class ConnectionRefused(Input, frozen=True):
     """A login that cannot come up until a person acts."""
 
     connection: str
     reason: str
 
 
-class Flattened(Input):
+class Flattened(Input, frozen=True):
     """The trader flattened these accounts: they leave the leader's current trade."""
 
     accounts: tuple[str, ...]
 
 
-class Tick(Input):
+class Tick(Input, frozen=True):
     """Time passed."""
 
 
@@ -87,38 +87,38 @@ AnyInput = Event | Input
 # --- effects -----------------------------------------------------------------------------------------------------
 
 
-class Effect(Record, tag=True):
+class Effect(Record, frozen=True, tag=True):
     """Base of what the core asks the shell to do."""
 
 
-class Commit(Effect):
+class Commit(Effect, frozen=True):
     """Journal the signal and its copies in one commit, then tell the core; no order leaves before."""
 
     signal: Signal
     copies: tuple[Copy, ...]
 
 
-class Send(Effect):
+class Send(Effect, frozen=True):
     """Hand these orders to one connection, in one pass."""
 
     connection: str
     orders: tuple[ApprovedOrder, ...]
 
 
-class Ask(Effect):
+class Ask(Effect, frozen=True):
     """Ask a venue what is true of a login; the answer comes back as SnapshotRead."""
 
     connection: str
 
 
-class SetBaseline(Effect):
+class SetBaseline(Effect, frozen=True):
     """Remember when a leader was first seen: its older fills are history, never signals."""
 
     leader: str
     at_ns: int
 
 
-class Keep(Effect):
+class Keep(Effect, frozen=True):
     """Rows to store when there is time: none of it gates an order, all of it can be asked of the venue again."""
 
     copies: tuple[Copy, ...] = ()
@@ -128,7 +128,7 @@ class Keep(Effect):
     states: tuple[AccountState, ...] = ()
 
 
-class Alert(Effect):
+class Alert(Effect, frozen=True):
     """One sentence for the trader. `level` is info, warn or alarm."""
 
     level: str

@@ -2,14 +2,13 @@
 
 import asyncio
 
-from schema.symbols import UnknownProduct, parse_contract, product
-
 from brokers.adapter import BrokerAdapter, RequestRefused, VenueError
 from engine import events as ev
 from engine.core import Core
 from engine.rules import symbol_for
 from schema.clock import Clock
 from schema.records import Instrument
+from schema.symbols import UnknownProduct, parse_contract, product
 
 _CHECK_TIMEOUT_S = 1.5
 

@@ -15,7 +15,7 @@ from schema.records import Copy, Decision, Episode, FollowerConfig, Record, Side
 _ASKING = "an earlier order's outcome is being asked for"
 
 
-class FollowerView(Record):
+class FollowerView(Record, frozen=True):
     """All the planner may know of a follower. `on_the_way` is what certain orders will still fill (signed);
     `unknown_buys` and `unknown_sells` are lots of orders whose outcome is being asked for. `gate` is empty, or says
     why nothing may be opened now; `off` is empty, or says why nothing at all may be copied."""

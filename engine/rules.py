@@ -6,9 +6,8 @@ follower flat, and otherwise the follower is within one lot of its exact share.
 
 from decimal import ROUND_DOWN, ROUND_HALF_UP, ROUND_UP, Decimal, InvalidOperation
 
-from schema.symbols import follower_symbol, parse_contract
-
 from schema.records import FollowerConfig, Rounding, Rule, RuleKind, SymbolMap
+from schema.symbols import follower_symbol, parse_contract
 
 _ROUNDINGS = {Rounding.DOWN: ROUND_DOWN, Rounding.NEAREST: ROUND_HALF_UP, Rounding.UP: ROUND_UP}
 _LARGEST_VALUE = Decimal(1000)

@@ -27,7 +27,7 @@ class Role(StrEnum):
     NONE = "none"
 
 
-class AccountRow(Record):
+class AccountRow(Record, frozen=True):
     """One account. `state` is off, armed, syncing, out-of-sync, disarmed, down, refused or unknown; `why` says why
     it is not armed. `position` is text (``+2 ESH4``; ``flat``; ``?`` when not known). Latencies are leader event
     received -> venue's answer, ms, -1 when none yet. `as_of_ns` is when the venue last spoke of the account."""
@@ -57,7 +57,7 @@ class AccountRow(Record):
     as_of_ns: int
 
 
-class OrderRow(Record):
+class OrderRow(Record, frozen=True):
     """One order, newest first in the snapshot (the last 500). `origin` is copy, leader or foreign."""
 
     account: str
@@ -77,7 +77,7 @@ class OrderRow(Record):
     updated_ns: int
 
 
-class PositionRow(Record):
+class PositionRow(Record, frozen=True):
     """One position. `target_net` is what the rule asks for now (None for a leader or an account without a group),
     `mark` the last price used for `open_pnl` (0 when there is none)."""
 
@@ -95,7 +95,7 @@ class PositionRow(Record):
     as_of_ns: int
 
 
-class CopyRow(Record):
+class CopyRow(Record, frozen=True):
     """One (signal, follower) pair of the copy ledger, newest first (the last 500)."""
 
     signal_id: str
@@ -114,7 +114,7 @@ class CopyRow(Record):
     total_ms: float
 
 
-class Candles(Record):
+class Candles(Record, frozen=True):
     """The bars of the watched symbol in time order (exactly one row). `badge` is loading, live or stale."""
 
     symbol: str
@@ -124,7 +124,7 @@ class Candles(Record):
     badge: str
 
 
-class AlertRow(Record):
+class AlertRow(Record, frozen=True):
     """Newest first (the last 200). `level` is info, warn or alarm."""
 
     at_ns: int
@@ -132,7 +132,7 @@ class AlertRow(Record):
     text: str
 
 
-class LatencySummary(Record):
+class LatencySummary(Record, frozen=True):
     """Percentiles of one stage since the desk opened, milliseconds."""
 
     stage: str  # decide, journal, send, venue, total
@@ -142,7 +142,7 @@ class LatencySummary(Record):
     max: float
 
 
-class StatusRow(Record):
+class StatusRow(Record, frozen=True):
     """The desk as a whole (a topic with exactly one row). `blocked` is empty, or one sentence saying why no order
     leaves. `undecided` counts pairs past their deadline without a decision and must be 0."""
 
@@ -173,7 +173,7 @@ class StatusRow(Record):
 Row = AccountRow | OrderRow | PositionRow | CopyRow | Candles | AlertRow | StatusRow
 
 
-class View(Record):
+class View(Record, frozen=True):
     """One topic as it stood at `version`."""
 
     topic: Topic
@@ -185,7 +185,7 @@ class CommandRefused(Exception):
     """The desk will not do it; the text is one sentence naming the field and the remedy."""
 
 
-class FlattenResult(Record):
+class FlattenResult(Record, frozen=True):
     """How a flatten ended: who is flat and verified by the venue, and who is not, with the reason."""
 
     flat: tuple[str, ...]

@@ -7,7 +7,7 @@ from engine.latency import Latencies
 from schema.records import Copy, Decision, Episode, Record, Signal, SignalKind
 
 
-class CoreLimits(Record):
+class CoreLimits(Record, frozen=True):
     """The settings the core decides by. Seconds unless the name says otherwise."""
 
     deadline_s: float = 2.5

@@ -12,13 +12,13 @@ from random import Random
 from typing import Any, TypeVar
 
 import uvloop
-from schema.settings import Settings
 from schema.store import Store
-from schema.vault import Vault
 
 from engine.desk import Desk
 from engine.seat import FlattenResult, Topic, View
 from schema.clock import SYSTEM_CLOCK
+from schema.settings import Settings
+from schema.vault import Vault
 
 _SWITCH_INTERVAL_S = 0.0001
 _T = TypeVar("_T")

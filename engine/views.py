@@ -5,6 +5,7 @@ changed, at most twenty times a second. Reading a view is one attribute load, sa
 """
 
 import os
+from collections import Counter
 from decimal import Decimal
 from typing import TypeVar
 
@@ -185,7 +186,7 @@ class Views:
             role = Role.LEADER if account in leaders else Role.FOLLOWER if follower else Role.NONE
             state, why = self._state(account, adrift)
             money = core.money.get(account)
-            tally = core.tally.followers.get(account, {})
+            tally = core.tally.followers.get(account, Counter[Decision]())
             p50, p99 = self._latencies.get(account, (-1.0, -1.0))
             health = self._adapters[config.connection].health() if config.connection in self._adapters else None
             venue, environment = environments.get(config.connection, ("", Environment.DEMO))
@@ -208,9 +209,9 @@ class Views:
                     + open_pnl.get(account, Decimal(0)),
                     open_pnl=open_pnl.get(account, Decimal(0)),
                     balance=money.balance if money else Decimal(0),
-                    copies_ok=tally.get(Decision.COPIED, 0),
-                    copies_failed=sum(tally.get(decision, 0) for decision in _FAILED),
-                    copies_skipped=tally.get(Decision.SKIPPED, 0),
+                    copies_ok=tally[Decision.COPIED],
+                    copies_failed=sum(tally[decision] for decision in _FAILED),
+                    copies_skipped=tally[Decision.SKIPPED],
                     latency_p50_ms=p50,
                     latency_p99_ms=p99,
                     budget_left=health.budget_left if health else 0,

@@ -7,7 +7,7 @@ Made by `schema/vault.py` and `schema/settings.py`, used by every adapter; both 
 from schema.records import Record
 
 
-class AdapterSettings(Record):
+class AdapterSettings(Record, frozen=True):
     """What the desk's settings say about every adapter."""
 
     deadline_s: float = 2.5
@@ -17,7 +17,7 @@ class AdapterSettings(Record):
     strict_entity_types: bool = True
 
 
-class Credentials(Record):
+class Credentials(Record, frozen=True):
     """A login's secrets, in memory only. Printing one, by `repr` or by a pretty printer, shows no value."""
 
     username: str

@@ -86,7 +86,7 @@ class RejectClass(StrEnum):
 # --- instruments and market data ---------------------------------------------------------------------------------
 
 
-class Instrument(Record):
+class Instrument(Record, frozen=True):
     """A contract as its venue describes it. `tick_value` is the money one tick of one contract is worth."""
 
     symbol: str
@@ -100,7 +100,7 @@ class Instrument(Record):
         return self.tick_value / self.tick_size
 
 
-class Quote(Record):
+class Quote(Record, frozen=True):
     """Top of book and last trade of a symbol; a field is None until the venue has said it. Prices are floats:
     market data is for looking at and marking, never for an order's price."""
 
@@ -114,7 +114,7 @@ class Quote(Record):
     venue_ns: int = 0
 
 
-class Bar(Record):
+class Bar(Record, frozen=True):
     """One candle. `start_ns` is the bar's opening time on the market's own clock."""
 
     symbol: str
@@ -129,7 +129,7 @@ class Bar(Record):
 # --- what a venue tells us -----------------------------------------------------------------------------------------
 
 
-class VenueAccount(Record):
+class VenueAccount(Record, frozen=True):
     """An account as its login lists it; `venue_id` is what the venue wants in orders."""
 
     account: str
@@ -138,7 +138,7 @@ class VenueAccount(Record):
     readonly: bool = False
 
 
-class _Order(Record):
+class _Order(Record, frozen=True):
     account: str
     order_id: str
     symbol: str
@@ -154,13 +154,13 @@ class _Order(Record):
     venue_ns: int = 0
 
 
-class LiveOrder(_Order, kw_only=True, tag="live"):
+class LiveOrder(_Order, frozen=True, kw_only=True, tag="live"):
     """An order that may still trade."""
 
     status: LiveStatus
 
 
-class DoneOrder(_Order, kw_only=True, tag="done"):
+class DoneOrder(_Order, frozen=True, kw_only=True, tag="done"):
     """An order that can trade no more."""
 
     status: DoneStatus
@@ -169,7 +169,7 @@ class DoneOrder(_Order, kw_only=True, tag="done"):
 VenueOrder = LiveOrder | DoneOrder
 
 
-class Fill(Record):
+class Fill(Record, frozen=True):
     """One execution. (`venue`, `fill_id`) is unique for ever; `cl_ord_id` is empty when the order was not ours
     or its command is not known."""
 
@@ -189,7 +189,7 @@ class Fill(Record):
         return self.qty * self.side.sign
 
 
-class Position(Record):
+class Position(Record, frozen=True):
     """What an account holds of a symbol. `avg_price` is 0 when flat."""
 
     account: str
@@ -198,7 +198,7 @@ class Position(Record):
     avg_price: Decimal = Decimal(0)
 
 
-class AccountState(Record):
+class AccountState(Record, frozen=True):
     """Money of an account as its venue last said it."""
 
     account: str
@@ -224,7 +224,7 @@ class Rounding(StrEnum):
     UP = "up"  # away from zero
 
 
-class Rule(Record):
+class Rule(Record, frozen=True):
     """How a follower's target comes from the leader's position."""
 
     kind: RuleKind = RuleKind.PROPORTIONAL
@@ -241,7 +241,7 @@ class Rule(Record):
         return " ".join(words)
 
 
-class SymbolMap(Record):
+class SymbolMap(Record, frozen=True):
     """Trade `follower_root` for `leader_root`, `lot_factor` lots for each of the leader's (ES -> MES: 10)."""
 
     leader_root: str
@@ -257,7 +257,7 @@ class DriftPolicy(StrEnum):
     AUTO = "auto"  # send what closes the gap either way, for followers in the episode
 
 
-class FollowerConfig(Record):
+class FollowerConfig(Record, frozen=True):
     """One follower of a group. The caps bind opening only; None means no cap."""
 
     account: str
@@ -269,7 +269,7 @@ class FollowerConfig(Record):
     max_order: int | None = None
 
 
-class GroupConfig(Record):
+class GroupConfig(Record, frozen=True):
     """A leader and how its group mirrors it."""
 
     group: str
@@ -278,7 +278,7 @@ class GroupConfig(Record):
     drift: DriftPolicy = DriftPolicy.EXITS
 
 
-class ConnectionConfig(Record):
+class ConnectionConfig(Record, frozen=True):
     """One login at one venue. The secret is sealed in the store and is never part of a record."""
 
     connection: str
@@ -291,14 +291,14 @@ class ConnectionConfig(Record):
     requests_per_min: int | None = None
 
 
-class AccountConfig(Record):
+class AccountConfig(Record, frozen=True):
     account: str
     connection: str
     venue_id: str
     active: bool = True
 
 
-class DeskConfig(Record):
+class DeskConfig(Record, frozen=True):
     """The whole configuration that lives in the database."""
 
     connections: tuple[ConnectionConfig, ...] = ()
@@ -316,7 +316,7 @@ class SignalKind(StrEnum):
     CORRECTION = "correction"  # reconcile brings one follower to its target
 
 
-class Signal(Record):
+class Signal(Record, frozen=True):
     """A leader event that asks something of every follower, or a correction that asks it of one.
 
     `signal_id` is a hash of its source, so the same event always has the same id. `leader_net` is the leader's
@@ -356,7 +356,7 @@ class Episode(StrEnum):
     MISSED = "missed"
 
 
-class Copy(Record):
+class Copy(Record, frozen=True):
     """One (signal, follower) pair: the row of the copy ledger. `qty` is 0 when nothing was to be sent.
 
     The six times: received (leader event at our door), decided, journaled (commit returned), sent (bytes handed
@@ -388,7 +388,7 @@ class Copy(Record):
     filled_ns: int = 0
 
 
-class ApprovedOrder(Record):
+class ApprovedOrder(Record, frozen=True):
     """An order that passed pre-trade risk and whose intent is in the journal: the only thing an adapter sends.
 
     Only `engine/risk.py` makes one. `reducing` orders may use the request tokens that are kept back for exits.

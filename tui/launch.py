@@ -1,0 +1,54 @@
+"""Opening the desk with its screen, and what happens when either of them ends first. Called by `tui/cli.py`."""
+
+import signal
+import threading
+
+import click
+
+from engine.collector import settle
+from engine.thread import EngineThread, ThreadSeat
+from schema.lock import StateDirBusy, StateDirLock
+from schema.postgres import PostgresError
+from schema.settings import Settings
+from schema.store import StoreRefused
+from schema.vault import VaultError
+
+
+def open_desk(settings: Settings) -> int:
+    """Open the desk on the user's own configuration; returns the exit code."""
+    try:
+        with StateDirLock(settings.state_dir):
+            engine = EngineThread(settings)
+            seat = engine.start()
+            try:
+                return sit_down(engine, seat, settings)
+            finally:
+                engine.stop()
+    except (StateDirBusy, PostgresError, StoreRefused, VaultError) as refused:
+        click.echo(str(refused), err=True)
+        return 1
+
+
+def sit_down(engine: EngineThread, seat: ThreadSeat, settings: Settings) -> int:
+    """Run the screen until the trader quits. When the terminal goes away instead, the desk goes on copying without a
+    seat until it is told to stop (SIGTERM or SIGINT)."""
+    from tui.sit import NoTerminal, sit
+
+    try:
+        app = sit(seat, theme=settings.theme, mouse=settings.mouse, after_first_paint=settle)
+    except NoTerminal as refusal:
+        click.echo(str(refusal), err=True)
+        return 1
+    if app.hung_up:
+        _go_on_alone(engine)
+    return 0
+
+
+def _go_on_alone(engine: EngineThread) -> None:
+    """Without a terminal the engine's thread does the work; this one only waits to be told to stop."""
+    told = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: told.set())
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    while engine.alive and not told.wait(1.0):
+        pass
