@@ -25,7 +25,7 @@ class UnknownProduct(ValueError):
     """A contract name that can't be read, or a root the product table does not have; one sentence for the screen."""
 
 
-class Contract(Record):
+class Contract(Record, frozen=True):
     """A contract name's parts: ``ESH4`` is root ``ES``, month code ``H`` (March), year ``4`` (one or two digits)."""
 
     root: str
@@ -36,7 +36,7 @@ class Contract(Record):
         return f"{self.root}{self.month}{self.year}"
 
 
-class Product(Record):
+class Product(Record, frozen=True):
     """What one contract of `root` is. `tick_value` is the money one tick is worth; `micro` the smaller twin's root,
     or '' when there is none."""
 
