@@ -204,8 +204,15 @@ class GridPane(ScrollView, Generic[R], can_focus=True):
             self._cells = {key: known for key, known in self._cells.items() if key in keys}
         self._find_cursor()
         if resized:
-            self.virtual_size = Size(self.size.width, len(rows) + HEAD_LINES)
+            self._fit_scroll()
         self._repaint_changed()
+
+    def _fit_scroll(self) -> None:
+        """Let the scroll range follow the number of rows. Without the reactive, which would lay the screen out and
+        repaint all of it for one row more: nothing but the range depends on it, there is no scrollbar."""
+        self.set_reactive(GridPane.virtual_size, Size(self.size.width, len(self._shown) + HEAD_LINES))
+        if self.scroll_offset.y > self.max_scroll_y:
+            self.scroll_to(y=self.max_scroll_y, animate=False, immediate=True)
 
     def _find_cursor(self) -> None:
         if self._shown and self._cursor < len(self._shown) and self._cursor_key:
@@ -425,7 +432,7 @@ class GridPane(ScrollView, Generic[R], can_focus=True):
 
     def on_resize(self, _event: events.Resize) -> None:
         self._place()
-        self.virtual_size = Size(self.size.width, len(self._shown) + HEAD_LINES)
+        self._fit_scroll()
         self._repaint_changed()
 
     def on_click(self, event: events.Click) -> None:

@@ -69,7 +69,7 @@ KEYS: tuple[Key, ...] = (
         hint=True,
         disabled=_no_follower,
     ),
-    Key("filter", "slash", "/", "app.filter", "filter", "Show only rows that contain what you type.", "grid", hint=True),
+    Key("filter", "slash", "/", "app.filter", "filter", "Show only rows with this text.", "grid", hint=True),
     Key("sort", "s", "s", "sort_next", "sort", "Order by the next column.", "grid", hint=True),
     Key("reverse", "S,shift+s", "S", "sort_reverse", "reverse", "Turn the order round.", "grid"),
     Key("unfilter", "escape", "Esc", "app.unfilter", "clear filter", "Show every row again.", "grid"),

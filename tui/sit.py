@@ -1,4 +1,4 @@
-"""Sitting down at a desk: check the terminal, run the screen, and let go of the terminal cleanly. Called by `tui/launch.py`."""
+"""Sitting down at a desk: check the terminal, run the screen, let go of the terminal. Called by `tui/launch.py`."""
 
 import os
 import sys

@@ -150,8 +150,13 @@ class PatientDriver(LinuxDriver):
     # --- input ------------------------------------------------------------------------------------------------
 
     def start_application_mode(self) -> None:
+        """Also called by SIGCONT, which the kernel sends along with SIGHUP when the terminal goes away."""
+        if self._gone or hung_up(self.fileno):
+            return
+        if self._writer_thread is not None:
+            self._writer_thread.stop()  # or every stop and continue would leave one behind
         super().start_application_mode()
-        if not self._reading and not self._gone:
+        if not self._reading:
             self._reading = True
             self._loop.add_reader(self.fileno, self._readable)
 

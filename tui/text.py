@@ -56,8 +56,16 @@ def pnl_look(amount: Decimal) -> str:
 
 
 def price(value: Decimal | None) -> str:
-    """A price as the venue gave it; empty when there is none."""
-    return "" if value is None else format(value, ",f")
+    """A price with two decimals, or as many as it has up to seven; empty when there is none."""
+    if value is None:
+        return ""
+    whole, _, decimals = f"{value:,.7f}".partition(".")
+    return f"{whole}.{decimals.rstrip('0'):0<2}"
+
+
+def average(value: Decimal | None) -> str:
+    """An average price, which may have no end: two to four decimals; empty when there is none."""
+    return price(None if value is None else round(value, 4))
 
 
 def millis(value_ms: float) -> str:

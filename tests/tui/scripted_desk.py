@@ -1,7 +1,7 @@
 """The desk's screen over a scripted seat: ``python -m tests.tui.scripted_desk`` shows it, the pty tests measure it.
 
-`--report FD` writes one JSON line for each 100 ms to an inherited descriptor: how late the paint loop ran, the
-process's CPU seconds, the beats of a thread that stands where the engine would be, and the screen's own text.
+`--report FD` writes a JSON line every 100 ms to an inherited descriptor: how late the paint loop ran, the process's
+CPU seconds, the beats of a thread that stands where the engine would be, and with `--lines` the screen's own text.
 """
 
 import argparse
@@ -46,6 +46,7 @@ class ReportingApp(CopydeskApp):
     """The app, telling a test what it holds to be on the screen. `REPORT_FD` and `FEED` are set by `main`."""
 
     REPORT_FD = -1
+    LINES = False
     FEED: Feed
 
     def on_ready(self) -> None:
@@ -57,7 +58,9 @@ class ReportingApp(CopydeskApp):
         self._painted = getattr(self, "_painted", 0) + 1
 
     def _report(self) -> None:
-        lines = ["".join(segment.text for segment in strip) for strip in self.screen._compositor.render_strips()]
+        lines: list[str] = []
+        if self.LINES:
+            lines = ["".join(segment.text for segment in strip) for strip in self.screen._compositor.render_strips()]
         report(
             self.REPORT_FD,
             kind="screen",
@@ -81,18 +84,19 @@ def main() -> None:
     parser.add_argument("--events", type=int, default=2000, help="events a second")
     parser.add_argument("--feed-for", type=float, default=0.0, help="seconds until the feed stops; 0 never")
     parser.add_argument("--report", type=int, default=-1, help="descriptor for JSON lines")
+    parser.add_argument("--lines", action="store_true", help="put the screen's text into the report")
     parser.add_argument("--after", type=float, default=0.0, help="seconds to live on after the screen is gone")
     parser.add_argument("--theme", default="desk")
     options = parser.parse_args()
     sys.setswitchinterval(0.0001)
     seat = ScriptedSeat(publish_every=max(1, options.events // 20))
-    seat.advance(800)
+    seat.advance(1200)  # three signals: everybody holds something
     feed = Feed(seat, options.events, options.feed_for)
     feed.start()
     if options.report >= 0:
         import tui.sit
 
-        ReportingApp.REPORT_FD, ReportingApp.FEED = options.report, feed
+        ReportingApp.REPORT_FD, ReportingApp.FEED, ReportingApp.LINES = options.report, feed, options.lines
         tui.sit.CopydeskApp = ReportingApp  # type: ignore[misc]
     app = sit(seat, theme=options.theme, after_first_paint=settle)
     if options.report >= 0:
@@ -100,7 +104,12 @@ def main() -> None:
         ends = time.monotonic() + options.after
         while time.monotonic() < ends:
             feed.over.wait(0.2)
-            report(options.report, kind="after", beats=feed.beats, threads=threading.active_count())
+            report(
+                options.report,
+                kind="after",
+                beats=feed.beats,
+                threads=[thread.name for thread in threading.enumerate()],
+            )
     feed.over.set()
     feed.join()
     gc.unfreeze()

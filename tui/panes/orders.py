@@ -3,7 +3,7 @@
 from engine.seat import OrderRow, Topic
 from schema.records import Side
 from tui.grid import Cell, Column, GridPane
-from tui.text import clock_time, price
+from tui.text import average, clock_time, price
 
 _STATUS_LOOKS = {
     "filled": "good",
@@ -39,7 +39,7 @@ COLUMNS: tuple[Column[OrderRow], ...] = (
     Column("filled", 6, lambda r, _: Cell(f"{r.filled_qty}/{r.qty}"), lambda r: r.qty, right=True),
     Column("status", 8, lambda r, _: Cell(r.status, _STATUS_LOOKS.get(r.status, "")), lambda r: r.status),
     Column("type", 4, lambda r, _: Cell(_TYPES.get(r.order_type, r.order_type), "dim"), lambda r: r.order_type, drop=2),
-    Column("avg price", 9, lambda r, _: Cell(price(r.avg_price)), lambda r: r.avg_price or 0, right=True, drop=1),
+    Column("avg price", 9, lambda r, _: Cell(average(r.avg_price)), lambda r: r.avg_price or 0, right=True, drop=1),
     Column("price", 9, _asked_price, None, right=True, drop=4),
     Column("origin", 7, _origin, lambda r: r.origin, drop=3),
     Column("order", 12, lambda r, _: Cell(r.order_id, "dim"), lambda r: r.order_id, drop=6),

@@ -2,7 +2,7 @@
 
 from engine.seat import PositionRow, Role, Topic
 from tui.grid import Cell, Column, GridPane
-from tui.text import age, money, pnl_look, signed
+from tui.text import age, average, money, pnl_look, signed
 
 
 def _target(row: PositionRow, _now: int) -> Cell:
@@ -22,7 +22,7 @@ COLUMNS: tuple[Column[PositionRow], ...] = (
     Column(
         "open P&L", 11, lambda r, _: Cell(money(r.open_pnl), pnl_look(r.open_pnl)), lambda r: r.open_pnl, True, drop=1
     ),
-    Column("avg price", 10, lambda r, _: Cell(f"{r.avg_price:,.2f}"), lambda r: r.avg_price, right=True, drop=3),
+    Column("avg price", 10, lambda r, _: Cell(average(r.avg_price)), lambda r: r.avg_price, right=True, drop=3),
     Column("mark", 10, _mark_price, lambda r: r.mark, right=True, drop=4),
     Column(
         "realised",

@@ -1,0 +1,163 @@
+"""A terminal for tests: the scripted desk in a real pty, and its screen as a terminal would hold it.
+
+`Screen` understands what the desk sends (cursor moves, text, line feeds) and skips every other sequence.
+"""
+
+import fcntl
+import json
+import os
+import re
+import select
+import signal
+import struct
+import subprocess
+import sys
+import termios
+import threading
+import time
+from codecs import getincrementaldecoder
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[2]
+COLUMNS, ROWS = 200, 50
+_SEQUENCE = re.compile("\x1b\\[([0-?]*)[ -/]*([@-~])|\x1b[\\]P].*?(?:\x07|\x1b\\\\)|\x1b[ -/]*[0-~]", re.DOTALL)
+_UNFINISHED = re.compile("\x1b(?:\\[[0-?]*[ -/]*)?$")
+
+
+class Screen:
+    """What a terminal of `columns` x `rows` shows after the bytes it was fed."""
+
+    def __init__(self, columns: int = COLUMNS, rows: int = ROWS) -> None:
+        self.cells = [[" "] * columns for _ in range(rows)]
+        self._row = self._column = 0
+        self._decode = getincrementaldecoder("utf-8")().decode
+        self._rest = ""
+
+    def feed(self, data: bytes) -> None:
+        text = self._rest + self._decode(data)
+        cut = _UNFINISHED.search(text)
+        self._rest = text[cut.start() :] if cut else ""
+        text = text[: cut.start()] if cut else text
+        at = 0
+        for sequence in _SEQUENCE.finditer(text):
+            self._print(text[at : sequence.start()])
+            at = sequence.end()
+            if sequence.group(2) == "H":
+                row, _, column = sequence.group(1).partition(";")
+                self._row, self._column = int(row or 1) - 1, int(column or 1) - 1
+        self._print(text[at:])
+
+    def _print(self, text: str) -> None:
+        for character in text:
+            if character == "\n":
+                self._row, self._column = self._row + 1, 0
+            elif character >= " ":
+                if self._row < len(self.cells) and self._column < len(self.cells[0]):
+                    self.cells[self._row][self._column] = character
+                self._column += 1
+
+    @property
+    def lines(self) -> list[str]:
+        return ["".join(row) for row in self.cells]
+
+
+class PtyDesk:
+    """The scripted desk running in a pty. Use as a context manager; ends the process on leaving."""
+
+    def __init__(self, *arguments: str, ignore_hup: bool = False, **environment: str) -> None:
+        self.screen = Screen()
+        self.reports: list[dict[str, Any]] = []
+        self.bytes_read = 0
+        report_out, report_in = os.pipe()
+        self.master, slave = os.openpty()
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, COLUMNS, 0, 0))
+        self.before = termios.tcgetattr(slave)
+
+        def own_terminal() -> None:
+            os.setsid()
+            fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+            if ignore_hup:
+                signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "tests.tui.scripted_desk", "--report", str(report_in), *arguments],
+            stdin=slave,
+            stdout=slave,
+            stderr=slave,
+            cwd=ROOT,
+            preexec_fn=own_terminal,
+            pass_fds=(report_in,),
+            env={**os.environ, "TERM": "xterm-256color", "COLORTERM": "truecolor", "LC_ALL": "C.UTF-8", **environment},
+        )
+        os.close(report_in)
+        self.slave: int | None = slave
+        self._reports_out = report_out
+        self._listener = threading.Thread(target=self._listen)
+        self._listener.start()
+
+    def _listen(self) -> None:
+        with os.fdopen(self._reports_out) as lines:
+            for line in lines:
+                self.reports.append(json.loads(line))
+
+    def __enter__(self) -> "PtyDesk":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+        self._listener.join()
+        for fd in (self.master, self.slave):
+            if fd is not None and fd >= 0:
+                os.close(fd)
+
+    def pump(self, for_s: float = 0.0) -> bool:
+        """Read what the desk has written, waiting up to `for_s`; whether anything came."""
+        if not select.select([self.master], [], [], for_s)[0]:
+            return False
+        data = os.read(self.master, 65536)
+        self.bytes_read += len(data)
+        self.screen.feed(data)
+        return True
+
+    def until(self, holds: Callable[[], bool], within_s: float, what: str) -> float:
+        """Read until `holds`; how many seconds it took. Fails with `what` and the screen after `within_s`."""
+        started = time.monotonic()
+        while not holds():
+            if time.monotonic() - started > within_s:
+                raise AssertionError(f"not within {within_s} s: {what}\n" + "\n".join(self.screen.lines))
+            self.pump(0.005)
+        return time.monotonic() - started
+
+    def read_for(self, seconds: float) -> None:
+        """Be a terminal that reads, for so long."""
+        ends = time.monotonic() + seconds
+        while time.monotonic() < ends:
+            self.pump(0.01)
+
+    def ready(self) -> None:
+        self.until(lambda: "21 accounts" in self.screen.lines[2], 15, "the accounts pane")
+
+    def press(self, keys: str) -> None:
+        os.write(self.master, keys.encode())
+
+    def hang_up(self) -> None:
+        """Close our side of the terminal."""
+        if self.slave is not None:
+            os.close(self.slave)
+            self.slave = None
+        os.close(self.master)
+        self.master = -1
+
+    def report(self, kind: str, within_s: float) -> dict[str, Any]:
+        """The first report of a kind, waiting for it."""
+        deadline = time.monotonic() + within_s
+        while time.monotonic() < deadline:
+            found = next((report for report in self.reports if report["kind"] == kind), None)
+            if found is not None:
+                return found
+            self._listener.join(0.01)
+        raise AssertionError(f"no report {kind!r} within {within_s} s; exit code {self.process.poll()}")
