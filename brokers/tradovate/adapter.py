@@ -188,7 +188,7 @@ class TradovateAdapter:
         """The accounts of the login, and whether they belong to the environment it is set to (`1.6 d`)."""
         config, host = self.config, connection.http.host
         try:
-            accounts = await connection.rest.read("account/list", list[Account])
+            accounts = await connection.rest.read("account/list", list[Account], needed=True)
         except RequestRefused as refused:
             if refused.reject_class is RejectClass.AUTH:
                 raise LoginRefused(

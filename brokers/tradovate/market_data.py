@@ -139,10 +139,11 @@ class MarketData:
             with attempt:
                 await self._live_once()
 
-    def _again(self, error: Exception) -> bool | float:
+    def _again(self, error: BaseException) -> bool | float:
+        if not isinstance(error, Exception):
+            return False  # stamina asks for cancellation too
         # A refused login is the order stream's to tell; market data just waits for whatever comes.
-        wait_s = self._backoff(error)
-        return wait_s or self._connection.settings.reconnect_cap_s
+        return self._backoff(error) or self._connection.settings.reconnect_cap_s
 
     async def _live_once(self) -> None:
         connection = self._connection

@@ -27,8 +27,9 @@ class Rest:
         self._login = login
         self._budget = budget
 
-    async def read(self, path: str, kind: type[T], query: dict[str, str] | None = None) -> T:
-        """One read, renewed once when the token is dead, waited for once when a p-ticket asks for it.
+    async def read(self, path: str, kind: type[T], query: dict[str, str] | None = None, *, needed: bool = False) -> T:
+        """One read, renewed once when the token is dead, waited for once when a p-ticket asks for it. `needed`: the
+        stream cannot go on without it, so it is counted but never held back by the budget.
 
         Raises RequestRefused when the venue says no or the budget is spent, RequestUnknown when it did not say
         anything that can be read, VenueUnreachable when no connection was made.
@@ -36,7 +37,9 @@ class Rest:
         ticket = ""
         renewed = False
         for _ in range(3):
-            refusal = self._budget.take(reducing=False)
+            refusal = "" if needed else self._budget.take(reducing=False)
+            if needed:
+                self._budget.spend()
             if refusal:
                 raise RequestRefused(f"{path} was not asked: {refusal}", RejectClass.THROTTLED)
             generation = self._login.generation

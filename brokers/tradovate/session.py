@@ -347,9 +347,11 @@ class Session:
     async def name_contracts(self, contract_ids: set[int]) -> None:
         """Learn the names of contracts (`items` may return fewer, in another order). Raises VenueError."""
         ids = ",".join(str(contract_id) for contract_id in sorted(contract_ids))
-        self._directory.add_contracts(await self._rest.read("contract/items", list[Contract], {"ids": ids}))
+        self._directory.add_contracts(
+            await self._rest.read("contract/items", list[Contract], {"ids": ids}, needed=True)
+        )
         for contract_id in contract_ids - set(self._directory.symbols):
-            contract = await self._rest.read("contract/item", Contract, {"id": str(contract_id)})
+            contract = await self._rest.read("contract/item", Contract, {"id": str(contract_id)}, needed=True)
             self._directory.add_contracts([contract])
 
     def release(self) -> None:

@@ -13,9 +13,19 @@ from aiohttp import WSMsgType, web
 PASSWORD = "canary-password-7f3a"
 STAMP = "2026-01-05T15:00:00.000Z"
 SYNC_KEYS = (
-    "accounts accountRiskStatuses marginSnapshots cashBalances positions orders contracts commands commandReports "
-    "executionReports orderVersions fills"
-).split()
+    "accounts",
+    "accountRiskStatuses",
+    "marginSnapshots",
+    "cashBalances",
+    "positions",
+    "orders",
+    "contracts",
+    "commands",
+    "commandReports",
+    "executionReports",
+    "orderVersions",
+    "fills",
+)
 
 
 class Client:
@@ -264,7 +274,7 @@ def _reply(answer: tuple[int, Any]) -> web.Response:
     return web.Response(status=status, text=json.dumps(data), content_type="application/json")
 
 
-# --- entities as the venue writes them -----------------------------------------------------------------------------------
+# --- entities as the venue writes them -----------------------------------------------------------------------------
 
 
 def order(order_id: int, status: str = "Working", *, account: int = 101, contract: int = 501, action: str = "Buy"):
