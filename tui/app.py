@@ -110,8 +110,8 @@ class CopydeskApp(PatientApp):
         for pane, per_s in (
             (self.accounts, 5),
             (self.positions, 5),
-            (self.orders, 10),
-            (self.copies, 10),
+            (self.orders, TICKS_PER_S),
+            (self.copies, TICKS_PER_S),
             (self.candles, 4),
         ):
             self.clock.add(lambda pane=pane: self._paint(pane), per_s)
