@@ -55,6 +55,12 @@ class EngineThread:
             raise self._failed
 
     @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """The engine's loop, once the desk is open."""
+        assert self._loop is not None
+        return self._loop
+
+    @property
     def alive(self) -> bool:
         return self._thread.is_alive()
 

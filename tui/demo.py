@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -101,8 +102,15 @@ class Sandbox:
         shutil.rmtree(self.control_path.parent, ignore_errors=True)
 
 
-async def set_up(settings: Settings, ready: dict[str, Any]) -> None:
-    """Write the sandbox's logins, the group and the followers' rules into the desk's database."""
+async def set_up(
+    settings: Settings,
+    ready: dict[str, Any],
+    *,
+    rules: Callable[[list[str]], list[FollowerConfig]] = mixed_rules,
+    requests_per_min: int = REQUESTS_PER_MIN,
+) -> None:
+    """Write the sandbox's logins, the group and the followers' rules into the desk's database. The first account of
+    the first login leads."""
     store = await Store.open(settings, SYSTEM_CLOCK)
     try:
         vault = Vault.open(settings)
@@ -117,7 +125,7 @@ async def set_up(settings: Settings, ready: dict[str, Any]) -> None:
                 rest_url=ready["rest"],
                 ws_url=ready["ws"],
                 md_url=ready["md"],
-                requests_per_min=REQUESTS_PER_MIN,
+                requests_per_min=requests_per_min,
             )
             secret = Credentials(username=name, password=login["password"], device_id=f"copydesk-{name}")
             await store.add_connection(connection, vault.seal_credentials(connection, secret))
@@ -128,7 +136,7 @@ async def set_up(settings: Settings, ready: dict[str, Any]) -> None:
                 followers.append(account["name"])
         leader = followers.pop(0)
         await store.put_group(GroupConfig(group=GROUP, leader=leader, drift=DriftPolicy.AUTO))
-        for follower in mixed_rules(followers):
+        for follower in rules(followers):
             await store.put_follower(follower)
     finally:
         await store.close()

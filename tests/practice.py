@@ -1,0 +1,136 @@
+"""A practice desk for tests: a real sandbox process, a real database, a desk on the test's own loop.
+
+Reads as a script: `await desk.leader(+2)`, `await desk.settled()`, `desk.faults("silence", ...)`. What is asserted is
+what the venue's own books say and what the journal holds.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from engine.desk import Desk
+from engine.recovery import target_of
+from engine.rules import symbol_for
+from schema.clock import SYSTEM_CLOCK
+from schema.records import Copy, Decision
+from schema.settings import Settings
+from schema.store import Store
+from schema.vault import Vault
+from tui.demo import CHART, GROUP, Sandbox, set_up
+from tui.demo_report import account_for, venue_books
+
+LEADER = "DEMO1000"
+SYMBOL = CHART
+
+
+class PracticeDesk:
+    """One desk against one sandbox."""
+
+    def __init__(self, settings: Settings, sandbox: Sandbox, store: Store, desk: Desk) -> None:
+        self.settings = settings
+        self.sandbox = sandbox
+        self.store = store
+        self.desk = desk
+
+    @property
+    def core(self) -> Any:
+        return self.desk.core
+
+    async def control(self, order: str, **arguments: Any) -> dict[str, Any]:
+        return await asyncio.to_thread(self.sandbox.control.order, order, **arguments)
+
+    async def leader(self, signed_qty: int, symbol: str = SYMBOL) -> None:
+        """The leader trades at market from another front end; returns when the desk has seen it or 1 s passed."""
+        before = self.core.tally.signals
+        await self.control(
+            "trade",
+            account=LEADER,
+            symbol=symbol,
+            action="Buy" if signed_qty > 0 else "Sell",
+            qty=abs(signed_qty),
+        )
+        await until(lambda: self.core.tally.signals > before, 1.0, must=False)
+
+    def quiet(self) -> bool:
+        """Nothing on the way, nothing unknown, nobody behind."""
+        behind = any(state.behind for state in self.core.states.values())
+        return not self.core.inflight.all() and not behind and self.desk.idle
+
+    async def settled(self, within_s: float) -> None:
+        """Wait until the desk has come to rest."""
+        await until(self.quiet, within_s)
+
+    def targets(self) -> dict[str, int | None]:
+        """What each follower should hold of its own contract (None: it missed the trade)."""
+        return {name: target_of(self.core, follower, SYMBOL) for name, follower in self.core.followers.items()}
+
+    async def off_target(self) -> dict[str, tuple[int | None, int]]:
+        """Followers that by the venue's books do not stand at their target: (target, held)."""
+        books = venue_books(await self.control("state"))
+        wrong: dict[str, tuple[int | None, int]] = {}
+        for name, target in self.targets().items():
+            held = books.positions.get((name, symbol_for(self.core.followers[name], SYMBOL)), 0)
+            if target is not None and held != target:
+                wrong[name] = (target, held)
+        return wrong
+
+    async def promise_holds(self, within_s: float = 3.0) -> None:
+        """0 duplicates, 0 unaccounted, and every follower at its target within `within_s` seconds from now."""
+        ends = time.monotonic() + within_s
+        await self.settled(within_s)
+        while wrong := await self.off_target():
+            assert time.monotonic() < ends, f"not at target (target, held): {wrong}"
+            await asyncio.sleep(0.05)  # the venue's books are polled: they belong to another process
+        await self.desk.journal.flush()
+        books = venue_books(await self.control("state"))
+        found = await account_for(self.store, books, GROUP)
+        assert found.unaccounted == 0
+        assert found.duplicates == 0
+
+    async def decisions(self) -> list[Copy]:
+        await self.desk.journal.flush()
+        return [copy for _, copy in await self.store.recent_copies(100_000)]
+
+
+async def until(true: Callable[[], bool], within_s: float, *, must: bool = True) -> None:
+    """Wait for a condition; fails after `within_s` seconds unless `must` is False."""
+    ends = time.monotonic() + within_s
+    while not true():
+        if time.monotonic() > ends:
+            assert not must, f"still not true after {within_s} s: {true}"
+            return
+        await asyncio.sleep(0.005)
+
+
+@asynccontextmanager
+async def practice(state_dir: Path, *options: str, **settings: Any) -> AsyncIterator[PracticeDesk]:
+    """A desk of one leader and 20 followers with mixed rules, connected and at rest; the market is synthetic."""
+    chosen = Settings(
+        state_dir=state_dir,
+        desk="practice",
+        chart_symbol=SYMBOL,
+        requests_per_min=600,
+        reconnect_cap_s=1.0,
+        **settings,
+    )
+    state_dir.mkdir(parents=True, exist_ok=True)
+    sandbox = Sandbox(state_dir, "--seed", "7", "--requests-per-min", "6000", *options)
+    try:
+        await set_up(chosen, sandbox.ready)
+        store = await Store.open(chosen, SYSTEM_CLOCK)
+        desk = Desk(chosen, store, Vault.open(chosen), SYSTEM_CLOCK, Random(1))
+        try:
+            await desk.open()
+            yield PracticeDesk(chosen, sandbox, store, desk)
+        finally:
+            await desk.close()
+            await store.close()
+    finally:
+        sandbox.stop()
+
+
+__all__ = ["LEADER", "SYMBOL", "Decision", "PracticeDesk", "practice", "until"]
