@@ -1,0 +1,23 @@
+"""The README's key table is the one the desk works by. `python -m tests.test_readme` writes it anew."""
+
+from pathlib import Path
+
+from tui.keymap import key_table_markdown
+
+README = Path(__file__).parent.parent / "README.md"
+_START, _END = "<!-- keys -->\n", "<!-- /keys -->"
+
+
+def with_keys(text: str) -> str:
+    head, rest = text.split(_START)
+    _, tail = rest.split(_END)
+    return f"{head}{_START}{key_table_markdown()}{_END}{tail}"
+
+
+def test_the_readme_has_the_keys_the_desk_has() -> None:
+    text = README.read_text()
+    assert with_keys(text) == text, "run python -m tests.test_readme"
+
+
+if __name__ == "__main__":
+    README.write_text(with_keys(README.read_text()))
