@@ -20,6 +20,7 @@ from brokers import adapter as venue
 from brokers.registry import build_adapter
 from engine import events as ev
 from engine import instruments
+from engine.collector import collect
 from engine.core import Core
 from engine.exits import Exits
 from engine.export import ExportRefused, export
@@ -38,6 +39,8 @@ from schema.vault import Vault
 _TICK_S = 0.05
 _LAG_SAMPLES = 200
 _CHART_BARS = 240
+_QUIET_NS = 2_000_000_000
+_COLLECT_EVERY_NS = 30_000_000_000
 log = structlog.get_logger(__name__)
 
 
@@ -68,7 +71,7 @@ class Desk:
         self._group: asyncio.TaskGroup | None = None
         self._running: asyncio.Task[None] | None = None
         self._ready = asyncio.Event()
-        self._unreadable: dict[str, int] = {}
+        self._signalled_ns = 0
 
     # --- life ----------------------------------------------------------------------------------------------------
 
@@ -211,7 +214,7 @@ class Desk:
                     self._alert(effect.level, effect.text)
 
     async def _commit(self, effect: ev.Commit) -> None:
-        decided_ns = self._clock.now_ns()
+        decided_ns = self._signalled_ns = self._clock.now_ns()
         copies = [replace(copy, decided_ns=decided_ns) for copy in effect.copies]
         fresh = await self.journal.commit(effect.signal, copies)
         await self._handle(
@@ -248,12 +251,17 @@ class Desk:
     async def _tick(self) -> None:
         """Every 50 ms: time for the core, fresh views, and how late this loop runs."""
         lags: list[float] = []
+        collected_ns = self._clock.now_ns()
         while True:
             due = time.perf_counter() + _TICK_S
             await asyncio.sleep(_TICK_S)
             lags.append((time.perf_counter() - due) * 1000)
             del lags[:-_LAG_SAMPLES]
             now_ns = self._clock.now_ns()
+            quiet = not self.core.inflight.all() and now_ns - self._signalled_ns > _QUIET_NS
+            if quiet and now_ns - collected_ns > _COLLECT_EVERY_NS:
+                collected_ns = now_ns
+                self.views.collect_ms = collect()
             if self._inbox.empty() and not self.journal.down_reason:
                 self._inbox.put_nowait(ev.Tick(at_ns=now_ns))
             self.views.loop_lag_p99_ms = percentile(sorted(lags), 99)
@@ -293,6 +301,11 @@ class Desk:
             await self._check(instruments.needed(self.core, leader, symbol))
 
     # --- the seat --------------------------------------------------------------------------------------------------
+
+    @property
+    def idle(self) -> bool:
+        """Every input that has come was handled."""
+        return self._inbox.empty()
 
     def view(self, topic: Topic) -> View:
         return self.views.view(topic)

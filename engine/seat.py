@@ -168,6 +168,7 @@ class StatusRow(Record, frozen=True):
     feed_age_ms: float
     day_pnl: Decimal
     open_pnl: Decimal
+    collect_ms: float = -1.0  # the last full garbage collection, run by hand when nothing was copied
 
 
 Row = AccountRow | OrderRow | PositionRow | CopyRow | Candles | AlertRow | StatusRow

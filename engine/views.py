@@ -60,6 +60,7 @@ class Views:
         self.blocked = ""
         self.journal_ok = True
         self.loop_lag_p99_ms = 0.0
+        self.collect_ms = -1.0
 
     def view(self, topic: Topic) -> View:
         return self._views[topic]
@@ -309,6 +310,7 @@ class Views:
             latency=self._summaries,
             loop_lag_p99_ms=self.loop_lag_p99_ms,
             rss_mb=self._rss_mb,
+            collect_ms=self.collect_ms,
             feed_age_ms=(now_ns - self._market.said_ns) // 100_000_000 * 100.0 if self._market.said_ns else -1.0,
             day_pnl=sum((row.day_pnl for row in rows), Decimal(0)),
             open_pnl=sum((row.open_pnl for row in rows), Decimal(0)),
