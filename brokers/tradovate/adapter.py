@@ -19,8 +19,6 @@ from brokers.adapter import (
     Emit,
     Event,
     LoginRefused,
-    OrderNotSent,
-    OrderSent,
     RequestRefused,
     RequestUnknown,
     Snapshot,
@@ -29,19 +27,17 @@ from brokers.adapter import (
 )
 from brokers.budget import RequestBudget
 from brokers.tradovate import wire
-from brokers.tradovate.answers import Outcome, Refused, Taken, judge
 from brokers.tradovate.connection import Connection
 from brokers.tradovate.directory import Directory
 from brokers.tradovate.entities import Account
 from brokers.tradovate.http import Addresses, Http, addresses
 from brokers.tradovate.login import Login
 from brokers.tradovate.market_data import MarketData, Watch
-from brokers.tradovate.own import OwnOrder, OwnOrders
+from brokers.tradovate.own import OwnOrders
 from brokers.tradovate.reads import read_instrument, read_snapshot
-from brokers.tradovate.rest import Rest, taken_or_raise
+from brokers.tradovate.rest import Rest
+from brokers.tradovate.sending import Sender
 from brokers.tradovate.session import Session, first_of
-from brokers.tradovate.socket import OnAnswer, StreamLost
-from brokers.tradovate.translate import modify_body, place_body
 from schema.clock import Clock
 from schema.records import (
     ApprovedOrder,
@@ -92,12 +88,14 @@ class TradovateAdapter:
         self._directory = Directory()
         self._seen_fills: set[int] = set()
         self._own = OwnOrders(config.connection, clock, settings.deadline_s, self._emit, self._on_identified)
+        self._sender = Sender(config, settings, clock, self._emit, self._budget, self._directory, self._own)
         self._runner: asyncio.Task[None] | None = None
         self._group: asyncio.TaskGroup | None = None
         self._session: Session | None = None
         self._market_data: MarketData | None = None
         self._connection: Connection | None = None
         self._closed = False
+        self._was_up = False
         self._refusal = ""
 
     def __repr__(self) -> str:
@@ -106,9 +104,9 @@ class TradovateAdapter:
     # --- lifecycle -----------------------------------------------------------------------------------------------
 
     async def connect(self) -> None:
-        if self._runner is not None:
+        if self._runner is not None and not self._runner.done():
             raise RuntimeError(f"connection {self.config.connection} is already connected")
-        self._closed = False
+        self._closed, self._refusal = False, ""
         urls = addresses(self.config)
         loop = asyncio.get_running_loop()
         up: asyncio.Future[None] = loop.create_future()
@@ -151,12 +149,13 @@ class TradovateAdapter:
         try:
             await login.log_in()
             await self._list_accounts(connection)
-            self._session = session = Session(connection, self._own, self._seen_fills)
+            self._session = session = Session(connection, self._own, self._seen_fills, first=not self._was_up)
             self._market_data = MarketData(connection)
             async with asyncio.TaskGroup() as group:
                 self._group = group
+                self._sender.attach(connection, session, group)
                 helpers = [group.create_task(login.keep_fresh()), group.create_task(self._market_data.run())]
-                await session.run(lambda: None if up.done() else up.set_result(None))
+                await session.run(lambda: self._on_first_up(up))
                 for helper in helpers:
                     helper.cancel()
         except LoginRefused as refusal:
@@ -181,6 +180,7 @@ class TradovateAdapter:
             )
         finally:
             self._group = None
+            self._sender.detach()
             await login.close()
             await http.close()
 
@@ -210,6 +210,13 @@ class TradovateAdapter:
                 'set its environment to "demo" or use a live login'
             )
         self._directory.add_accounts(accounts)
+        # A token answer without userId: the accounts say whose they are.
+        connection.login.user_id = connection.login.user_id or accounts[0].user_id or 0
+
+    def _on_first_up(self, up: asyncio.Future[None]) -> None:
+        self._was_up = True
+        if not up.done():
+            up.set_result(None)
 
     def _emit(self, event: Event) -> None:
         if not self._closed:
@@ -219,127 +226,13 @@ class TradovateAdapter:
         if self._session is not None:
             self._session.release()
 
-    # --- orders --------------------------------------------------------------------------------------------------
+    # --- orders and commands -------------------------------------------------------------------------------------
 
     async def place(self, orders: Sequence[ApprovedOrder]) -> None:
-        for order in orders:
-            if order.cl_ord_id in self._own:
-                raise ValueError(f"order {order.cl_ord_id} was already sent; nothing is sent twice")
-        for order in orders:
-            account_id = self._directory.account_ids.get(order.account)
-            if account_id is None:
-                self._not_sent(order, f"account {order.account} is not of connection {self.config.connection}")
-                continue
-            session = self._session
-            socket = session.socket if session is not None else None
-            if socket is None or not socket.writable:
-                self._place_without_socket(order, account_id)
-                continue
-            refusal = self._budget.take(order.reducing)
-            if refusal:
-                self._not_sent(order, refusal)
-                continue
-            own = self._register(order, account_id)
-            try:
-                await socket.request(
-                    "order/placeorder",
-                    self._on_placed(own),
-                    body=wire.encode(place_body(order, account_id)),
-                )
-            except StreamLost as lost:
-                self._own.never_left(own)
-                self._not_sent(order, str(lost))
-                continue
-            self._sent(order, self._clock.now_ns())
-
-    def _register(self, order: ApprovedOrder, account_id: int) -> OwnOrder:
-        return self._own.sent(order.cl_ord_id, order.account, account_id, order.symbol, order.side)
-
-    def _on_placed(self, own: OwnOrder) -> OnAnswer:
-        def on_answer(envelope: wire.Envelope | None, now_ns: int) -> None:
-            if envelope is None:
-                self._own.unknown(own, "connection lost after the send")
-            else:
-                self._settle(own, judge(envelope.s or 0, envelope.d, needs_order_id=True))
-
-        return on_answer
-
-    def _settle(self, own: OwnOrder, outcome: Outcome) -> None:
-        """Tell what the venue's own answer proves."""
-        if isinstance(outcome, Taken):
-            self._own.accepted(own.cl_ord_id, outcome.order_id)
-        elif isinstance(outcome, Refused):
-            self._learn(outcome)
-            self._own.rejected(own.cl_ord_id, outcome.order_id, outcome.reject_class, outcome.text)
-        else:
-            self._own.unknown(own, outcome.reason)
-
-    def _learn(self, outcome: Outcome) -> None:
-        connection, session = self._connection, self._session
-        if connection is not None:
-            connection.rest.learn(outcome)
-        if isinstance(outcome, Refused) and outcome.token_dead and session is not None:
-            session.reauthorize()
-
-    def _place_without_socket(self, order: ApprovedOrder, account_id: int) -> None:
-        """Exits go by REST; an entry can wait for the stream that would tell how it ended."""
-        if self._group is None or not order.reducing:
-            reason = self._session.reason if self._session is not None else ""
-            self._not_sent(order, f"no connection to the venue: {reason or 'not connected'}")
-            return
-        own = self._register(order, account_id)
-        self._group.create_task(self._place_by_rest(order, own, wire.encode(place_body(order, account_id))))
-
-    async def _place_by_rest(self, order: ApprovedOrder, own: OwnOrder, body: bytes) -> None:
-        connection = self._connection
-        assert connection is not None
-        handed_ns = self._clock.now_ns()
-        try:
-            outcome = await connection.rest.command(
-                "order/placeorder",
-                body,
-                reducing=order.reducing,
-                order=True,
-                # Ends before the deadline of the promise, which then has this answer to tell.
-                timeout_s=self._settings.deadline_s * 0.9,
-            )
-        except (VenueUnreachable, RequestRefused) as not_sent:
-            self._own.never_left(own)
-            self._not_sent(order, str(not_sent))
-            return
-        except RequestUnknown as unknown:
-            self._sent(order, handed_ns)
-            self._own.unknown(own, str(unknown))
-            return
-        self._sent(order, handed_ns)
-        self._settle(own, outcome)
-
-    def _sent(self, order: ApprovedOrder, at_ns: int) -> None:
-        self._emit(
-            OrderSent(
-                connection=self.config.connection,
-                received_ns=at_ns,
-                account=order.account,
-                cl_ord_id=order.cl_ord_id,
-            )
-        )
-
-    def _not_sent(self, order: ApprovedOrder, reason: str) -> None:
-        self._emit(
-            OrderNotSent(
-                connection=self.config.connection,
-                received_ns=self._clock.now_ns(),
-                account=order.account,
-                cl_ord_id=order.cl_ord_id,
-                reason=reason,
-            )
-        )
-
-    # --- commands ------------------------------------------------------------------------------------------------
+        await self._sender.place(orders)
 
     async def cancel(self, account: str, order_id: str) -> None:
-        body = wire.encode({"orderId": _number(order_id), "isAutomated": True})
-        taken_or_raise(await self._command("order/cancelorder", body, reducing=True))
+        await self._sender.cancel(order_id)
 
     async def modify(
         self,
@@ -351,56 +244,12 @@ class TradovateAdapter:
         limit_price: Decimal | None = None,
         stop_price: Decimal | None = None,
     ) -> None:
-        body = wire.encode(modify_body(_number(order_id), qty, order_type, limit_price, stop_price))
-        taken_or_raise(await self._command("order/modifyorder", body, reducing=False))
+        await self._sender.modify(order_id, qty, order_type, limit_price, stop_price)
 
     async def liquidate(self, account: str, symbol: str, cl_ord_id: str) -> None:
-        account_id = self._directory.account_ids.get(account)
-        if account_id is None:
-            raise RequestRefused(f"account {account} is not of connection {self.config.connection}")
-        if cl_ord_id in self._own:
-            raise ValueError(f"order {cl_ord_id} was already sent; nothing is sent twice")
-        contract_id = self._directory.contract_ids.get(symbol)
-        if contract_id is None:
+        if symbol not in self._directory.contract_ids:
             await self.instrument(symbol)
-            contract_id = self._directory.contract_ids[symbol]
-        body = wire.encode({"accountId": account_id, "contractId": contract_id, "admin": False, "isAutomated": True})
-        own = self._own.sent(cl_ord_id, account, account_id, symbol, None, promise=False)
-        try:
-            taken = taken_or_raise(await self._command("order/liquidateposition", body, reducing=True))
-        except (RequestRefused, VenueUnreachable):
-            self._own.never_left(own)
-            raise
-        if taken.order_id:
-            self._own.accepted(cl_ord_id, taken.order_id)
-
-    async def _command(self, path: str, body: bytes, *, reducing: bool) -> Outcome:
-        """Over the socket, or over REST when it is down. Raises RequestRefused or RequestUnknown."""
-        connection, session = self._connection, self._session
-        if connection is None or session is None or self._group is None:
-            raise RequestRefused(f"connection {self.config.connection} is not connected", RejectClass.UNAVAILABLE)
-        socket = session.socket
-        if socket is None or not socket.writable:
-            try:
-                return await connection.rest.command(
-                    path, body, reducing=reducing, order=False, timeout_s=self._settings.deadline_s
-                )
-            except VenueUnreachable as unreachable:
-                raise RequestRefused(str(unreachable), RejectClass.UNAVAILABLE) from None
-        refusal = self._budget.take(reducing)
-        if refusal:
-            raise RequestRefused(refusal, RejectClass.THROTTLED)
-        try:
-            answer = await socket.ask(path, body=body, timeout_s=self._settings.deadline_s)
-        except StreamLost as lost:
-            raise RequestRefused(f"not sent: {lost}", RejectClass.UNAVAILABLE) from None
-        except TimeoutError:
-            raise RequestUnknown(f"no answer from the venue in {self._settings.deadline_s:g} s") from None
-        except ConnectionError:
-            raise RequestUnknown("connection lost after the send") from None
-        outcome = judge(answer.s or 0, answer.d, needs_order_id=False)
-        self._learn(outcome)
-        return outcome
+        await self._sender.liquidate(account, symbol, cl_ord_id)
 
     # --- reads ---------------------------------------------------------------------------------------------------
 
@@ -444,9 +293,3 @@ class TradovateAdapter:
             budget_left=self._budget.left(),
             round_trip_ms=latest.round_trip_ms if latest is not None else -1.0,
         )
-
-
-def _number(order_id: str) -> int:
-    if not order_id.isdecimal():
-        raise RequestRefused(f"order {order_id!r} is not an order of this venue: its ids are numbers")
-    return int(order_id)

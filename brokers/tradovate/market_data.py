@@ -149,21 +149,21 @@ class MarketData:
         connection = self._connection
         error: Exception = StreamLost("")
         try:
-            async with handshake_gate(connection.urls.market_data):
-                await connection.login.fresh()
-                connection.budget.spend()
-                generation = connection.login.generation
-                try:
+            await connection.login.fresh()
+            generation = connection.login.generation
+            try:
+                async with handshake_gate(connection.urls.market_data):
+                    connection.budget.spend()
                     socket = await open_socket(
                         connection.http.session,
                         connection.urls.market_data,
                         connection.login.market_data_token,
                         connection.clock,
                     )
-                except StreamLost as lost:
-                    if lost.status == 401:
-                        await connection.login.renewed(generation)
-                    raise
+            except StreamLost as lost:
+                if lost.status == 401:
+                    await connection.login.renewed(generation)
+                raise
             async with asyncio.TaskGroup() as group:
                 self._quoted, self._charts, self._unclaimed = set(), {}, {}
                 group.create_task(socket.serve(self._on_event, self._on_unreadable))

@@ -30,6 +30,7 @@ class MoneyJoin:
         self._emit = emit
         self._positions: dict[tuple[int, int], Position] = {}  # (account id, contract id)
         self._waiting: set[tuple[int, int]] = set()  # not emitted yet: the contract's name is not known
+        self._unnamed: set[int] = set()
         self._states: dict[int, AccountState] = {}
         self._cash: dict[int, CashBalance] = {}
         self._margins: dict[int, MarginSnapshot] = {}
@@ -41,6 +42,8 @@ class MoneyJoin:
         if before is not None and (entity == before or time_ns(entity.timestamp) < time_ns(before.timestamp)):
             return
         self._positions[key] = entity
+        if entity.contract_id not in self._directory.symbols:
+            self._unnamed.add(entity.contract_id)
         self._tell_position(key, now_ns)
 
     def cash(self, entity: CashBalance, now_ns: int) -> None:
@@ -61,7 +64,8 @@ class MoneyJoin:
             self._tell_position(key, now_ns)
 
     def unnamed_contracts(self) -> set[int]:
-        return {contract_id for _, contract_id in self._positions if contract_id not in self._directory.symbols}
+        self._unnamed -= self._directory.symbols.keys()
+        return set(self._unnamed)
 
     def start_emitting(self, emit: Emit) -> None:
         """The snapshot was handed over: from here on changes are emitted."""

@@ -73,13 +73,15 @@ class OrderJoin:
         self._commands: dict[int, Command] = {}
         self._early: dict[int, list[CommandReport | ExecutionReport]] = {}  # reports that overtook their command
         self._held: dict[int, JoinedOrder] = {}  # order id -> has something to emit and may not yet
-        self._now_ns = 0
+        self._unnamed: set[int] = set()
 
     # --- entities in ---------------------------------------------------------------------------------------------
 
     def order(self, entity: Order, now_ns: int) -> None:
         joined = self._joined(entity.id)
         joined.order = entity
+        if entity.contract_id is not None and entity.contract_id not in self._directory.symbols:
+            self._unnamed.add(entity.contract_id)
         joined.venue_ns = max(joined.venue_ns, time_ns(entity.timestamp))
         status = status_of(entity.ord_status, filled=self._all_filled(joined))
         if _may_follow(joined.status, status):
@@ -142,14 +144,8 @@ class OrderJoin:
 
     def unnamed_contracts(self) -> set[int]:
         """Contract ids that facts wait for."""
-        symbols = self._directory.symbols
-        return {
-            contract_id
-            for joined in self._orders.values()
-            if joined.order is not None
-            and (contract_id := joined.order.contract_id) is not None
-            and contract_id not in symbols
-        }
+        self._unnamed -= self._directory.symbols.keys()
+        return set(self._unnamed)
 
     def _touch(self, order_id: int, joined: JoinedOrder, now_ns: int) -> None:
         if self._emit is None:

@@ -72,7 +72,7 @@ class Backoff:
 class Session:
     """The user socket and the joined truth behind it. `socket` is None while orders cannot be sent over it."""
 
-    def __init__(self, connection: Connection, own: OwnOrders, seen_fills: set[int]) -> None:
+    def __init__(self, connection: Connection, own: OwnOrders, seen_fills: set[int], *, first: bool) -> None:
         self.socket: VenueSocket | None = None
         self.state = "connecting"
         self.reason = ""
@@ -93,7 +93,8 @@ class Session:
         self._own = own
         self._seen_fills = seen_fills
         self._backoff = Backoff(connection.settings.reconnect_cap_s, connection.random)
-        self._first = True
+        self._first = True  # nothing was up yet: failures are raised, not retried
+        self._first_of_life = first
         self._on_first_up: Callable[[], None] = lambda: None
         self._group: asyncio.TaskGroup | None = None
         self._early: list[tuple[wire.Envelope, int]] = []  # events that came before the sync reply was joined
@@ -172,23 +173,20 @@ class Session:
 
     async def _open(self) -> VenueSocket:
         """An authorized socket; a token that the venue refuses is renewed once."""
-        async with handshake_gate(self._urls.stream):
-            token = await self._login.fresh()
+        token = await self._login.fresh()
+        for last in (False, True):
             generation = self._login.generation
-            self._budget.spend()
             try:
-                return await open_socket(self._http.session, self._urls.stream, token, self._clock)
+                async with handshake_gate(self._urls.stream):
+                    self._budget.spend()
+                    return await open_socket(self._http.session, self._urls.stream, token, self._clock)
             except StreamLost as lost:
-                if lost.status != 401:
+                if lost.status not in (401, 403) or (last and not self._first):
                     raise
-            token = await self._login.renewed(generation)
-            self._budget.spend()
-            try:
-                return await open_socket(self._http.session, self._urls.stream, token, self._clock)
-            except StreamLost as lost:
-                if lost.status in (401, 403) and self._first:
+                if last:
                     raise LoginRefused(self._wrong_environment("its stream refuses the token")) from None
-                raise
+            token = await self._login.renewed(generation)
+        raise AssertionError("unreachable")
 
     def _wrong_environment(self, what: str) -> str:
         config = self._config
@@ -214,7 +212,8 @@ class Session:
         self.state, self.reason = "up", ""
         self.joined = joined
         self.socket = socket
-        first, self._first = self._first, False
+        starting, self._first = self._first, False
+        first, self._first_of_life = self._first_of_life, False
         self._emit(
             StreamUp(
                 connection=self._config.connection,
@@ -227,7 +226,7 @@ class Session:
         early, self._early = self._early, []
         for envelope, now_ns in early:
             self._on_event(envelope, now_ns)
-        if first:
+        if starting:
             self._on_first_up()
         log.info("order stream up", connection=self._config.connection, first=first)
 

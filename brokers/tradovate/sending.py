@@ -1,0 +1,235 @@
+"""Orders and commands on their way out: over the socket in one pass, over REST when it is down. `adapter.py` owns one.
+
+Entries never leave by REST: the stream that would tell how they ended is down. Nothing is sent twice.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from decimal import Decimal
+
+from brokers.adapter import (
+    AdapterSettings,
+    Emit,
+    Event,
+    OrderNotSent,
+    OrderSent,
+    RequestRefused,
+    RequestUnknown,
+    VenueUnreachable,
+)
+from brokers.budget import RequestBudget
+from brokers.tradovate import wire
+from brokers.tradovate.answers import Outcome, Refused, Taken, judge
+from brokers.tradovate.connection import Connection
+from brokers.tradovate.directory import Directory
+from brokers.tradovate.own import OwnOrder, OwnOrders
+from brokers.tradovate.rest import taken_or_raise
+from brokers.tradovate.session import Session
+from brokers.tradovate.socket import OnAnswer, StreamLost, VenueSocket
+from brokers.tradovate.translate import modify_body, place_body
+from schema.clock import Clock
+from schema.records import ApprovedOrder, ConnectionConfig, OrderType, RejectClass
+
+
+class Sender:
+    """Everything of one login that leaves and could change an order."""
+
+    def __init__(
+        self,
+        config: ConnectionConfig,
+        settings: AdapterSettings,
+        clock: Clock,
+        emit: Emit,
+        budget: RequestBudget,
+        directory: Directory,
+        own: OwnOrders,
+    ) -> None:
+        self.config = config
+        self._settings = settings
+        self._clock = clock
+        self._emit = emit
+        self._budget = budget
+        self._directory = directory
+        self._own = own
+        self._connection: Connection | None = None
+        self._session: Session | None = None
+        self._group: asyncio.TaskGroup | None = None
+
+    def attach(self, connection: Connection, session: Session, group: asyncio.TaskGroup) -> None:
+        """The login is up; `group` holds the requests that go by REST."""
+        self._connection, self._session, self._group = connection, session, group
+
+    def detach(self) -> None:
+        self._group = None
+
+    async def place(self, orders: Sequence[ApprovedOrder]) -> None:
+        for order in orders:
+            if order.cl_ord_id in self._own:
+                raise ValueError(f"order {order.cl_ord_id} was already sent; nothing is sent twice")
+        # Bytes first: what the engine does with each OrderSent must not delay the next order.
+        told: list[Event] = []
+        for order in orders:
+            account_id = self._directory.account_ids.get(order.account)
+            if account_id is None:
+                told.append(self._not_sent(order, f"account {order.account} is not of this connection"))
+                continue
+            socket = self._session.socket if self._session is not None else None
+            if socket is None or not socket.writable:
+                told.extend(self._place_without_socket(order, account_id))
+            else:
+                told.append(await self._place_on(socket, order, account_id))
+        for event in told:
+            self._emit(event)
+
+    async def _place_on(self, socket: VenueSocket, order: ApprovedOrder, account_id: int) -> Event:
+        refusal = self._budget.take(order.reducing)
+        if refusal:
+            return self._not_sent(order, refusal)
+        own = self._register(order, account_id)
+        body = wire.encode(place_body(order, account_id))
+        try:
+            await socket.request("order/placeorder", self._on_placed(own), body=body)
+        except StreamLost as lost:
+            self._own.never_left(own)
+            return self._not_sent(order, str(lost))
+        return self._sent(order, self._clock.now_ns())
+
+    def _register(self, order: ApprovedOrder, account_id: int) -> OwnOrder:
+        return self._own.sent(order.cl_ord_id, order.account, account_id, order.symbol, order.side)
+
+    def _on_placed(self, own: OwnOrder) -> OnAnswer:
+        def on_answer(envelope: wire.Envelope | None, now_ns: int) -> None:
+            if envelope is None:
+                self._own.unknown(own, "connection lost after the send")
+            else:
+                self._settle(own, judge(envelope.s or 0, envelope.d, needs_order_id=True))
+
+        return on_answer
+
+    def _settle(self, own: OwnOrder, outcome: Outcome) -> None:
+        """Tell what the venue's own answer proves."""
+        if isinstance(outcome, Taken):
+            self._own.accepted(own.cl_ord_id, outcome.order_id)
+        elif isinstance(outcome, Refused):
+            self._learn(outcome)
+            self._own.rejected(own.cl_ord_id, outcome.order_id, outcome.reject_class, outcome.text)
+        else:
+            self._own.unknown(own, outcome.reason)
+
+    def _learn(self, outcome: Outcome) -> None:
+        connection, session = self._connection, self._session
+        if connection is not None:
+            connection.rest.learn(outcome)
+        if isinstance(outcome, Refused) and outcome.token_dead and session is not None:
+            session.reauthorize()
+
+    def _place_without_socket(self, order: ApprovedOrder, account_id: int) -> list[Event]:
+        """Exits go by REST; an entry can wait for the stream that would tell how it ended."""
+        if self._group is None or not order.reducing:
+            reason = self._session.reason if self._session is not None else ""
+            return [self._not_sent(order, f"no connection to the venue: {reason or 'not connected'}")]
+        own = self._register(order, account_id)
+        self._group.create_task(self._place_by_rest(order, own, wire.encode(place_body(order, account_id))))
+        return []
+
+    async def _place_by_rest(self, order: ApprovedOrder, own: OwnOrder, body: bytes) -> None:
+        connection = self._connection
+        assert connection is not None
+        handed_ns = self._clock.now_ns()
+        try:
+            outcome = await connection.rest.command(
+                "order/placeorder",
+                body,
+                reducing=order.reducing,
+                order=True,
+                # Ends before the deadline of the promise, which then has this answer to tell.
+                timeout_s=self._settings.deadline_s * 0.9,
+            )
+        except (VenueUnreachable, RequestRefused) as not_sent:
+            self._own.never_left(own)
+            self._emit(self._not_sent(order, str(not_sent)))
+            return
+        except RequestUnknown as unknown:
+            self._emit(self._sent(order, handed_ns))
+            self._own.unknown(own, str(unknown))
+            return
+        self._emit(self._sent(order, handed_ns))
+        self._settle(own, outcome)
+
+    def _sent(self, order: ApprovedOrder, at_ns: int) -> OrderSent:
+        return OrderSent(
+            connection=self.config.connection, received_ns=at_ns, account=order.account, cl_ord_id=order.cl_ord_id
+        )
+
+    def _not_sent(self, order: ApprovedOrder, reason: str) -> OrderNotSent:
+        return OrderNotSent(
+            connection=self.config.connection,
+            received_ns=self._clock.now_ns(),
+            account=order.account,
+            cl_ord_id=order.cl_ord_id,
+            reason=reason,
+        )
+
+    # --- commands ------------------------------------------------------------------------------------------------
+
+    async def cancel(self, order_id: str) -> None:
+        body = wire.encode({"orderId": _number(order_id), "isAutomated": True})
+        taken_or_raise(await self._command("order/cancelorder", body, reducing=True))
+
+    async def modify(
+        self, order_id: str, qty: int, order_type: OrderType, limit_price: Decimal | None, stop_price: Decimal | None
+    ) -> None:
+        body = wire.encode(modify_body(_number(order_id), qty, order_type, limit_price, stop_price))
+        taken_or_raise(await self._command("order/modifyorder", body, reducing=False))
+
+    async def liquidate(self, account: str, symbol: str, cl_ord_id: str) -> None:
+        """The caller has made the contract of `symbol` known."""
+        account_id = self._directory.account_ids.get(account)
+        if account_id is None:
+            raise RequestRefused(f"account {account} is not of this connection")
+        if cl_ord_id in self._own:
+            raise ValueError(f"order {cl_ord_id} was already sent; nothing is sent twice")
+        contract_id = self._directory.contract_ids[symbol]
+        body = wire.encode({"accountId": account_id, "contractId": contract_id, "admin": False, "isAutomated": True})
+        own = self._own.sent(cl_ord_id, account, account_id, symbol, None, promise=False)
+        try:
+            taken = taken_or_raise(await self._command("order/liquidateposition", body, reducing=True))
+        except (RequestRefused, VenueUnreachable):
+            self._own.never_left(own)
+            raise
+        if taken.order_id:
+            self._own.accepted(cl_ord_id, taken.order_id)
+
+    async def _command(self, path: str, body: bytes, *, reducing: bool) -> Outcome:
+        """Over the socket, or over REST when it is down. Raises RequestRefused or RequestUnknown."""
+        connection, session = self._connection, self._session
+        if connection is None or session is None or self._group is None:
+            raise RequestRefused(f"connection {self.config.connection} is not connected", RejectClass.UNAVAILABLE)
+        socket = session.socket
+        if socket is None or not socket.writable:
+            try:
+                return await connection.rest.command(
+                    path, body, reducing=reducing, order=False, timeout_s=self._settings.deadline_s
+                )
+            except VenueUnreachable as unreachable:
+                raise RequestRefused(str(unreachable), RejectClass.UNAVAILABLE) from None
+        refusal = self._budget.take(reducing)
+        if refusal:
+            raise RequestRefused(refusal, RejectClass.THROTTLED)
+        try:
+            answer = await socket.ask(path, body=body, timeout_s=self._settings.deadline_s)
+        except StreamLost as lost:
+            raise RequestRefused(f"not sent: {lost}", RejectClass.UNAVAILABLE) from None
+        except TimeoutError:
+            raise RequestUnknown(f"no answer from the venue in {self._settings.deadline_s:g} s") from None
+        except ConnectionError:
+            raise RequestUnknown("connection lost after the send") from None
+        outcome = judge(answer.s or 0, answer.d, needs_order_id=False)
+        self._learn(outcome)
+        return outcome
+
+
+def _number(order_id: str) -> int:
+    if not order_id.isdecimal():
+        raise RequestRefused(f"order {order_id!r} is not an order of this venue: its ids are numbers")
+    return int(order_id)
