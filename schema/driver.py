@@ -64,6 +64,8 @@ class Connection(Protocol):
 
     async def close(self, *, timeout: float | None = None) -> None: ...
 
+    def terminate(self) -> None: ...
+
 
 class Pool(Protocol):
     """Sessions to borrow."""

@@ -6,6 +6,9 @@ Made by `schema/vault.py` and `schema/settings.py`, used by every adapter; both 
 
 from schema.records import Record
 
+VENUES = ("tradovate",)
+"""The venues a login can be for, by name; `brokers/registry.py` has an adapter for each."""
+
 
 class AdapterSettings(Record, frozen=True):
     """What the desk's settings say about every adapter."""

@@ -1,24 +1,27 @@
-"""The vault: login secrets sealed before they reach the database (AES-256-GCM, `cryptography`).
+"""The vault: logins' secrets, sealed before they reach the database (AES-256-GCM, `cryptography`).
 
-The key comes from a passphrase by scrypt (n=2^17, r=8, p=1: about 0.3 s and 128 MiB, `ENGINE.md` B6) or from a key
-file that only its owner can read. A sealed secret is bound to its connection and cannot be moved to another.
+The key comes from a passphrase by scrypt (n=2^17, r=8, p=1: about 0.35 s and 128 MiB, once per opening) or from a key
+file that only its owner can read. What is sealed is bound to its connection and says how it was sealed, so that it
+opens on another machine with the same passphrase, and nowhere without. Called by the engine and the shell commands.
 """
 
 import os
 from pathlib import Path
-from typing import TypeVar
 
 import msgspec
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
+from schema.login import Credentials
+from schema.records import ConnectionConfig
+from schema.redact import REDACTOR
 from schema.settings import Settings
 
-_Secret = TypeVar("_Secret", bound=msgspec.Struct)
-_NONCE = 12
-_SALT = 16
-_VERSION = b"copydesk-vault-1|"
+_FORMAT = 1  # what is sealed says so in its first byte and, as associated data, inside the seal
+_BY_KEY_FILE, _BY_PASSPHRASE = b"k", b"p"
+_NONCE, _SALT, _KEY = 12, 16, 32
+_HEAD = 1 + 1 + _SALT
 
 
 class VaultError(Exception):
@@ -26,58 +29,103 @@ class VaultError(Exception):
 
 
 class Vault:
-    """Seals and unseals with one key. `repr` shows none of it."""
+    """Seals and unseals. Nothing of it can be printed."""
 
-    def __init__(self, key: bytes) -> None:
-        self._cipher = AESGCM(key)
+    def __init__(self, method: bytes, key: bytes, passphrase: str = "", salt: bytes = bytes(_SALT)) -> None:
+        self._method = method
+        self._salt = salt
+        self._passphrase = passphrase
+        self._ciphers = {salt: AESGCM(key)}
 
     @classmethod
     def open(cls, settings: Settings) -> "Vault":
-        """The vault of this state directory, made on first use. Takes about 0.3 s with a passphrase."""
+        """The vault of this state directory, made on first use. Takes about 0.35 s with a passphrase: call it in a
+        thread. Raises VaultError."""
         settings.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         if settings.passphrase is not None:
+            passphrase = settings.passphrase.get_secret_value()
+            REDACTOR.register(passphrase)
             salt = _kept(settings.state_dir / "vault.salt", _SALT)
-            scrypt = Scrypt(salt=salt, length=32, n=2**17, r=8, p=1)
-            return cls(scrypt.derive(settings.passphrase.get_secret_value().encode()))
-        path = settings.state_dir / "vault.key"
-        key = _kept(path, 32)
-        if path.stat().st_mode & 0o077:
-            raise VaultError(f"vault: others can read {path}; run `chmod 600 {path}`.")
-        if len(key) != 32:
-            raise VaultError(f"vault: {path} is not a key; restore it from your backup, the secrets need it.")
-        return cls(key)
+            return cls(_BY_PASSPHRASE, _derive(passphrase, salt), passphrase, salt)
+        return cls(_BY_KEY_FILE, _kept(settings.state_dir / "vault.key", _KEY))
 
-    def seal(self, name: str, secret: bytes) -> bytes:
-        """`secret` sealed for the connection `name`: nonce, ciphertext and tag."""
+    def seal(self, connection: str, secret: bytes) -> bytes:
+        """`secret`, sealed for the login `connection`."""
         nonce = os.urandom(_NONCE)
-        return nonce + self._cipher.encrypt(nonce, secret, _VERSION + name.encode())
+        sealed = self._ciphers[self._salt].encrypt(nonce, secret, _bound_to(connection))
+        return bytes([_FORMAT]) + self._method + self._salt + nonce + sealed
 
-    def unseal(self, name: str, sealed: bytes) -> bytes:
-        """The secret sealed for `name`. Raises VaultError when the key is another or the bytes were changed."""
-        try:
-            return self._cipher.decrypt(sealed[:_NONCE], sealed[_NONCE:], _VERSION + name.encode())
-        except InvalidTag:
+    def unseal(self, connection: str, sealed: bytes) -> bytes:
+        """The secret sealed for `connection`. Raises VaultError: another passphrase or key, or bytes that were changed
+        or belong to another login."""
+        head, nonce, body = sealed[:_HEAD], sealed[_HEAD : _HEAD + _NONCE], sealed[_HEAD + _NONCE :]
+        if len(nonce) < _NONCE or head[0] != _FORMAT:
+            raise VaultError(f"vault: the sealed login {connection} is damaged; add it again.")
+        if head[1:2] != self._method:
             raise VaultError(
-                f"vault: the secret of {name} does not open with this key; "
-                "set COPYDESK_PASSPHRASE to what it was when the login was added."
+                f"passphrase: the login {connection} was sealed "
+                + (
+                    "with the key file, not with a passphrase; unset COPYDESK_PASSPHRASE or add the login again."
+                    if self._method == _BY_PASSPHRASE
+                    else "with a passphrase; set COPYDESK_PASSPHRASE to it or add the login again."
+                )
+            )
+        try:
+            return self._cipher(head[2:]).decrypt(nonce, body, _bound_to(connection))
+        except InvalidTag:
+            what = "passphrase: it" if self._method == _BY_PASSPHRASE else "vault.key: the key file"
+            raise VaultError(
+                f"{what} does not open the login {connection}; use the right one or add it again."
             ) from None
 
-    def seal_record(self, name: str, secret: msgspec.Struct) -> bytes:
-        """A record of secrets sealed for the connection `name`."""
-        return self.seal(name, msgspec.json.encode(secret))
+    def seal_credentials(self, config: ConnectionConfig, credentials: Credentials) -> bytes:
+        """A login's secrets, sealed, as `Store.add_connection` wants them."""
+        return self.seal(config.connection, msgspec.json.encode(credentials))
 
-    def unseal_record(self, name: str, sealed: bytes, kind: type[_Secret]) -> _Secret:
-        """The record of secrets sealed for the connection `name`."""
-        return msgspec.json.decode(self.unseal(name, sealed), type=kind)
+    def credentials(self, config: ConnectionConfig, sealed: bytes) -> Credentials:
+        """A login's secrets; from now on the log hides them. Raises VaultError."""
+        try:
+            found = msgspec.json.decode(self.unseal(config.connection, sealed), type=Credentials)
+        except msgspec.MsgspecError:
+            # `from None`: the original shows a part of what it could not read.
+            raise VaultError(f"vault: the sealed login {config.connection} is damaged; add it again.") from None
+        REDACTOR.register(found.password, found.sec)
+        return found
+
+    def _cipher(self, salt: bytes) -> AESGCM:
+        if salt not in self._ciphers:  # sealed on another machine
+            self._ciphers[salt] = AESGCM(_derive(self._passphrase, salt))
+        return self._ciphers[salt]
+
+
+def _derive(passphrase: str, salt: bytes) -> bytes:
+    return Scrypt(salt=salt, length=_KEY, n=2**17, r=8, p=1).derive(passphrase.encode())
+
+
+def _bound_to(connection: str) -> bytes:
+    return f"copydesk vault {_FORMAT} {connection}".encode()
 
 
 def _kept(path: Path, size: int) -> bytes:
-    """The bytes of `path`, made at random on first use, readable by the owner only."""
-    try:
-        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    except FileExistsError:
-        return path.read_bytes()
-    with os.fdopen(fd, "wb") as file:
-        made = os.urandom(size)
-        file.write(made)
-    return made
+    """The bytes of `path`, made at random on first use. Raises VaultError when others can read it or it is damaged."""
+    if not path.exists():
+        # Written aside and linked, so that nobody ever reads half of it, and two at once agree on one.
+        fresh = path.with_name(f"{path.name}.{os.getpid()}")
+        fd = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        with os.fdopen(fd, "wb") as file:
+            file.write(os.urandom(size))
+            file.flush()
+            os.fsync(file.fileno())
+        try:
+            path.hardlink_to(fresh)
+        except FileExistsError:
+            pass
+        finally:
+            fresh.unlink()
+    held = path.stat()
+    if held.st_mode & 0o077 or held.st_uid != os.geteuid():
+        raise VaultError(f"{path.name}: others than its owner can use {path}; run `chmod 600 {path}` as its owner.")
+    found = path.read_bytes()
+    if len(found) != size:
+        raise VaultError(f"{path.name}: {path} is damaged; restore it from a backup, the sealed logins need it.")
+    return found

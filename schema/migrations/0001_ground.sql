@@ -1,163 +1,189 @@
--- The desk's tables. Column names are the field names of the records in schema/records.py; times are *_ns: nanoseconds
--- since the Unix epoch, UTC. Secrets are sealed before they get here.
+-- The desk's tables. Columns are named as the fields of the records in schema/records.py; times are *_ns, nanoseconds
+-- since the Unix epoch, UTC; prices and money are numeric. Secrets are sealed before they get here.
 
-create table connections (
-  "connection" text primary key,
-  venue text not null,
-  environment text not null,
-  username text not null,
-  rest_url text not null,
-  ws_url text not null,
-  md_url text not null,
-  requests_per_min integer,
-  sealed bytea not null
+-- Configuration -------------------------------------------------------------------------------------------------------
+
+CREATE TABLE connections (
+  "connection" text PRIMARY KEY CHECK ("connection" <> ''),
+  venue text NOT NULL,
+  environment text NOT NULL CHECK (environment IN ('demo', 'live')),
+  username text NOT NULL,
+  rest_url text NOT NULL,
+  ws_url text NOT NULL,
+  md_url text NOT NULL,
+  requests_per_min bigint CHECK (requests_per_min > 0),
+  sealed bytea NOT NULL
 );
 
-create table accounts (
-  account text primary key,
-  "connection" text not null references connections,
-  venue_id text not null,
-  active boolean not null
+CREATE TABLE accounts (
+  account text PRIMARY KEY CHECK (account <> ''),
+  "connection" text NOT NULL REFERENCES connections,
+  venue_id text NOT NULL,
+  active boolean NOT NULL
 );
 
-create table groups (
-  "group" text primary key,
-  leader text not null references accounts (account),
-  mode text not null,
-  drift text not null
+CREATE TABLE groups (
+  "group" text PRIMARY KEY CHECK ("group" <> ''),
+  leader text NOT NULL REFERENCES accounts,
+  mode text NOT NULL,
+  drift text NOT NULL
 );
 
--- One row an account: a follower is in one group only.
-create table followers (
-  account text primary key references accounts,
-  "group" text not null references groups,
-  enabled boolean not null,
-  rule jsonb not null,
-  symbols jsonb not null,
-  max_position integer,
-  max_order integer
+-- One row an account: nobody follows in two groups.
+CREATE TABLE followers (
+  account text PRIMARY KEY REFERENCES accounts ON DELETE CASCADE,
+  "group" text NOT NULL REFERENCES groups,
+  enabled boolean NOT NULL,
+  rule jsonb NOT NULL CHECK ((rule ->> 'value')::numeric > 0),
+  symbols jsonb NOT NULL,
+  max_position bigint CHECK (max_position > 0),
+  max_order bigint CHECK (max_order > 0)
 );
 
-create function tell_config() returns trigger language plpgsql as $$
-begin
-  perform pg_notify('copydesk_config', tg_table_name);
-  return null;
-end $$;
-create trigger tell after insert or update or delete on connections for each statement execute function tell_config();
-create trigger tell after insert or update or delete on accounts for each statement execute function tell_config();
-create trigger tell after insert or update or delete on groups for each statement execute function tell_config();
-create trigger tell after insert or update or delete on followers for each statement execute function tell_config();
+-- A leader that follows could copy itself round and round, so nobody does both, in whatever group.
+CREATE FUNCTION refuse_leading_follower() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+  found text;
+BEGIN
+  PERFORM pg_advisory_xact_lock(7226397356);
+  SELECT f.account INTO found FROM followers f JOIN groups g ON g.leader = f.account LIMIT 1;
+  IF found IS NOT NULL THEN
+    RAISE EXCEPTION 'account: % would lead and follow at once; take it out of one of the two', found
+      USING ERRCODE = 'integrity_constraint_violation';
+  END IF;
+  RETURN NULL;
+END $$;
+CREATE TRIGGER no_circle AFTER INSERT OR UPDATE ON groups
+  FOR EACH STATEMENT EXECUTE FUNCTION refuse_leading_follower();
+CREATE TRIGGER no_circle AFTER INSERT OR UPDATE ON followers
+  FOR EACH STATEMENT EXECUTE FUNCTION refuse_leading_follower();
 
-create table signals (
-  seq bigint generated always as identity,
-  session text not null,
-  signal_id text primary key,
-  kind text not null,
-  "group" text not null,
-  leader text not null,
-  symbol text not null,
-  side text not null,
-  qty integer not null,
-  price numeric not null,
-  leader_net integer not null,
-  source text not null,
-  venue_ns bigint not null,
-  received_ns bigint not null
+CREATE FUNCTION tell_config() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  PERFORM pg_notify('copydesk_config', tg_table_name);
+  RETURN NULL;
+END $$;
+CREATE TRIGGER tell AFTER INSERT OR UPDATE OR DELETE ON connections FOR EACH STATEMENT EXECUTE FUNCTION tell_config();
+CREATE TRIGGER tell AFTER INSERT OR UPDATE OR DELETE ON accounts FOR EACH STATEMENT EXECUTE FUNCTION tell_config();
+CREATE TRIGGER tell AFTER INSERT OR UPDATE OR DELETE ON groups FOR EACH STATEMENT EXECUTE FUNCTION tell_config();
+CREATE TRIGGER tell AFTER INSERT OR UPDATE OR DELETE ON followers FOR EACH STATEMENT EXECUTE FUNCTION tell_config();
+
+-- The journal -----------------------------------------------------------------------------------------------------------
+
+CREATE TABLE signals (
+  seq bigint GENERATED ALWAYS AS IDENTITY,
+  session text NOT NULL, -- which opening of a desk wrote it
+  signal_id text PRIMARY KEY,
+  kind text NOT NULL,
+  "group" text NOT NULL,
+  leader text NOT NULL,
+  symbol text NOT NULL,
+  side text NOT NULL,
+  qty bigint NOT NULL,
+  price numeric NOT NULL,
+  leader_net bigint NOT NULL,
+  source text NOT NULL,
+  venue_ns bigint NOT NULL,
+  received_ns bigint NOT NULL
 );
-create index signals_by_leader on signals (leader, symbol, seq desc);
+CREATE INDEX signals_by_leader ON signals (leader, symbol, seq);
 
--- The copy ledger: each (signal, follower) pair has exactly one row, written before any order of it leaves.
-create table copies (
-  signal_id text not null references signals,
-  follower text not null,
-  symbol text not null,
-  leader_symbol text not null,
-  decision text not null,
-  reason text not null,
-  side text not null,
-  qty integer not null,
-  target_net integer not null,
-  net_before integer not null,
-  scale numeric not null,
-  reducing boolean not null,
-  episode text not null,
-  cl_ord_id text not null,
-  order_id text not null,
-  filled_qty integer not null,
+-- Each (signal, follower) pair has exactly one row, written in one commit with its signal before any order leaves.
+CREATE TABLE copies (
+  seq bigint GENERATED ALWAYS AS IDENTITY,
+  signal_id text NOT NULL REFERENCES signals,
+  follower text NOT NULL,
+  symbol text NOT NULL,
+  leader_symbol text NOT NULL,
+  decision text NOT NULL,
+  reason text NOT NULL,
+  side text NOT NULL,
+  qty bigint NOT NULL,
+  target_net bigint NOT NULL,
+  net_before bigint NOT NULL,
+  scale numeric NOT NULL,
+  reducing boolean NOT NULL,
+  episode text NOT NULL,
+  cl_ord_id text NOT NULL,
+  order_id text NOT NULL,
+  filled_qty bigint NOT NULL,
   avg_price numeric,
-  received_ns bigint not null,
-  decided_ns bigint not null,
-  journaled_ns bigint not null,
-  sent_ns bigint not null,
-  acked_ns bigint not null,
-  filled_ns bigint not null,
-  primary key (signal_id, follower)
+  received_ns bigint NOT NULL,
+  decided_ns bigint NOT NULL,
+  journaled_ns bigint NOT NULL,
+  sent_ns bigint NOT NULL,
+  acked_ns bigint NOT NULL,
+  filled_ns bigint NOT NULL,
+  PRIMARY KEY (signal_id, follower)
 );
-create unique index copies_by_tag on copies (cl_ord_id) where cl_ord_id <> '';
-create index copies_open on copies (follower) where decision in ('pending', 'unknown');
-create index copies_by_time on copies (received_ns);
-create index copies_by_follower on copies (follower, leader_symbol, received_ns desc);
+CREATE UNIQUE INDEX copies_by_tag ON copies (cl_ord_id) WHERE cl_ord_id <> '';
+CREATE INDEX copies_by_follower ON copies (follower, leader_symbol, seq);
+CREATE INDEX copies_open ON copies (follower) WHERE decision IN ('pending', 'unknown');
 
-create table fills (
-  venue text not null,
-  fill_id text not null,
-  account text not null,
-  order_id text not null,
-  symbol text not null,
-  side text not null,
-  qty integer not null,
-  price numeric not null,
-  venue_ns bigint not null,
-  cl_ord_id text not null,
-  primary key (venue, account, fill_id)
+-- What the venues said ----------------------------------------------------------------------------------------------------
+
+CREATE TABLE fills (
+  venue text NOT NULL,
+  fill_id text NOT NULL,
+  account text NOT NULL,
+  order_id text NOT NULL,
+  symbol text NOT NULL,
+  side text NOT NULL,
+  qty bigint NOT NULL,
+  price numeric NOT NULL,
+  venue_ns bigint NOT NULL,
+  cl_ord_id text NOT NULL,
+  PRIMARY KEY (account, venue, fill_id)
 );
-create index fills_by_account on fills (account);
 
-create table orders (
-  account text not null,
-  order_id text not null,
-  symbol text not null,
-  side text not null,
-  order_type text not null,
-  qty integer not null,
-  filled_qty integer not null,
+CREATE TABLE orders (
+  account text NOT NULL,
+  order_id text NOT NULL,
+  symbol text NOT NULL,
+  side text NOT NULL,
+  order_type text NOT NULL,
+  qty bigint NOT NULL,
+  filled_qty bigint NOT NULL,
   avg_price numeric,
   limit_price numeric,
   stop_price numeric,
-  cl_ord_id text not null,
-  text text not null,
-  venue_ns bigint not null,
-  status text not null,
-  primary key (account, order_id)
+  cl_ord_id text NOT NULL,
+  text text NOT NULL,
+  venue_ns bigint NOT NULL,
+  status text NOT NULL,
+  updated_ns bigint NOT NULL,
+  PRIMARY KEY (account, order_id)
 );
-create index orders_by_time on orders (venue_ns);
+CREATE INDEX orders_by_time ON orders (updated_ns);
 
-create table positions (
-  account text not null,
-  symbol text not null,
-  net_qty integer not null,
-  avg_price numeric not null,
-  primary key (account, symbol)
+CREATE TABLE positions (
+  account text NOT NULL,
+  symbol text NOT NULL,
+  net_qty bigint NOT NULL,
+  avg_price numeric NOT NULL,
+  updated_ns bigint NOT NULL,
+  PRIMARY KEY (account, symbol)
 );
 
-create table account_states (
-  account text primary key,
-  balance numeric not null,
-  realized_pnl numeric not null,
-  open_pnl numeric not null,
-  margin numeric not null,
-  liquidate_only boolean not null
+CREATE TABLE account_states (
+  account text PRIMARY KEY,
+  balance numeric NOT NULL,
+  realized_pnl numeric NOT NULL,
+  open_pnl numeric NOT NULL,
+  margin numeric NOT NULL,
+  liquidate_only boolean NOT NULL,
+  updated_ns bigint NOT NULL
 );
 
 -- When a leader was first seen: its older fills are history, never signals.
-create table baselines (
-  leader text primary key,
-  at_ns bigint not null
+CREATE TABLE baselines (
+  leader text PRIMARY KEY,
+  at_ns bigint NOT NULL
 );
 
-create table alerts (
-  seq bigint generated always as identity primary key,
-  at_ns bigint not null,
-  level text not null,
-  text text not null
+CREATE TABLE alerts (
+  seq bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  at_ns bigint NOT NULL,
+  level text NOT NULL,
+  text text NOT NULL
 );

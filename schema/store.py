@@ -1,0 +1,52 @@
+"""The store: everything of the desk that must outlive it. Opened by the engine's thread and by the shell commands.
+
+Three parts, one idea each: the configuration (`store_config.py`), the journal (`store_journal.py`), and what is read
+back (`store_query.py`). All of them raise JournalDown while the database can't be used.
+"""
+
+from collections.abc import Awaitable, Callable
+
+import stamina
+
+from schema.clock import Clock
+from schema.database import open_database
+from schema.driver import JournalDown as JournalDown
+from schema.driver import journal_errors
+from schema.settings import Settings
+from schema.store_config import ConfigStore
+from schema.store_config import StoreRefused as StoreRefused
+from schema.store_journal import AlertRecord as AlertRecord
+from schema.store_journal import Batch as Batch
+from schema.store_journal import JournalStore
+from schema.store_listen import listen_once
+from schema.store_query import QueryStore
+
+_LONGEST_WAIT_S = 1.0
+
+
+class Store(ConfigStore, JournalStore, QueryStore):
+    """One open database. Not to be shared between loops."""
+
+    @classmethod
+    async def open(cls, settings: Settings, clock: Clock) -> "Store":
+        """Open the database that `settings` name, starting our own when they name none, and migrate it. Raises
+        PostgresError."""
+        return cls(await open_database(settings), clock)
+
+    async def close(self) -> None:
+        """Let go of the database; our own server stops when nobody else uses it."""
+        await self._database.close()
+
+    async def revive(self) -> None:
+        """Start our own server again if it died; never raises."""
+        await self._database.revive()
+
+    async def listen(self, changed: Callable[[], Awaitable[None]]) -> None:
+        """Await `changed` after every change of the configuration by anybody, and once whenever changes may have been
+        missed, at the start too; runs until cancelled, through every loss of the database."""
+        async for attempt in stamina.retry_context(
+            on=JournalDown, attempts=None, timeout=None, wait_initial=0.05, wait_max=_LONGEST_WAIT_S
+        ):
+            with attempt:
+                async with journal_errors():
+                    await listen_once(self._database, changed)

@@ -1,0 +1,248 @@
+"""The store's configuration part: logins, accounts, groups, followers. Called by the engine and the shell commands.
+
+What the tables would refuse is refused here first, in one sentence that names the field; the tables' own constraints
+hold for whoever writes past this module.
+"""
+
+import difflib
+from collections.abc import AsyncGenerator, Iterable
+from contextlib import asynccontextmanager
+
+import msgspec
+
+from schema import driver, tables
+from schema.clock import Clock
+from schema.database import Database
+from schema.driver import Connection
+from schema.login import VENUES
+from schema.records import (
+    AccountConfig,
+    ConnectionConfig,
+    DeskConfig,
+    FollowerConfig,
+    GroupConfig,
+    Record,
+    Rule,
+    SymbolMap,
+)
+
+_MODES = ("fills",)
+_TIMEOUT_S = 5.0
+
+
+class StoreRefused(Exception):
+    """A change the store will not make; the text is one sentence naming the field and the remedy."""
+
+
+class StorePart:
+    """What the three parts of the store share."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+
+class ConfigStore(StorePart):
+    """Configuration, through the pool that the journal does not use."""
+
+    async def load_config(self) -> DeskConfig:
+        """The whole configuration as it stands now, in one consistent reading. Raises JournalDown."""
+        async with self._session() as session, session.transaction(isolation="repeatable_read", readonly=True):
+            connections = await session.fetch("SELECT * FROM connections ORDER BY connection")
+            accounts = await session.fetch("SELECT * FROM accounts ORDER BY account")
+            groups = await session.fetch('SELECT * FROM groups ORDER BY "group"')
+            followers = await session.fetch("SELECT * FROM followers ORDER BY account")
+        return DeskConfig(
+            connections=tuple(tables.read(row, ConnectionConfig) for row in connections),
+            accounts=tuple(tables.read(row, AccountConfig) for row in accounts),
+            groups=tuple(tables.read(row, GroupConfig) for row in groups),
+            followers=tuple(_follower(row) for row in followers),
+        )
+
+    async def add_connection(self, config: ConnectionConfig, sealed: bytes) -> None:
+        """Keep a login, or replace it, with its secret as `Vault.seal` returned it. Raises StoreRefused."""
+        _named(connection=config.connection, username=config.username)
+        if config.venue not in VENUES:
+            raise StoreRefused(f"venue: {config.venue!r} is not known; write {' or '.join(VENUES)}.")
+        if config.requests_per_min is not None and config.requests_per_min < 1:
+            raise StoreRefused(
+                f"requests_per_min: {config.requests_per_min} would let nothing through; write 1 or more."
+            )
+        await self._upsert("connections", config, ("connection",), sealed=sealed)
+
+    async def sealed_credentials(self, connection: str) -> bytes:
+        """A login's sealed secret. Raises StoreRefused when there is no such login."""
+        async with self._session() as session:
+            sealed = await session.fetchval("SELECT sealed FROM connections WHERE connection = $1", connection)
+            if sealed is None:
+                raise await self._no_such(session, "connection", connection)
+        return bytes(sealed)
+
+    async def put_account(self, config: AccountConfig) -> None:
+        """Keep an account of a login, or replace it. Raises StoreRefused."""
+        _named(account=config.account)
+        async with self._session() as session:
+            await self._must_exist(session, "connection", config.connection)
+            other = await session.fetchval(
+                "SELECT connection FROM accounts WHERE account = $1 AND connection <> $2",
+                config.account,
+                config.connection,
+            )
+        if other is not None:
+            raise StoreRefused(
+                f"account: {config.account} already belongs to connection {other}; remove it there first."
+            )
+        await self._upsert("accounts", config, ("account",))
+
+    async def put_group(self, config: GroupConfig) -> None:
+        """Keep a group, or replace it. Raises StoreRefused: unknown leader, or one that follows."""
+        _named(group=config.group)
+        if config.mode not in _MODES:
+            raise StoreRefused(f"mode: {config.mode!r} is not known; write {' or '.join(_MODES)}.")
+        async with self._session() as session:
+            await self._must_exist(session, "account", config.leader, field="leader")
+            following = await session.fetchval('SELECT "group" FROM followers WHERE account = $1', config.leader)
+        if following is not None:
+            raise StoreRefused(
+                f"leader: {config.leader} follows in group {following} and can't lead {config.group} as well; "
+                "remove it as a follower first."
+            )
+        await self._upsert("groups", config, ("group",))
+
+    async def put_follower(self, config: FollowerConfig) -> None:
+        """Keep a follower, or replace it. Raises StoreRefused: unknown account or group, an account that leads or
+        follows elsewhere, a rule or a cap that could not trade."""
+        _check_rule(config.rule)
+        for field, cap in (("max_position", config.max_position), ("max_order", config.max_order)):
+            if cap is not None and cap < 1:
+                raise StoreRefused(f"{field}: {cap} would let nothing through; write 1 or more, or leave it out.")
+        for entry in config.symbols:
+            if not entry.lot_factor.is_finite() or entry.lot_factor <= 0:
+                raise StoreRefused(f"symbols: {entry.lot_factor} lots for each {entry.leader_root}; write more than 0.")
+        async with self._session() as session:
+            await self._must_exist(session, "account", config.account)
+            await self._must_exist(session, "group", config.group)
+            leading = await session.fetchval('SELECT "group" FROM groups WHERE leader = $1', config.account)
+            other = await session.fetchval(
+                'SELECT "group" FROM followers WHERE account = $1 AND "group" <> $2', config.account, config.group
+            )
+        if leading is not None:
+            raise StoreRefused(f"account: {config.account} leads group {leading} and can't follow in {config.group}.")
+        if other is not None:
+            raise StoreRefused(
+                f"account: {config.account} already follows in group {other} and can't follow in {config.group} "
+                "as well; remove it there first."
+            )
+        await self._upsert("followers", config, ("account",))
+
+    async def set_enabled(self, account: str, enabled: bool) -> None:
+        """Switch a follower on or off. Raises StoreRefused when it is no follower."""
+        await self._set(account, "enabled = $2", enabled)
+
+    async def set_rule(self, account: str, rule: Rule) -> None:
+        """Give a follower another rule. Raises StoreRefused when it is no follower or the rule could not trade."""
+        _check_rule(rule)
+        await self._set(account, "rule = $2", _json(rule))
+
+    async def remove_account(self, account: str) -> None:
+        """Take an account off the desk, and its login with the last one. Its history stays. Raises StoreRefused when
+        it leads a group that still has followers."""
+        async with self._changing() as session:
+            await self._must_exist(session, "account", account)
+            busy = await session.fetchrow(
+                'SELECT "group", count(*) AS followers FROM groups JOIN followers USING ("group") '
+                'WHERE leader = $1 GROUP BY "group"',
+                account,
+            )
+            if busy is not None:
+                raise StoreRefused(
+                    f"account: {account} leads group {busy['group']} with {busy['followers']} followers; "
+                    "remove them or give the group another leader first."
+                )
+            await session.execute("DELETE FROM groups WHERE leader = $1", account)
+            login = await session.fetchval("DELETE FROM accounts WHERE account = $1 RETURNING connection", account)
+            await session.execute(
+                "DELETE FROM connections WHERE connection = $1 "
+                "AND NOT EXISTS (SELECT FROM accounts WHERE connection = $1)",
+                login,
+            )
+
+    # --- how -------------------------------------------------------------------------------------------------------
+
+    @asynccontextmanager
+    async def _session(self) -> AsyncGenerator[Connection]:
+        async with driver.journal_errors(), self._database.config.acquire(timeout=_TIMEOUT_S) as session:
+            yield session
+
+    @asynccontextmanager
+    async def _changing(self) -> AsyncGenerator[Connection]:
+        """A transaction whose violated constraints become refusals: what the checks above could not see coming."""
+        try:
+            async with self._session() as session, session.transaction():
+                yield session
+        except driver.CONSTRAINT as error:
+            raise StoreRefused(str(error).splitlines()[0].rstrip(".") + ".") from None
+
+    async def _upsert(self, table: str, row: Record, key: tuple[str, ...], **more: object) -> None:
+        names = [*tables.fields(type(row)), *more]
+        given = [*(_storable(value) for value in tables.values(row)), *more.values()]
+        parameters = ", ".join(f"${number}" for number in range(1, len(names) + 1))
+        async with self._changing() as session:
+            await session.execute(
+                f"INSERT INTO {table} ({tables.quoted(names)}) VALUES ({parameters}) "  # noqa: S608 - names are ours
+                f"ON CONFLICT ({tables.quoted(key)}) DO UPDATE SET {tables.excluded(names, key)}",
+                *given,
+            )
+
+    async def _set(self, account: str, change: str, value: object) -> None:
+        async with self._changing() as session:
+            done = await session.execute(f"UPDATE followers SET {change} WHERE account = $1", account, value)  # noqa: S608
+            if done == "UPDATE 0":
+                raise StoreRefused(f"account: {account} is not a follower; `copydesk accounts list` shows who is.")
+
+    async def _must_exist(self, session: Connection, kind: str, name: str, field: str = "") -> None:
+        table = f"{kind}s"
+        if not await session.fetchval(f'SELECT true FROM {table} WHERE "{kind}" = $1', name):  # noqa: S608 - ours
+            raise await self._no_such(session, kind, name, field)
+
+    async def _no_such(self, session: Connection, kind: str, name: str, field: str = "") -> StoreRefused:
+        rows = await session.fetch(f'SELECT "{kind}" FROM {kind}s')  # noqa: S608 - ours
+        return StoreRefused(f"{field or kind}: there is no {name!r}{nearest(name, (row[0] for row in rows))}")
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """The end of a sentence about a name that is not there: the nearest one that is."""
+    near = difflib.get_close_matches(name, list(known), n=1)
+    return f"; did you mean {near[0]}?" if near else "; add it first."
+
+
+def _named(**names: str) -> None:
+    for field, name in names.items():
+        if not name.strip() or not name.isprintable():
+            raise StoreRefused(f"{field}: {name!r} is not a name; write one or more printable characters.")
+
+
+def _check_rule(rule: Rule) -> None:
+    if not rule.value.is_finite() or rule.value <= 0:
+        raise StoreRefused(f"rule: {rule.kind} {rule.value} would not copy the leader; write a value above 0.")
+
+
+def _json(value: object) -> str:
+    return msgspec.json.encode(value).decode()
+
+
+def _storable(value: object) -> object:
+    """A column's value: rules and symbol maps are stored as JSON."""
+    return value if value is None or isinstance(value, str | int | bool | bytes) else _json(value)
+
+
+def _follower(row: driver.Row) -> FollowerConfig:
+    return FollowerConfig(
+        account=row["account"],
+        group=row["group"],
+        enabled=row["enabled"],
+        rule=msgspec.json.decode(row["rule"], type=Rule),
+        symbols=msgspec.json.decode(row["symbols"], type=tuple[SymbolMap, ...]),
+        max_position=row["max_position"],
+        max_order=row["max_order"],
+    )

@@ -1,0 +1,152 @@
+"""The store's journal part. `commit_signal` stands between a plan and its orders; `record` is written behind them.
+
+Called by `engine/journal.py` only. A signal and its copies are one statement: one round trip, one commit, flushed to
+disk before it returns.
+"""
+
+# ruff: noqa: S608 - table and column names in statements are this package's own
+
+from collections.abc import Sequence
+from statistics import median
+from time import perf_counter
+from typing import Any
+from uuid import uuid4
+
+from schema import tables
+from schema.clock import Clock
+from schema.database import Database
+from schema.driver import journal_errors
+from schema.records import AccountState, Copy, Fill, LiveOrder, Position, Record, Signal, VenueOrder
+from schema.store_config import StorePart
+
+_TIMEOUT_S = 2.0
+_ORDER = LiveOrder  # both order types have the same columns
+
+
+class AlertRecord(Record, frozen=True):
+    """One sentence the trader was shown. `level` is info, warn or alarm."""
+
+    at_ns: int
+    level: str
+    text: str
+
+
+class Batch(Record, frozen=True):
+    """Rows to write behind: the newest of each key. Copies must have been committed with their signal before."""
+
+    copies: tuple[Copy, ...] = ()
+    fills: tuple[Fill, ...] = ()
+    orders: tuple[VenueOrder, ...] = ()
+    positions: tuple[Position, ...] = ()
+    states: tuple[AccountState, ...] = ()
+    alerts: tuple[AlertRecord, ...] = ()
+
+
+def _commit_sql() -> str:
+    signal, copy = ("session", *tables.fields(Signal)), tables.fields(Copy)
+    parameters = ", ".join(f"${number}" for number in range(1, len(signal) + 1))
+    return (
+        f"WITH fresh AS (INSERT INTO signals ({tables.quoted(signal)}) VALUES ({parameters}) "
+        "ON CONFLICT (signal_id) DO NOTHING RETURNING signal_id), "
+        f"pairs AS (INSERT INTO copies ({tables.quoted(copy)}) SELECT rows.* FROM "
+        f"{tables.unnest(Copy, len(signal) + 1)} AS rows ({tables.quoted(copy)}) "
+        "JOIN fresh ON fresh.signal_id = rows.signal_id) "
+        "SELECT EXISTS (SELECT FROM fresh)"
+    )
+
+
+def _upsert_sql(table: str, kind: type[Record], key: Sequence[str]) -> str:
+    names = tables.fields(kind)
+    return (
+        f"INSERT INTO {table} ({tables.quoted(names)}, updated_ns) "
+        f"SELECT rows.*, $1 FROM {tables.unnest(kind, 2)} AS rows "
+        f"ON CONFLICT ({tables.quoted(key)}) DO UPDATE SET {tables.excluded((*names, 'updated_ns'), key)}"
+    )
+
+
+def _update_copies_sql() -> str:
+    names = tables.fields(Copy)
+    kept = ("signal_id", "follower", "cl_ord_id")
+    changes = ", ".join(f'"{name}" = rows."{name}"' for name in names if name not in kept)
+    return (
+        f"UPDATE copies SET {changes} FROM {tables.unnest(Copy)} AS rows ({tables.quoted(names)}) "
+        "WHERE copies.signal_id = rows.signal_id AND copies.follower = rows.follower"
+    )
+
+
+def _insert_sql(table: str, kind: type[Record], conflict: str = "") -> str:
+    return f"INSERT INTO {table} ({tables.quoted(tables.fields(kind))}) SELECT * FROM {tables.unnest(kind)} {conflict}"
+
+
+_COMMIT = _commit_sql()
+_UPDATE_COPIES = _update_copies_sql()
+_INSERT_FILLS = _insert_sql("fills", Fill, "ON CONFLICT DO NOTHING")
+_INSERT_ALERTS = _insert_sql("alerts", AlertRecord)
+_UPSERT_ORDERS = _upsert_sql("orders", _ORDER, ("account", "order_id"))
+_UPSERT_POSITIONS = _upsert_sql("positions", Position, ("account", "symbol"))
+_UPSERT_STATES = _upsert_sql("account_states", AccountState, ("account",))
+
+
+class JournalStore(StorePart):
+    """What happened, as it happens."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        super().__init__(database, clock)
+        self._session_id = uuid4().hex
+        self._perhaps_written: set[str] = set()
+
+    async def commit_signal(self, signal: Signal, copies: Sequence[Copy]) -> bool:
+        """Make a signal and all its copies durable, in one round trip. False when the journal already held the signal:
+        then nothing was written, and nothing may be sent for it. Raises JournalDown; then try again with the same
+        signal: if the failed attempt was committed after all, the next one says True, because its orders never left.
+        """
+        parameters: list[Any] = [self._session_id, *tables.values(signal), *tables.arrays(copies, Copy)]
+        async with journal_errors(), self._database.journal.acquire(timeout=_TIMEOUT_S) as session:
+            retried = signal.signal_id in self._perhaps_written
+            self._perhaps_written.add(signal.signal_id)
+            fresh: bool = await session.fetchval(_COMMIT, *parameters, timeout=_TIMEOUT_S)
+            if not fresh and retried:
+                writer = await session.fetchval("SELECT session FROM signals WHERE signal_id = $1", signal.signal_id)
+                fresh = writer == self._session_id
+        self._perhaps_written.discard(signal.signal_id)
+        return fresh
+
+    async def record(self, batch: Batch) -> None:
+        """Write a batch in one transaction; writing one twice changes nothing but its alerts. An empty batch proves
+        that the database is there. Raises JournalDown."""
+        now_ns = self._clock.now_ns()
+        async with (
+            journal_errors(),
+            self._database.journal.acquire(timeout=_TIMEOUT_S) as session,
+            session.transaction(),
+        ):
+            if batch.copies:
+                await session.execute(_UPDATE_COPIES, *tables.arrays(batch.copies, Copy))
+            if batch.fills:
+                await session.execute(_INSERT_FILLS, *tables.arrays(batch.fills, Fill))
+            if batch.orders:
+                await session.execute(_UPSERT_ORDERS, now_ns, *tables.arrays(batch.orders, _ORDER))
+            if batch.positions:
+                await session.execute(_UPSERT_POSITIONS, now_ns, *tables.arrays(batch.positions, Position))
+            if batch.states:
+                await session.execute(_UPSERT_STATES, now_ns, *tables.arrays(batch.states, AccountState))
+            if batch.alerts:
+                await session.execute(_INSERT_ALERTS, *tables.arrays(batch.alerts, AlertRecord))
+
+    async def set_baseline(self, leader: str, at_ns: int) -> None:
+        """Remember when a leader was first seen; the first answer stands. Raises JournalDown."""
+        async with journal_errors(), self._database.journal.acquire(timeout=_TIMEOUT_S) as session:
+            await session.execute(
+                "INSERT INTO baselines (leader, at_ns) VALUES ($1, $2) ON CONFLICT DO NOTHING", leader, at_ns
+            )
+
+    async def measure_commit_ms(self) -> float:
+        """How long a durable commit takes here: the median of 50, in milliseconds. Raises JournalDown."""
+        took: list[float] = []
+        async with journal_errors(), self._database.journal.acquire(timeout=_TIMEOUT_S) as session:
+            # The smallest thing that makes a transaction wait for the disk.
+            for _ in range(50):
+                started = perf_counter()
+                await session.fetchval("SELECT pg_logical_emit_message(true, 'copydesk', 'how long')")
+                took.append((perf_counter() - started) * 1e3)
+        return median(took)
