@@ -14,7 +14,6 @@ from typing import Any
 
 import structlog
 from msgspec.structs import replace
-from schema.store import Store, StoreRefused
 
 from brokers import adapter as venue
 from brokers.registry import build_adapter
@@ -34,6 +33,7 @@ from engine.views import Views
 from schema.clock import Clock
 from schema.records import ConnectionConfig
 from schema.settings import Settings
+from schema.store import Store, StoreRefused
 from schema.vault import Vault
 
 _TICK_S = 0.05

@@ -10,11 +10,11 @@ from typing import TypeVar
 
 import stamina
 import structlog
-from schema.store import AlertRecord, Batch, JournalDown, Store
 
 from engine import events as ev
 from schema.clock import Clock
 from schema.records import AccountState, Copy, Fill, Position, Signal, VenueOrder
+from schema.store import AlertRecord, Batch, JournalDown, Store
 
 _FLUSH_EVERY_S = 0.05
 _PROBE_EVERY_S = 1.0

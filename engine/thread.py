@@ -12,12 +12,12 @@ from random import Random
 from typing import Any, TypeVar
 
 import uvloop
-from schema.store import Store
 
 from engine.desk import Desk
 from engine.seat import FlattenResult, Topic, View
 from schema.clock import SYSTEM_CLOCK
 from schema.settings import Settings
+from schema.store import Store
 from schema.vault import Vault
 
 _SWITCH_INTERVAL_S = 0.0001

@@ -6,7 +6,6 @@ from pathlib import Path
 from random import Random
 
 import click
-from schema.store import Store
 
 from brokers.adapter import Credentials, Event, StreamUp
 from brokers.registry import VENUES, build_adapter
@@ -23,6 +22,7 @@ from schema.records import (
     VenueAccount,
 )
 from schema.settings import Settings
+from schema.store import Store
 from schema.symbols import UnknownProduct, product
 from schema.vault import Vault
 

@@ -17,7 +17,6 @@ from typing import Any
 
 import click
 import msgspec
-from schema.store import Store
 
 from brokers.adapter import Credentials
 from brokers.sandbox.client import SandboxControl
@@ -38,6 +37,7 @@ from schema.records import (
     SymbolMap,
 )
 from schema.settings import Settings
+from schema.store import Store
 from schema.vault import Vault
 from tui.demo_report import report
 

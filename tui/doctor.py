@@ -6,14 +6,14 @@ import time
 from pathlib import Path
 
 import click
-from schema.postgres import PostgresError
-from schema.store import Store, StoreRefused
 
 from brokers.adapter import VenueError
 from schema.clock import SYSTEM_CLOCK
 from schema.lock import holder
+from schema.postgres import PostgresError
 from schema.records import ConnectionConfig
 from schema.settings import Settings, SettingsError, load_settings
+from schema.store import Store, StoreRefused
 from schema.vault import Vault, VaultError
 
 _TMUX_LINES = "set -g set-clipboard on; set -g allow-passthrough on; set -as terminal-features ',*:RGB'"
