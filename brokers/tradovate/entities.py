@@ -166,8 +166,11 @@ FOLLOWED: dict[str, tuple[str, type[AnyEntity]]] = {
     "accountRiskStatus": ("accountRiskStatuses", AccountRiskStatus),
 }
 ENTITY_TYPES = tuple(FOLLOWED)
-_BY_LOWER_NAME = {name.lower(): msgspec.json.Decoder(kind) for name, (_, kind) in FOLLOWED.items()}
+# Not strict: an id in quotes or a quantity written 1.0 is still that id and that quantity.
+_BY_LOWER_NAME = {name.lower(): msgspec.json.Decoder(kind, strict=False) for name, (_, kind) in FOLLOWED.items()}
 _ARRAY = msgspec.json.Decoder(list[Raw])
+_ARRAY_OR_NULL = msgspec.json.Decoder(list[Raw] | None)
+_NULL = Raw(b"null")
 
 
 class PropsEvent(Entity, frozen=True):
@@ -206,6 +209,20 @@ class SyncReply(Entity, frozen=True):
             mine, more = getattr(self, name), getattr(later, name)
             parts[name] = mine if more is None else (mine or []) + more
         return SyncReply(**parts)  # type: ignore[arg-type]
+
+
+class _Owner(Entity, frozen=True):
+    """What an entity that cannot be read may still say of where it belongs."""
+
+    account_id: int | None = None
+
+
+class UnreadableRow(msgspec.Struct, frozen=True):
+    """A row of a sync reply that could not be read; `account_id` is None when it does not even say whose it is."""
+
+    raw: bytes
+    error: str
+    account_id: int | None
 
 
 class AccessToken(Entity, frozen=True):
@@ -271,11 +288,39 @@ class Shutdown(Entity, frozen=True):
     reason: str | None = None
 
 
+_FIELD_OF = {field.encode_name: field.name for field in msgspec.structs.fields(SyncReply)}
 _props = msgspec.json.Decoder(PropsEvent)
-order_answer = msgspec.json.Decoder(OrderAnswer)
-sync_reply = msgspec.json.Decoder(SyncReply)
+order_answer = msgspec.json.Decoder(OrderAnswer, strict=False)
+_collections = msgspec.json.Decoder(dict[str, Raw])
+_owner = msgspec.json.Decoder(_Owner, strict=False)
 shutdown = msgspec.json.Decoder(Shutdown)
 penalty = msgspec.json.Decoder(Penalty)
+
+
+def read_sync(data: Raw) -> tuple[SyncReply, list[UnreadableRow]]:
+    """A sync reply, row by row: one that cannot be read costs its account's completeness, not the stream. Raises
+    msgspec.DecodeError when it is not a sync reply at all."""
+    given = _collections.decode(data)
+    collections: dict[str, list[AnyEntity] | None] = {}
+    unreadable: list[UnreadableRow] = []
+    for name, (collection, _) in FOLLOWED.items():
+        raws = _ARRAY_OR_NULL.decode(given.get(collection, _NULL))
+        decoder = _BY_LOWER_NAME[name.lower()]
+        rows: list[AnyEntity] = []
+        for raw in raws or ():
+            try:
+                rows.append(decoder.decode(raw))
+            except msgspec.DecodeError as error:
+                unreadable.append(UnreadableRow(bytes(raw), f"{collection}: {error}", _owner_of(raw)))
+        collections[_FIELD_OF[collection]] = None if raws is None else rows
+    return SyncReply(**collections), unreadable  # type: ignore[arg-type]
+
+
+def _owner_of(raw: Raw) -> int | None:
+    try:
+        return _owner.decode(raw).account_id
+    except msgspec.DecodeError:
+        return None
 
 
 def props_entities(data: Raw) -> tuple[list[AnyEntity], list[tuple[bytes, str]]]:

@@ -27,7 +27,7 @@ RENEW_BEFORE_S = 900.0  # the vendor's advice: 15 min before the end
 RENEW_FIRST_S = 300.0  # less than this left: renew before the token authorizes a socket
 ASSUMED_LIFE_S = 4_500.0  # when the venue names no end: below the shortest life on record, 80 min
 LONGEST_PENALTY_S = 60.0
-_token = msgspec.json.Decoder(AccessToken)
+_token = msgspec.json.Decoder(AccessToken, strict=False)
 
 
 class _TokenRequest(msgspec.Struct, rename="camel", omit_defaults=True):

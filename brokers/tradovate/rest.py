@@ -64,7 +64,7 @@ class Rest:
             if data.strip() in (b"", b"null"):
                 raise RequestRefused(f"{path}: the venue has nothing of that name")
             try:
-                return msgspec.json.decode(data, type=kind)
+                return msgspec.json.decode(data, type=kind, strict=False)
             except msgspec.DecodeError as error:
                 words = _error_text(data)
                 if words:

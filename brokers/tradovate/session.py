@@ -20,7 +20,7 @@ from brokers.adapter import (
 )
 from brokers.tradovate import entities, wire
 from brokers.tradovate.connection import Connection
-from brokers.tradovate.entities import ENTITY_TYPES, Contract, SyncReply
+from brokers.tradovate.entities import ENTITY_TYPES, Contract, SyncReply, UnreadableRow
 from brokers.tradovate.own import OwnOrders
 from brokers.tradovate.socket import StreamLost, VenueSocket, error_words, handshake_gate, open_socket
 from brokers.tradovate.stream import Joined
@@ -199,12 +199,12 @@ class Session:
 
     async def _synchronise(self, socket: VenueSocket) -> None:
         at_ns = self._clock.now_ns()
-        reply = await self._sync_reply(socket)
-        joined = Joined(self._config.connection, self._directory, self._own, self._seen_fills, reply)
+        reply, unreadable = await self._sync_reply(socket)
+        joined = Joined(self._config.connection, self._directory, self._own, self._seen_fills, reply, unreadable)
         missing = joined.unnamed_contracts()
         if missing:
             await self.name_contracts(missing)
-        if not joined.complete():
+        if not joined.synchronised():
             if self._first:
                 raise LoginRefused(self._wrong_environment("synchronises no account"))
             raise StreamLost("the venue's sync reply names no account")
@@ -230,7 +230,7 @@ class Session:
             self._on_first_up()
         log.info("order stream up", connection=self._config.connection, first=first)
 
-    async def _sync_reply(self, socket: VenueSocket) -> SyncReply:
+    async def _sync_reply(self, socket: VenueSocket) -> tuple[SyncReply, list[UnreadableRow]]:
         """Ask once and put the parts of the answer together (`1.4`, user/syncrequest)."""
         parts: asyncio.Queue[wire.Envelope] = asyncio.Queue()
 
@@ -269,28 +269,32 @@ class Session:
             if first.s == 401:
                 await self._login.renewed(self._login.generation)
             raise StreamLost(f"the venue answers {first.s} to the sync request: {error_words(first)}")
-        reply = self._readable_sync(first)
+        reply, unreadable = self._read_sync(first)
         while not reply.says_everything:
             try:
                 async with asyncio.timeout(PARTS_QUIET_S):
                     part = await parts.get()
             except TimeoutError:
                 break
-            reply = reply.merged(self._readable_sync(part))
-        return reply
+            more, more_unreadable = self._read_sync(part)
+            reply = reply.merged(more)
+            unreadable += more_unreadable
+        for row in unreadable:
+            self._on_unreadable(row.raw, row.error, self._clock.now_ns())
+        return reply, unreadable
 
-    def _readable_sync(self, envelope: wire.Envelope) -> SyncReply:
+    def _read_sync(self, envelope: wire.Envelope) -> tuple[SyncReply, list[UnreadableRow]]:
         try:
-            return entities.sync_reply.decode(envelope.d)
+            return entities.read_sync(envelope.d)
         except msgspec.DecodeError as error:
             # Half a snapshot would make accounts look flat that are not.
             raise StreamLost(f"the venue's sync reply cannot be read: {error}") from None
 
     def _on_late_part(self, envelope: wire.Envelope, now_ns: int) -> None:
-        reply = _decoded(entities.sync_reply, envelope)
-        if reply is None:
-            self._on_unreadable(bytes(envelope.d), "a part of the sync reply", now_ns)
-        elif self.joined is not None:
+        reply, unreadable = self._read_sync(envelope)
+        for row in unreadable:
+            self._on_unreadable(row.raw, row.error, now_ns)
+        if self.joined is not None:
             self.joined.later_part(reply, now_ns)
 
     # --- follow --------------------------------------------------------------------------------------------------

@@ -1,7 +1,7 @@
 """The login's truth as its order stream tells it: a snapshot from a sync reply (or from lists read over REST), then
 every event joined into facts. Pure: `session.py` feeds it and says when."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
@@ -20,6 +20,7 @@ from brokers.tradovate.entities import (
     OrderVersion,
     Position,
     SyncReply,
+    UnreadableRow,
     props_entities,
 )
 from brokers.tradovate.money import MoneyJoin
@@ -31,10 +32,17 @@ class Joined:
     """One snapshot and what followed it."""
 
     def __init__(
-        self, connection: str, directory: Directory, own: OwnOrders, seen_fills: set[int], reply: SyncReply
+        self,
+        connection: str,
+        directory: Directory,
+        own: OwnOrders,
+        seen_fills: set[int],
+        reply: SyncReply,
+        unreadable: Sequence[UnreadableRow] = (),
     ) -> None:
         self._directory = directory
         self._reply = reply
+        self._unreadable = unreadable
         self._orders = OrderJoin(connection, directory, own, seen_fills, None)
         self._money = MoneyJoin(connection, directory, None)
         directory.add_accounts(reply.accounts or ())
@@ -59,24 +67,32 @@ class Joined:
         """Contract ids whose names must be asked for before anything about them can be told."""
         return self._orders.unnamed_contracts() | self._money.unnamed_contracts()
 
+    def synchronised(self) -> bool:
+        """Whether this reply is about the login's accounts at all: a wrong environment's is empty (`1.6 d`)."""
+        reply = self._reply
+        return bool(reply.accounts) or (
+            reply.accounts is None and reply.positions is not None and reply.orders is not None
+        )
+
     def complete(self) -> frozenset[str]:
-        """Accounts whose every part this reply covers; none when it is the empty reply of a wrong environment
-        (`protocols/tradovate.md 1.6 d`)."""
-        reply, accounts = self._reply, self._directory.accounts
-        if reply.accounts:
-            return frozenset(accounts[entity.id].account for entity in reply.accounts)
-        if reply.accounts is None and reply.positions is not None and reply.orders is not None:
-            return frozenset(account.account for account in accounts.values())
-        return frozenset()
+        """Accounts whose every part this reply covers. A row that could not be read makes its account incomplete, and
+        one that does not say whose it is, all of them."""
+        if not self.synchronised():
+            return frozenset()
+        doubtful = {row.account_id for row in self._unreadable}
+        if None in doubtful:
+            return frozenset()
+        accounts = self._directory.accounts
+        ids = accounts.keys() if self._reply.accounts is None else [entity.id for entity in self._reply.accounts]
+        return frozenset(accounts[account_id].account for account_id in ids if account_id not in doubtful)
 
     def snapshot(self, at_ns: int) -> Snapshot:
         orders, fills = self._orders.records()
         positions, states = self._money.records()
-        complete = self.complete()
         return Snapshot(
             at_ns=at_ns,
             accounts=tuple(account for account in self._directory.accounts.values()),
-            complete=complete,
+            complete=self.complete(),
             positions=positions,
             orders=orders,
             fills=fills,

@@ -148,6 +148,17 @@ async def test_unreadable_messages_are_kept_and_survived(venue: Venue):
         assert bench.of(StreamDown) == []
 
 
+async def test_a_row_that_cannot_be_read_makes_its_account_incomplete_and_no_other(venue: Venue):
+    venue.tables["positions"] = [position(3, account=102), {"id": 4, "accountId": 101, "contractId": 501}]
+    async with connected(venue) as bench:
+        assert bench.of(StreamUp)[0].snapshot.complete == {"DEMO1002"}
+        assert len(bench.of(MessageUnreadable)) == 1
+    venue.tables["positions"] = []
+    venue.tables["fills"] = [fill(1, 2) | {"qty": None}]
+    async with connected(venue) as bench:
+        assert bench.of(StreamUp)[0].snapshot.complete == frozenset()
+
+
 async def test_split_sync_is_put_together(venue: Venue):
     venue.split_sync = True
     venue.tables["positions"] = [position(3)]
