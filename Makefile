@@ -2,10 +2,12 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
+# A recorded session beside the repository, if there is one; without it the demo's market is made.
+TAPE ?= $(firstword $(wildcard ../shared/data/*.csv.gz))
 
 .PHONY: demo test lint bench sim soak lock clean
 demo: $(READY)
-	$(BIN)/copydesk demo $(ARGS)
+	$(BIN)/copydesk demo $(if $(TAPE),--tape $(TAPE)) $(ARGS)
 
 test: $(READY)
 	$(BIN)/pytest -m "not bench and not soak" $(ARGS)

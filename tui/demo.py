@@ -74,7 +74,7 @@ class Sandbox:
     def __init__(self, folder: Path, *options: str) -> None:
         self.control_path = Path(tempfile.mkdtemp(prefix="copydesk-")) / "control.sock"
         log = (folder / "sandbox.log").open("ab")
-        self._process = subprocess.Popen(
+        self._process = subprocess.Popen(  # noqa: S603 - our own module, our own options
             [sys.executable, "-m", "brokers.sandbox", "--control", str(self.control_path), *options],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

@@ -23,9 +23,8 @@ def measure(followers: int, signals: int, *, screen: bool = True) -> list[Figure
             arguments.append("--no-screen")
         status = _in_pty([sys.executable, "-m", "tests.bench.fanout_desk", *arguments], folder / "screen.log")
         if status != 0:
-            raise SystemExit(
-                f"the desk ended with {status}:\n{(folder / 'screen.log').read_bytes()[-3000:].decode(errors='replace')}"
-            )
+            screen = (folder / "screen.log").read_bytes()[-3000:].decode(errors="replace")
+            raise SystemExit(f"the desk ended with {status}:\n{screen}")
         samples = msgspec.json.decode((folder / "samples.json").read_bytes(), type=dict[str, list[float]])
     suffix = f"{followers} followers" + ("" if screen else ", no screen")
     floor = Floor.of(samples["floor"])
