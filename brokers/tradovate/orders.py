@@ -31,7 +31,19 @@ VENUE = "tradovate"
 class JoinedOrder:
     """Everything known of one order of the venue."""
 
-    __slots__ = ("cl_ord_id", "fills", "named", "order", "reject", "shown", "status", "text", "venue_ns", "version")
+    __slots__ = (
+        "cl_ord_id",
+        "fills",
+        "fills_final",
+        "named",
+        "order",
+        "reject",
+        "shown",
+        "status",
+        "text",
+        "venue_ns",
+        "version",
+    )
 
     def __init__(self) -> None:
         self.order: Order | None = None
@@ -41,6 +53,7 @@ class JoinedOrder:
         self.named = False  # its New command was seen, with or without a client id
         self.cl_ord_id = ""
         self.fills: dict[int, Fill] = {}
+        self.fills_final = False
         self.reject: RejectClass | None = None
         self.text = ""
         self.shown: VenueOrder | None = None
@@ -74,6 +87,7 @@ class OrderJoin:
         self._early: dict[int, list[CommandReport | ExecutionReport]] = {}  # reports that overtook their command
         self._held: dict[int, JoinedOrder] = {}  # order id -> has something to emit and may not yet
         self._unnamed: set[int] = set()
+        self._short: set[int] = set()
 
     # --- entities in ---------------------------------------------------------------------------------------------
 
@@ -165,10 +179,27 @@ class OrderJoin:
         if joined.version is None:
             self._held[order_id] = joined
             return
-        record = _order_record(order_id, joined, account, symbol, cl_ord_id)
+        record = _order_record(order_id, joined, account, symbol, cl_ord_id, self._told_status(order_id, joined))
         if record != joined.shown:
             joined.shown = record
             self._emit(OrderUpdated(connection=self._connection, received_ns=now_ns, order=record))
+
+    def _told_status(self, order_id: int, joined: JoinedOrder) -> LiveStatus | DoneStatus:
+        """A filled order whose fills have not all come still works: done is told with its fills, never before."""
+        if joined.status is DoneStatus.FILLED and not joined.fills_final and not self._all_filled(joined):
+            self._short.add(order_id)
+            return LiveStatus.WORKING
+        self._short.discard(order_id)
+        return joined.status
+
+    def short_orders(self) -> set[int]:
+        return set(self._short)
+
+    def fills_are_final(self, order_ids: set[int], now_ns: int) -> None:
+        for order_id in order_ids:
+            joined = self._joined(order_id)
+            joined.fills_final = True
+            self._touch(order_id, joined, now_ns)
 
     def _prove(self, order_id: int, joined: JoinedOrder, cl_ord_id: str) -> None:
         """Tell an order of this process what the stream proves about it."""
@@ -221,7 +252,8 @@ class OrderJoin:
             self._seen.update(joined.fills)
             whole = self._whole(order_id, joined)
             if whole is not None and joined.version is not None:
-                joined.shown = _order_record(order_id, joined, *whole)
+                joined.shown = _order_record(order_id, joined, *whole, joined.status)
+                joined.fills_final = True
         self._emit = emit
 
     def prove_all(self) -> None:
@@ -242,7 +274,7 @@ class OrderJoin:
             if account is None or symbol is None:
                 continue
             tag = self._tag(order_id, joined)
-            orders.append(_order_record(order_id, joined, account, symbol, tag))
+            orders.append(_order_record(order_id, joined, account, symbol, tag, joined.status))
             fills.extend(_fill_record(fill, account, symbol, tag) for fill in joined.fills.values())
         return tuple(orders), tuple(fills)
 
@@ -275,7 +307,14 @@ def _may_follow(now: LiveStatus | DoneStatus, new: LiveStatus | DoneStatus) -> b
     return not (new is LiveStatus.PENDING and now is not LiveStatus.PENDING)
 
 
-def _order_record(order_id: int, joined: JoinedOrder, account: str, symbol: str, cl_ord_id: str) -> VenueOrder:
+def _order_record(
+    order_id: int,
+    joined: JoinedOrder,
+    account: str,
+    symbol: str,
+    cl_ord_id: str,
+    status: LiveStatus | DoneStatus,
+) -> VenueOrder:
     order, version = joined.order, joined.version
     assert order is not None
     filled_qty = joined.filled_qty
@@ -284,7 +323,7 @@ def _order_record(order_id: int, joined: JoinedOrder, account: str, symbol: str,
     order_type = OrderType.MARKET if version is None else order_type_of(version.order_type)
     limit_price = version.price if version is not None else None
     stop_price = version.stop_price if version is not None else None
-    if isinstance(joined.status, DoneStatus):
+    if isinstance(status, DoneStatus):
         return DoneOrder(
             account=account,
             order_id=str(order_id),
@@ -299,7 +338,7 @@ def _order_record(order_id: int, joined: JoinedOrder, account: str, symbol: str,
             cl_ord_id=cl_ord_id,
             text=joined.text,
             venue_ns=joined.venue_ns,
-            status=joined.status,
+            status=status,
         )
     return LiveOrder(
         account=account,
@@ -315,7 +354,7 @@ def _order_record(order_id: int, joined: JoinedOrder, account: str, symbol: str,
         cl_ord_id=cl_ord_id,
         text=joined.text,
         venue_ns=joined.venue_ns,
-        status=joined.status,
+        status=status,
     )
 
 

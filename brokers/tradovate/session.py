@@ -20,7 +20,8 @@ from brokers.adapter import (
 )
 from brokers.tradovate import entities, wire
 from brokers.tradovate.connection import Connection
-from brokers.tradovate.entities import ENTITY_TYPES, Contract, SyncReply, UnreadableRow
+from brokers.tradovate.entities import ENTITY_TYPES, SyncReply, UnreadableRow
+from brokers.tradovate.gaps import Gaps
 from brokers.tradovate.own import OwnOrders
 from brokers.tradovate.socket import StreamLost, VenueSocket, error_words, handshake_gate, open_socket
 from brokers.tradovate.stream import Joined
@@ -80,6 +81,7 @@ class Session:
         self.unreadable = 0
         self.latest: VenueSocket | None = None  # the last one opened, for its ages
         self.joined: Joined | None = None
+        self._connection = connection
         self._config = connection.config
         self._settings = connection.settings
         self._clock = connection.clock
@@ -87,7 +89,6 @@ class Session:
         self._http = connection.http
         self._urls = connection.urls
         self._login = connection.login
-        self._rest = connection.rest
         self._budget = connection.budget
         self._directory = connection.directory
         self._own = own
@@ -98,7 +99,7 @@ class Session:
         self._on_first_up: Callable[[], None] = lambda: None
         self._group: asyncio.TaskGroup | None = None
         self._early: list[tuple[wire.Envelope, int]] = []  # events that came before the sync reply was joined
-        self._asked_contracts: set[int] = set()
+        self._gaps = Gaps(connection)
         self._reauthorizing = False
 
     # --- lifecycle -----------------------------------------------------------------------------------------------
@@ -136,7 +137,7 @@ class Session:
                 self.state = "syncing"
                 self.joined = None
                 self._early = []
-                self._asked_contracts = set()
+                self._gaps = Gaps(self._connection)
                 group.create_task(socket.serve(self._on_event, self._on_unreadable))
                 await self._synchronise(socket)
                 was_up = True
@@ -203,7 +204,7 @@ class Session:
         joined = Joined(self._config.connection, self._directory, self._own, self._seen_fills, reply, unreadable)
         missing = joined.unnamed_contracts()
         if missing:
-            await self.name_contracts(missing)
+            await self._gaps.name_contracts(missing)
         if not joined.synchronised():
             if self._first:
                 raise LoginRefused(self._wrong_environment("synchronises no account"))
@@ -311,7 +312,8 @@ class Session:
                 unreadable = [(bytes(envelope.d), str(error))]
             for raw, why in unreadable:
                 self._on_unreadable(raw, why, now_ns)
-            self._ask_contracts(joined)
+            if self._group is not None:
+                self._gaps.check(joined, self._group)
         elif envelope.e == "shutdown":
             notice = _decoded(entities.shutdown, envelope)
             words = "" if notice is None else notice.reason or notice.reason_code or ""
@@ -330,32 +332,6 @@ class Session:
                 error=wire.redact(error.encode(), secrets),
             )
         )
-
-    def _ask_contracts(self, joined: Joined) -> None:
-        """Events speak of a contract by id only: ask for the name of one that is new to the desk."""
-        missing = joined.unnamed_contracts() - self._asked_contracts
-        if missing and self._group is not None:
-            self._asked_contracts |= missing
-            self._group.create_task(self._name_and_release(joined, missing))
-
-    async def _name_and_release(self, joined: Joined, contract_ids: set[int]) -> None:
-        # A fill waits for this name: keep asking, and if the socket goes first the next snapshot asks again.
-        async for attempt in stamina.retry_context(
-            on=VenueError, attempts=None, timeout=None, wait_initial=0.2, wait_max=2.0, wait_jitter=0.2
-        ):
-            with attempt:
-                await self.name_contracts(contract_ids)
-        joined.release(self._clock.now_ns())
-
-    async def name_contracts(self, contract_ids: set[int]) -> None:
-        """Learn the names of contracts (`items` may return fewer, in another order). Raises VenueError."""
-        ids = ",".join(str(contract_id) for contract_id in sorted(contract_ids))
-        self._directory.add_contracts(
-            await self._rest.read("contract/items", list[Contract], {"ids": ids}, needed=True)
-        )
-        for contract_id in contract_ids - set(self._directory.symbols):
-            contract = await self._rest.read("contract/item", Contract, {"id": str(contract_id)}, needed=True)
-            self._directory.add_contracts([contract])
 
     def release(self) -> None:
         if self.joined is not None:

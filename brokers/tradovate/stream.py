@@ -112,6 +112,14 @@ class Joined:
             self.entity(entity, now_ns)
         return unreadable
 
+    def short_orders(self) -> set[int]:
+        """Ids of orders that the venue says are filled and whose fills have not all come."""
+        return self._orders.short_orders()
+
+    def fills_are_final(self, order_ids: set[int], now_ns: int) -> None:
+        """No more fills of these orders will come: show them as the venue does."""
+        self._orders.fills_are_final(order_ids, now_ns)
+
     def later_part(self, reply: SyncReply, now_ns: int) -> None:
         """A part of the sync reply that came after the snapshot was handed over: as good as events."""
         parts: Iterable[Iterable[AnyEntity] | None] = (getattr(reply, name) for name in reply.__struct_fields__)

@@ -212,6 +212,27 @@ async def test_fill_of_an_unknown_contract_waits_for_its_name(venue: Venue):
         assert len(venue.asked("contract/items")) == 1
 
 
+async def test_lost_fills_are_asked_for_before_the_order_is_done(venue: Venue):
+    """T-DROP: the venue says filled, the stream never told the fills."""
+    async with connected(venue) as bench:
+        venue.tables["fills"] = [fill(6, 61, 1), fill(6, 62, 2)]
+        await venue.push(("orderVersion", version(6, 3)), ("fill", fill(6, 61, 1)), ("order", order(6, "Filled")))
+        await until(lambda: any(isinstance(u.order, DoneOrder) for u in bench.of(OrderUpdated)), "done")
+        assert [f.fill.fill_id for f in bench.of(Filled)] == ["61", "62"]
+        done = [u.order for u in bench.of(OrderUpdated) if isinstance(u.order, DoneOrder)]
+        assert [o.filled_qty for o in done] == [3]
+        assert len(venue.asked("fill/list")) == 1
+        # Fills that the venue does not list either: the order is shown as the venue shows it.
+        await venue.push(("orderVersion", version(8, 2)), ("order", order(8, "Filled")))
+        await until(
+            lambda: (
+                bench.of(OrderUpdated)[-1].order.order_id == "8"
+                and isinstance(bench.of(OrderUpdated)[-1].order, DoneOrder)
+            ),
+            "done",
+        )
+
+
 async def test_modified_order_shows_its_newest_terms(venue: Venue):
     async with connected(venue) as bench:
         await venue.push(("order", order(4)), ("orderVersion", version(4, 2, "Limit", version_id=10, price=4790.25)))
