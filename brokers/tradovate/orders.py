@@ -26,6 +26,7 @@ from schema.records import (
 from schema.records import Fill as FillRecord
 
 VENUE = "tradovate"
+_REJECTED = ("RiskRejected", "ExecutionRejected")
 
 
 class JoinedOrder:
@@ -115,17 +116,21 @@ class OrderJoin:
             joined.named = True
             if entity.cl_ord_id:
                 joined.cl_ord_id = clean(entity.cl_ord_id)
-                if self._emit is not None and entity.command_status not in ("RiskRejected", "ExecutionRejected"):
+                if self._emit is not None and entity.command_status not in _REJECTED:
                     self._own.accepted(joined.cl_ord_id, entity.order_id)
+            if entity.command_status in _REJECTED:
+                joined.status = DoneStatus.REJECTED  # the report says why
         for report in self._early.pop(entity.id, ()):
             self._report(report, entity, joined)
         self._touch(entity.order_id, joined, now_ns)
 
     def report(self, entity: CommandReport | ExecutionReport, now_ns: int) -> None:
         """What became of a command; only the reject of a New command says something about the order."""
-        command = self._commands.get(entity.command_id or 0)
+        if entity.command_id is None:
+            return
+        command = self._commands.get(entity.command_id)
         if command is None:
-            self._early.setdefault(entity.command_id or 0, []).append(entity)
+            self._early.setdefault(entity.command_id, []).append(entity)
             return
         joined = self._joined(command.order_id)
         self._report(entity, command, joined)
@@ -133,7 +138,7 @@ class OrderJoin:
 
     def _report(self, entity: CommandReport | ExecutionReport, command: Command, joined: JoinedOrder) -> None:
         if isinstance(entity, CommandReport):
-            rejected = entity.command_status in ("RiskRejected", "ExecutionRejected")
+            rejected = entity.command_status in _REJECTED
         else:
             rejected = entity.exec_type == "Rejected"
         if rejected and command.command_type in (None, "New") and joined.reject is None:
@@ -253,7 +258,7 @@ class OrderJoin:
             whole = self._whole(order_id, joined)
             if whole is not None and joined.version is not None:
                 joined.shown = _order_record(order_id, joined, *whole, joined.status)
-                joined.fills_final = True
+                joined.fills_final = isinstance(joined.status, DoneStatus)
         self._emit = emit
 
     def prove_all(self) -> None:

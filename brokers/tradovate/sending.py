@@ -11,6 +11,7 @@ from brokers.adapter import (
     AdapterSettings,
     Emit,
     Event,
+    LoginRefused,
     OrderNotSent,
     OrderSent,
     RequestRefused,
@@ -211,8 +212,8 @@ class Sender:
                 return await connection.rest.command(
                     path, body, reducing=reducing, order=False, timeout_s=self._settings.deadline_s
                 )
-            except VenueUnreachable as unreachable:
-                raise RequestRefused(str(unreachable), RejectClass.UNAVAILABLE) from None
+            except (VenueUnreachable, LoginRefused) as not_taken:
+                raise RequestRefused(str(not_taken), RejectClass.UNAVAILABLE) from None
         refusal = self._budget.take(reducing)
         if refusal:
             raise RequestRefused(refusal, RejectClass.THROTTLED)
