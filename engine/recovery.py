@@ -153,7 +153,7 @@ def _not_there(core: Core, snapshot: venue.Snapshot) -> None:
     for order in core.inflight.all():
         if not order.unknown_since_ns or order.copy.follower not in snapshot.complete:
             continue
-        since_ns = max(order.copy.sent_ns, order.copy.journaled_ns)
+        since_ns = max(order.copy.sent_ns, order.copy.journaled_ns, order.unknown_since_ns)
         if snapshot.at_ns - since_ns < _NOT_THERE_AFTER_NS:
             continue
         order.asked += 1
