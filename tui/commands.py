@@ -117,7 +117,7 @@ _BY_NAME = {syntax.name: syntax for syntax in SYNTAX}
 def nearest(word: str, choices: Iterable[str]) -> str:
     """``; did you mean X?`` for the choice most like `word`, or an empty text."""
     by_folded = {choice.casefold(): choice for choice in choices}
-    close = get_close_matches(word.casefold(), by_folded, n=1, cutoff=0.6)
+    close = get_close_matches(word.casefold(), by_folded, n=1, cutoff=0.7)
     return f"; did you mean {by_folded[close[0]]}?" if close else ""
 
 

@@ -183,7 +183,8 @@ class GridPane(ScrollView, Generic[R], can_focus=True):
         if known is not None and known[0] is row and known[1] == self._now_ns:
             return known[2]
         cells = tuple(
-            Cell(clean(cell.text), cell.look) for cell in (column.cell(row, self._now_ns) for column in self.COLUMNS)
+            Cell(clean(cell.text), cell.look if cell.text else "")
+            for cell in (column.cell(row, self._now_ns) for column in self.COLUMNS)
         )
         self._cells[key] = (row, self._now_ns, cells)
         return cells

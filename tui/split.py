@@ -123,16 +123,18 @@ class Split(Container):
             return 0
         a, b = before[-1], after[0]
         row = self.direction == "row"
-        size_a, size_b = ((self.panes[i].outer_size.width if row else self.panes[i].outer_size.height) for i in (a, b))
+        total = sum(self.panes[i].outer_size.width if row else self.panes[i].outer_size.height for i in (a, b))
         least = LEAST_WIDTH if row else LEAST_HEIGHT
-        total = size_a + size_b
         if total < 2 * least:
             return 0
+        # From the ratios, not from the widget: moves may come faster than the screen is laid out. The half cell keeps
+        # rounding from taking one away.
+        shares = self.ratios[a] + self.ratios[b]
+        size_a = int(total * self.ratios[a] / shares)
         new_a = max(least, min(size_a + cells, total - least))
         if new_a == size_a:
             return 0
-        shares = self.ratios[a] + self.ratios[b]
-        self.ratios[a] = shares * new_a / total
+        self.ratios[a] = shares * (new_a + 0.5) / total
         self.ratios[b] = shares - self.ratios[a]
         self._apply()
         return new_a - size_a

@@ -338,7 +338,7 @@ class ScriptedSeat:
     async def export(self, what: str, path: str, account: str | None = None) -> str:
         rows = [row for row in self.view(Topic(what)).rows if account in (None, getattr(row, "account", None))]
         text = "".join(",".join(str(getattr(row, field)) for field in row.__struct_fields__) + "\r\n" for row in rows)
-        Path(path).write_text(text, "utf-8")
+        Path(path).write_bytes(text.encode())
         return f"{len(rows)} {what} written to {path}."
 
     async def open_positions(self) -> int:

@@ -49,7 +49,8 @@ def decimals_of(bars: Sequence[Bar]) -> int:
 def build(bars: Sequence[Bar], last: float, interval_s: int, width: int, height: int) -> list[Line]:
     """`height` lines of `width` cells: prices, volume when there is room, time. Empty when there is too little room."""
     decimals = decimals_of(bars)
-    labels_width = max((len(f"{price:,.{decimals}f}") for price in (bars[-1].high, bars[-1].low)), default=0) + 2
+    ends = (max(bar.high for bar in bars), min(bar.low for bar in bars), last)
+    labels_width = max(len(f"{price:,.{decimals}f}") for price in ends) + 2
     plot_width = width - labels_width
     volume_rows = 2 if height >= _VOLUME_FROM_HEIGHT else 0
     rows = height - volume_rows - 1

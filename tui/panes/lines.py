@@ -182,16 +182,27 @@ class HintLine(SpanLines):
         self._keys: list[Key] = []
 
     def show(self, keys: list[Key]) -> None:
+        """Hints that do not fit are left out; the `?` page has them all."""
         self._keys = keys
         line: list[Span] = []
+        room = self.size.width
         for key in keys:
-            line += [Span(f" {key.shown}", "key"), Span(f" {key.description} ", "text")]
+            room -= _hint_length(key)
+            if room >= 0:
+                line += [Span(f" {key.shown}", "key"), Span(f" {key.description} ", "text")]
         self.set_lines([line])
+
+    def on_resize(self, _event: events.Resize) -> None:
+        self.show(self._keys)
 
     def on_click(self, event: events.Click) -> None:
         x = 0
         for key in self._keys:
-            x += len(f" {key.shown}") + len(f" {key.description} ")
-            if event.x < x:
+            x += _hint_length(key)
+            if event.x < x <= self.size.width:
                 self.post_message(self.Pressed(key))
                 return
+
+
+def _hint_length(key: Key) -> int:
+    return len(key.shown) + len(key.description) + 3

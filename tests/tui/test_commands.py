@@ -1,0 +1,109 @@
+"""The command line's words: each command is understood, each mistake gets one sentence, Tab knows what exists."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tui.commands import (
+    SYNTAX,
+    BadCommand,
+    Export,
+    Flatten,
+    Help,
+    Known,
+    Quit,
+    SetRule,
+    SetTheme,
+    Toggle,
+    complete,
+    parse,
+    usage,
+)
+
+KNOWN = Known(
+    accounts=("LEAD1000", "DEMO1001", "DEMO1002"),
+    followers=("DEMO1001", "DEMO1002"),
+    groups=("main", "night"),
+    themes=("desk", "light"),
+)
+
+
+@pytest.mark.parametrize(
+    ("line", "meant"),
+    [
+        ("toggle DEMO1001", Toggle("DEMO1001")),
+        ("TOGGLE demo1001", Toggle("DEMO1001")),
+        ("flatten all", Flatten("all")),
+        ("flatten night", Flatten("night")),
+        ("flatten LEAD1000", Flatten("LEAD1000")),
+        ("rule DEMO1002 proportional 0.5", SetRule("DEMO1002", "proportional", "0.5")),
+        ("export copies out.csv", Export("copies", "out.csv", None)),
+        ('export orders "my file.csv" DEMO1001', Export("orders", "my file.csv", "DEMO1001")),
+        ("theme light", SetTheme("light")),
+        ("help", Help()),
+        ("quit", Quit()),
+    ],
+)
+def test_a_command_is_understood(line: str, meant: object) -> None:
+    assert parse(line, KNOWN) == meant
+
+
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        ("", "Type a command, such as :toggle DEMO1001."),
+        ("togle DEMO1001", "There is no command :togle; did you mean toggle?"),
+        ("xyzzy", "There is no command :xyzzy; :help lists them."),
+        ("toggle", ":toggle needs an account, as in :toggle DEMO1001."),
+        ("toggle DEMO1001 now", ":toggle does not take 'now'; write :toggle DEMO1001."),
+        ("toggle DEMO1003", "account: there is no 'DEMO1003' here; did you mean DEMO1002?"),
+        ("toggle LEAD1000", "account: LEAD1000 is not a follower; only a follower has a switch and a rule."),
+        ("flatten everything", "account, group or all: there is no 'everything' here."),
+        ("rule DEMO1001 proportional 0", "value: 0 would not copy the leader; write a number above 0, up to 1000."),
+        ("rule DEMO1001 proportional -1", "value: -1 would not copy the leader; write a number above 0, up to 1000."),
+        ("rule DEMO1001 proportional x", "value: 'x' is not a number; write one above 0, such as 0.5."),
+        ("rule DEMO1001 fixd 1", "kind: there is no 'fixd' here; did you mean fixed?"),
+        ("export trades x.csv", "what: there is no 'trades' here; write orders, copies, positions or accounts."),
+        ("export orders", ":export needs a file, as in :export copies copies.csv."),
+        ("theme dsk", "theme: there is no 'dsk' here; did you mean desk?"),
+        ('export orders "x', "A quotation mark is never closed."),
+    ],
+)
+def test_a_mistake_gets_one_sentence(line: str, sentence: str) -> None:
+    with pytest.raises(BadCommand) as refused:
+        parse(line, KNOWN)
+    assert str(refused.value) == sentence
+
+
+@pytest.mark.parametrize(
+    ("line", "completed"),
+    [
+        ("", [f"{s.name} " if s.arguments else s.name for s in SYNTAX]),
+        ("f", ["flatten "]),
+        ("q", ["quit"]),
+        ("toggle ", ["toggle DEMO1001", "toggle DEMO1002"]),
+        ("toggle 1002", ["toggle DEMO1002"]),
+        ("flatten n", ["flatten night", "flatten main"]),
+        ("rule DEMO1001 p", ["rule DEMO1001 proportional ", "rule DEMO1001 percent "]),
+        ("export p", ["export positions ", "export copies "]),
+        ("theme l", ["theme light"]),
+        ("nonsense x", []),
+        ("theme light x", []),
+    ],
+)
+def test_completion_knows_what_exists(line: str, completed: list[str]) -> None:
+    assert complete(line, KNOWN) == completed
+
+
+def test_usage_tells_the_rest_of_the_command() -> None:
+    assert usage("rule DEMO1001") == (":rule <account> <kind> <value>  how a follower's size comes from the leader's")
+    assert usage("nonsense") == ""
+
+
+@given(st.text(max_size=60))
+def test_no_line_breaks_the_parser_or_the_completer(line: str) -> None:
+    complete(line, KNOWN)
+    try:
+        parse(line, KNOWN)
+    except BadCommand as refused:
+        assert str(refused)
