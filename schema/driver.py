@@ -41,6 +41,20 @@ class Row(Protocol):
     def items(self) -> Sequence[tuple[str, Any]]: ...
 
 
+class Column(Protocol):
+    """One column of an answer."""
+
+    name: str
+
+
+class Statement(Protocol):
+    """A statement the server has read already."""
+
+    def get_attributes(self) -> Sequence[Column]: ...
+
+    def cursor(self, *args: Any, prefetch: int) -> AsyncIterable[Row]: ...
+
+
 class Connection(Protocol):
     """One session with the server."""
 
@@ -56,7 +70,7 @@ class Connection(Protocol):
         self, *, readonly: bool = False, isolation: str | None = None
     ) -> AbstractAsyncContextManager[Any]: ...
 
-    def cursor(self, query: str, *args: Any, prefetch: int) -> AsyncIterable[Row]: ...
+    async def prepare(self, query: str) -> Statement: ...
 
     async def add_listener(self, channel: str, callback: Callable[..., None]) -> None: ...
 

