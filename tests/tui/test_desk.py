@@ -5,6 +5,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from textual.events import MouseScrollDown
 
 from engine.seat import AccountRow, CommandRefused, FlattenResult
 from tests.tui.driving import desk
@@ -366,6 +367,15 @@ async def test_a_thousand_orders_scroll_to_the_last_one() -> None:
         assert on.app.orders.current is last
         await on.until(lambda: "↓0" in on.line_of("ORDERS"), "the end")
         assert f"order {last.order_id}" in on.app.message.text
+
+
+async def test_the_mouse_wheel_scrolls_and_the_title_says_where() -> None:
+    async with desk() as on:
+        await on.shows("COPIES · 60 copies · ↑0")
+        on.app.copies.post_message(
+            MouseScrollDown(on.app.copies, 1, 5, 0, 1, 0, False, False, False, screen_x=1, screen_y=35)
+        )
+        await on.until(lambda: "↑0" not in on.line_of("COPIES"), "a scrolled ledger")
 
 
 async def test_the_picture_of_the_screen_is_written(tmp_path: Path) -> None:
