@@ -23,7 +23,6 @@ from brokers.adapter import (
     StreamDown,
     StreamUp,
 )
-from brokers.tradovate import session as session_module
 from brokers.tradovate import socket as socket_module
 from brokers.tradovate.session import Backoff
 from brokers.tradovate.socket import StreamLost
@@ -383,10 +382,6 @@ async def test_a_fault_of_the_engine_side_resynchronises(venue: Venue):
     await venue.push(("order", order(1)), ("fill", fill(1, 1)))
     await back_up(bench)
     await bench.adapter.close()
-
-
-def test_steady_streams_start_the_wait_anew():
-    assert session_module.STEADY_S > session_module.PARTS_QUIET_S
 
 
 async def test_not_sent_names_the_account_that_is_not_ours(venue: Venue):
