@@ -44,6 +44,7 @@ from tui.text import counted
 ANSWER_S = 2.0
 """How long quitting waits for the desk to say whether positions are open."""
 NARROW, SHORT = 110, 30
+UNDER_A_PAGE = 10
 
 _log = structlog.get_logger()
 
@@ -96,6 +97,7 @@ class CopydeskApp(PatientApp):
         self._zoomed: str | None = None
         self._back_to: Widget | None = None
         self._filter_target: GridPane[Any] | None = None
+        self._beat = 0
         self._status_version = -1
         self._spoke_s = time.monotonic()
 
@@ -129,7 +131,10 @@ class CopydeskApp(PatientApp):
     # --- painting -------------------------------------------------------------------------------------------------
 
     def _tick(self) -> None:
-        self.clock.tick(self.stalled)
+        # Under a page everything is blended again with each frame, so the panes go on at a tenth of the pace.
+        self._beat = (self._beat + 1) % UNDER_A_PAGE
+        covered = len(self.screen_stack) > 1 and self._beat > 0
+        self.clock.tick(hold=self.stalled or covered)
 
     def _paint(self, pane: GridPane[Any] | CandlePane) -> None:
         if pane.display and pane.size.width:

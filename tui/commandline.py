@@ -109,7 +109,7 @@ class Prompt(Container):
         matches = self._matches(line)
         words = [match.rstrip().rpartition(" ")[2] for match in matches]
         more = f"  +{len(words) - _SHOWN}" if len(words) > _SHOWN else ""
-        parts = ["  ".join(words[:_SHOWN]) + more, usage(line)]
+        parts = [usage(line), "  ".join(words[:_SHOWN]) + more]
         self.post_message(self.Hint("   │  ".join(part for part in parts if part)))
 
     def on_input_changed(self, event: Input.Changed) -> None:

@@ -221,10 +221,10 @@ def complete(line: str, known: Known) -> list[str]:
 
 
 def usage(line: str) -> str:
-    """What the command being typed wants next, for the line above it; empty when nothing is known."""
+    """What the command being typed wants, for the line above it; empty when there is no such command."""
     word = line.split(" ", 1)[0].casefold()
     syntax = _BY_NAME.get(word)
     if syntax is None:
         return ""
     wants = " ".join(f"[{a.name}]" if a.optional else f"<{a.name}>" for a in syntax.arguments)
-    return f":{syntax.name} {wants}".rstrip() + f"  {syntax.does}"
+    return f":{syntax.name} {wants}".rstrip()

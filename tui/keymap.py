@@ -64,7 +64,7 @@ KEYS: tuple[Key, ...] = (
         "Space",
         "app.toggle_follower",
         "on / off",
-        "Switch the follower under the cursor on or off; its copies start or stop with the next leader event.",
+        "Switch the follower under the cursor on or off from the next leader event.",
         "accounts",
         hint=True,
         disabled=_no_follower,

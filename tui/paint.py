@@ -1,7 +1,7 @@
 """The paint clock: one timer that decides when each pane looks at the desk, and measures how late the loop runs.
 
 `tui/app.py` owns one. Panes are painted at their own rates from the newest snapshots, however many events came in
-between. While the terminal is behind, nothing is painted.
+between.
 """
 
 import time
@@ -34,15 +34,15 @@ class PaintClock:
         """Paint `per_s` times a second (at most TICKS_PER_S)."""
         self._painters.append(_Painter(paint, max(1, TICKS_PER_S // per_s)))
 
-    def tick(self, stalled: bool) -> None:
-        """One beat: measure how late it is, then paint what is due."""
+    def tick(self, hold: bool) -> None:
+        """One beat: measure how late it is, then, unless on `hold`, paint what is due."""
         now_s = self._monotonic_s()
         if self._last_s is not None:
             lag_ms = max(0.0, (now_s - self._last_s) * 1000 - 1000 / TICKS_PER_S)
             self._lags_ms.append(lag_ms)
             self.max_lag_ms = max(self.max_lag_ms, lag_ms)
         self._last_s = now_s
-        if stalled:
+        if hold:
             return
         for painter in self._painters:
             painter.due -= 1

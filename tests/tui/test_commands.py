@@ -96,7 +96,8 @@ def test_completion_knows_what_exists(line: str, completed: list[str]) -> None:
 
 
 def test_usage_tells_the_rest_of_the_command() -> None:
-    assert usage("rule DEMO1001") == (":rule <account> <kind> <value>  how a follower's size comes from the leader's")
+    assert usage("rule DEMO1001") == ":rule <account> <kind> <value>"
+    assert usage("export") == ":export <what> <file> [account]"
     assert usage("nonsense") == ""
 
 

@@ -123,7 +123,7 @@ def test_no_key_needs_what_tmux_and_plain_terminals_do_not_send() -> None:
             assert not name.startswith(("ctrl+shift+", "ctrl+enter", "alt+", "super+"))
 
 
-def test_the_paint_clock_paints_each_pane_at_its_rate_and_nothing_while_the_terminal_is_behind() -> None:
+def test_the_paint_clock_paints_each_pane_at_its_rate_and_nothing_while_on_hold() -> None:
     now_s = 0.0
     clock = PaintClock(lambda: now_s)
     painted = {"fast": 0, "slow": 0}
@@ -134,13 +134,13 @@ def test_the_paint_clock_paints_each_pane_at_its_rate_and_nothing_while_the_term
     clock.add(lambda: paint("fast"), 20)
     clock.add(lambda: paint("slow"), 4)
     for _ in range(20):
-        clock.tick(stalled=False)
+        clock.tick(hold=False)
         now_s += 0.05
     assert painted == {"fast": 20, "slow": 4}
     for _ in range(20):
-        clock.tick(stalled=True)
+        clock.tick(hold=True)
         now_s += 0.05
     assert painted == {"fast": 20, "slow": 4}
     now_s += 0.25
-    clock.tick(stalled=False)
+    clock.tick(hold=False)
     assert clock.max_lag_ms == pytest.approx(250)
