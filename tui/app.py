@@ -6,6 +6,7 @@ workers that the app holds, and what they say goes to the message line.
 
 import asyncio
 import time
+import traceback
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any, ClassVar
@@ -339,7 +340,11 @@ class CopydeskApp(PatientApp):
         except CommandRefused as refused:
             self.message.say(str(refused), "refused")
         except Exception as failure:  # noqa: BLE001 - a command that broke must not take the seat down with it
-            _log.error("command failed", kind=type(failure).__name__, exc_info=failure)
+            # Where it broke, but not what it said: an exception's text and locals may hold a login.
+            at = traceback.extract_tb(failure.__traceback__)[-1]
+            _log.error(
+                "command failed", kind=type(failure).__name__, file=at.filename, line=at.lineno, function=at.name
+            )
             self.message.say(f"It was not done: {type(failure).__name__}. The log has the details.", "refused")
         else:
             self.message.say(said)

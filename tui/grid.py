@@ -5,53 +5,25 @@ draws itself line by line (title, column heads, rows): a row's strip is built on
 same, and a change of one number repaints one cell. No widget, no message and no rich renderable is made per row.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
+from collections.abc import Sequence
+from typing import Any, ClassVar, Generic, NamedTuple, TypeVar, cast
 
 from rich.segment import Segment
 from rich.style import Style
 from textual import events
 from textual.geometry import Region, Size
 from textual.message import Message
+from textual.reactive import Reactive
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from engine.seat import Topic, View
+from tui.columns import Cell, Column, Placed, place
 from tui.keymap import bindings
 from tui.text import clean, counted, fit
 
 R = TypeVar("R")
 HEAD_LINES = 2  # title, column heads
-
-
-class Cell(NamedTuple):
-    """A cell's text and its look: the name of a ``grid--`` component class, or empty for plain text."""
-
-    text: str
-    look: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Column(Generic[R]):
-    """A column. `drop` orders what a narrow pane leaves out, highest first, 0 never; `grow` takes spare width.
-    `cell` gets the row and the desk's time; `sort` is what the column is ordered by, None where order is no use."""
-
-    title: str
-    width: int
-    cell: Callable[[R, int], Cell]
-    sort: Callable[[R], Any] | None = None
-    right: bool = False
-    drop: int = 0
-    grow: bool = False
-
-
-class Placed(NamedTuple):
-    """A column where the current width has put it."""
-
-    column: int
-    x: int
-    width: int
 
 
 class Drawn(NamedTuple):
@@ -211,7 +183,9 @@ class GridPane(ScrollView, Generic[R], can_focus=True):
     def _fit_scroll(self) -> None:
         """Let the scroll range follow the number of rows. Without the reactive, which would lay the screen out and
         repaint all of it for one row more: nothing but the range depends on it, there is no scrollbar."""
-        self.set_reactive(GridPane.virtual_size, Size(self.size.width, len(self._shown) + HEAD_LINES))
+        self.set_reactive(
+            cast(Reactive[Size], GridPane.virtual_size), Size(self.size.width, len(self._shown) + HEAD_LINES)
+        )
         if self.scroll_offset.y > self.max_scroll_y:
             self.scroll_to(y=self.max_scroll_y, animate=False, immediate=True)
 
@@ -228,32 +202,12 @@ class GridPane(ScrollView, Generic[R], can_focus=True):
     # --- painting -------------------------------------------------------------------------------------------------
 
     def _place(self) -> tuple[Placed, ...]:
-        """Columns for the current width: the dispensable ones left out, spare width given to those that grow."""
+        """Where the columns are at the current width."""
         width = self.size.width
-        if self._placed_for == width:
-            return self._placed
-        kept = list(range(len(self.COLUMNS)))
-        while sum(self.COLUMNS[i].width + 1 for i in kept) > width:
-            droppable = [i for i in kept if self.COLUMNS[i].drop]
-            if not droppable:
-                break
-            kept.remove(max(droppable, key=lambda i: (self.COLUMNS[i].drop, i)))
-        spare = max(0, width - sum(self.COLUMNS[i].width + 1 for i in kept))
-        growing = [i for i in kept if self.COLUMNS[i].grow]
-        placed: list[Placed] = []
-        x = 0
-        for i in kept:
-            column_width = self.COLUMNS[i].width
-            if i in growing:
-                column_width += spare // len(growing)
-            column_width = min(column_width, width - x)
-            if column_width <= 0:
-                break
-            placed.append(Placed(i, x, column_width))
-            x += column_width + 1
-        self._placed, self._placed_for = tuple(placed), width
-        self._strips.clear()
-        self._drawn.clear()
+        if self._placed_for != width:
+            self._placed, self._placed_for = place(self.COLUMNS, width), width
+            self._strips.clear()
+            self._drawn.clear()
         return self._placed
 
     def _line(self, y: int) -> Drawn | None:

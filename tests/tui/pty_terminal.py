@@ -114,11 +114,11 @@ class PtyDesk:
             if fd is not None and fd >= 0:
                 os.close(fd)
 
-    def pump(self, for_s: float = 0.0) -> bool:
+    def pump(self, for_s: float = 0.0, at_most: int = 65536) -> bool:
         """Read what the desk has written, waiting up to `for_s`; whether anything came."""
         if not select.select([self.master], [], [], for_s)[0]:
             return False
-        data = os.read(self.master, 65536)
+        data = os.read(self.master, at_most)
         self.bytes_read += len(data)
         self.screen.feed(data)
         return True

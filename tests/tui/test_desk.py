@@ -5,6 +5,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 from textual.events import MouseScrollDown
 
 from engine.seat import AccountRow, CommandRefused, FlattenResult
@@ -140,15 +141,18 @@ async def test_a_refusal_of_the_desk_is_shown_as_it_was_said() -> None:
         await on.shows("rule: DEMO1001 holds a position; flatten it first.")
 
 
-async def test_a_command_that_breaks_leaves_the_seat_standing_and_says_so() -> None:
+async def test_a_command_that_breaks_leaves_the_seat_standing_and_no_secret_anywhere() -> None:
     class Broken(ScriptedSeat):
         async def toggle(self, account: str) -> str:
             raise ConnectionError("password=hunter2")
 
-    async with desk(seat=Broken()) as on:
-        await on.pilot.press("down", "space")
-        await on.shows("It was not done: ConnectionError.")
-        assert "hunter2" not in on.text
+    with capture_logs() as logged:
+        async with desk(seat=Broken()) as on:
+            await on.pilot.press("down", "space")
+            await on.shows("It was not done: ConnectionError.")
+            assert "hunter2" not in on.text
+    assert [(line["kind"], line["function"]) for line in logged] == [("ConnectionError", "toggle")]
+    assert "hunter2" not in str(logged)
 
 
 async def test_a_bad_command_gets_one_sentence_with_the_nearest_match() -> None:

@@ -64,6 +64,22 @@ def test_a_terminal_that_stops_reading_delays_no_paint_tick_and_is_right_half_a_
         assert took_s <= 0.2, "later than half a second and the time between two reports"
 
 
+def test_a_slow_link_gets_fewer_frames_and_a_right_screen_and_delays_no_paint_tick() -> None:
+    with PtyDesk("--events", "4000", "--feed-for", "5", "--lines") as desk:
+        desk.ready()
+        before = len(desk.reports)
+        ends = time.monotonic() + 5
+        while time.monotonic() < ends:  # about 20 kB/s
+            desk.pump(0.05, at_most=1024)
+            desk._listener.join(0.05)
+        slow = desk.reports[before:]
+        assert any(report["stalled"] for report in slow), "the link kept up; the test shows nothing"
+        assert slow[-1]["painted"] > slow[0]["painted"], "nothing was painted at all"
+        assert max(report["lag_max_ms"] for report in slow) <= 80
+        desk.read_for(0.5)
+        desk.until(lambda: desk.reports[-1]["lines"] == desk.screen.lines, 2, "the screen as the app has it")
+
+
 @pytest.mark.parametrize("ignore_hup", [False, True], ids=["SIGHUP default", "SIGHUP ignored"])
 def test_a_hang_up_closes_the_seat_within_2_s_and_the_engines_thread_goes_on(ignore_hup: bool) -> None:
     with PtyDesk("--after", "4", ignore_hup=ignore_hup) as desk:

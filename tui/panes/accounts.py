@@ -4,7 +4,8 @@ from typing import Any, ClassVar
 
 from engine.seat import AccountRow, Role, Topic
 from schema.records import Environment
-from tui.grid import Cell, Column, GridPane
+from tui.columns import Cell, Column
+from tui.grid import GridPane
 from tui.keymap import bindings
 from tui.text import age, millis, money, pnl_look
 

@@ -2,7 +2,8 @@
 
 from engine.seat import CopyRow, Topic
 from schema.records import Decision
-from tui.grid import Cell, Column, GridPane
+from tui.columns import Cell, Column
+from tui.grid import GridPane
 from tui.panes.orders import side_cell
 from tui.text import average, clock_time, millis, signed
 

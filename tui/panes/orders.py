@@ -2,7 +2,8 @@
 
 from engine.seat import OrderRow, Topic
 from schema.records import Side
-from tui.grid import Cell, Column, GridPane
+from tui.columns import Cell, Column
+from tui.grid import GridPane
 from tui.text import average, clock_time, price
 
 _STATUS_LOOKS = {

@@ -1,7 +1,8 @@
 """The positions pane: what each account holds, what its rule asks for, and the difference."""
 
 from engine.seat import PositionRow, Role, Topic
-from tui.grid import Cell, Column, GridPane
+from tui.columns import Cell, Column
+from tui.grid import GridPane
 from tui.text import age, average, money, pnl_look, signed
 
 
