@@ -13,7 +13,7 @@ import io
 import os
 import sys
 from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -183,12 +183,14 @@ def _opened(out: TextIO | Path | str) -> Generator[TextIO]:
         with _refused():
             stream = part.open("w", encoding="utf-8", newline="")
         try:
-            with stream:
-                yield stream
-            if not special:
-                with _refused():
+            yield stream
+            with _refused():
+                stream.close()
+                if not special:
                     part.replace(path)
         except BaseException:
+            with suppress(OSError):  # a full disk says so again for what is still buffered
+                stream.close()
             if not special:
                 part.unlink(missing_ok=True)
             raise

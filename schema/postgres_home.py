@@ -6,6 +6,7 @@ below a private home), both are kept below `/var/lib/copydesk`. No permission of
 and no account is made.
 """
 
+import fcntl
 import hashlib
 import os
 import pwd
@@ -140,15 +141,23 @@ def _shared_cluster(control: Path) -> Path:
     """This desk's folder below `/var/lib/copydesk`, named by an id that is kept in the state directory."""
     _own_dir(_SHARED, 0o755)
     name_file = control / "cluster"
-    if name_file.exists():
-        return _own_dir(_SHARED / name_file.read_text().strip(), 0o711)
-    for owner in _SHARED.glob("*/owner"):
-        if owner.read_text() == str(control):  # whose state directory was emptied: nothing leads to it any more
-            remove_cluster(owner.parent)
-    cluster = _own_dir(_SHARED / secrets.token_hex(6), 0o711)
-    (cluster / "owner").write_text(str(control))
-    name_file.write_text(cluster.name)
+    with (control / "home.lock").open("ab") as one_at_a_time:
+        fcntl.flock(one_at_a_time, fcntl.LOCK_EX)
+        if name_file.exists():
+            return _own_dir(_SHARED / name_file.read_text().strip(), 0o711)
+        for owner in _SHARED.glob("*/owner"):
+            if _abandoned(Path(owner.read_text()), control):
+                remove_cluster(owner.parent)
+        cluster = _own_dir(_SHARED / secrets.token_hex(6), 0o711)
+        (cluster / "owner").write_text(str(control))
+        name_file.write_text(cluster.name)
     return cluster
+
+
+def _abandoned(owner: Path, control: Path) -> bool:
+    """Whether nothing leads to a cluster any more: this state directory was emptied, or a temporary one is gone. Others
+    that can't be seen may be on a disk that is not mounted."""
+    return owner == control or (owner.is_relative_to(tempfile.gettempdir()) and not owner.exists())
 
 
 def _sockets(cluster: Path, account: ServerAccount | None) -> Path:

@@ -13,11 +13,11 @@ HIDDEN = "[hidden]"
 _SHORTEST = 4
 _SECRET_NAME = re.compile(r"pass(word|phrase|wd)?$|^sec$|secret|token|authorization|credential|cookie|^sealed$", re.I)
 _IN_TEXT = (
+    re.compile(r"(\bbearer\s+)[^\s\"',]+", re.I),
     # "password": "...", 'sec'='...', accessToken: ...
     re.compile(
         r"""((?:password|passphrase|passwd|secret|\bsec|\w*token|authorization)["']?\s*[:=]\s*["']?)[^"'\s,}&]+""", re.I
     ),
-    re.compile(r"(\bbearer\s+)[^\s\"',]+", re.I),
     re.compile(r"(://[^/\s:@]*:)[^@/\s]+(?=@)"),  # user:password@host
     re.compile(r"(authorize\n\d+\n[^\n]*\n)\S+"),  # protocols/tradovate.md 1.4: the token is the frame's body
 )

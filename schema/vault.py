@@ -73,9 +73,9 @@ class Vault:
         try:
             return self._cipher(head[2:]).decrypt(nonce, body, _bound_to(connection))
         except InvalidTag:
-            what = "passphrase: it" if self._method == _BY_PASSPHRASE else "vault.key: the key file"
+            what = "passphrase: it" if self._method == _BY_PASSPHRASE else "vault.key: it"
             raise VaultError(
-                f"{what} does not open the login {connection}; use the right one or add it again."
+                f"{what} does not open the login {connection}; use the one it was sealed with or add the login again."
             ) from None
 
     def seal_credentials(self, config: ConnectionConfig, credentials: Credentials) -> bytes:
