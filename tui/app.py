@@ -68,6 +68,7 @@ class CopydeskApp(PatientApp):
         super().__init__()
         for file in theme.themes().values():
             self.register_theme(theme.textual_theme(file))
+        self._wanted_theme = theme_name
         self.theme = theme_name if theme_name in theme.themes() else theme.DEFAULT
         self._seat = seat
         self._after_first_paint = after_first_paint
@@ -123,6 +124,9 @@ class CopydeskApp(PatientApp):
         self._arrange()
         self.accounts.focus()
         self.watch(self.screen, "focused", self._focus_moved, init=True)
+        if self.theme != self._wanted_theme:
+            names = ", ".join(theme.themes())
+            self.message.say(f"theme: there is no {self._wanted_theme!r}; write one of {names}.", "refused")
         self.call_after_refresh(self._first_paint)
 
     def _first_paint(self) -> None:

@@ -213,6 +213,12 @@ async def test_the_theme_changes_the_colours_at_once() -> None:
         assert on.app.theme == "light"
 
 
+async def test_a_theme_that_does_not_exist_is_named_and_the_desk_opens_anyway() -> None:
+    async with desk(theme="dsk") as on:
+        await on.shows("theme: there is no 'dsk'; write one of desk, deuteranopia, light.")
+        assert on.app.theme == "desk"
+
+
 async def test_quitting_with_open_positions_asks_first_and_no_means_no() -> None:
     async with desk(signals=3) as on:
         holding = await on.seat.open_positions()
