@@ -24,6 +24,7 @@ from engine.seat import StatusRow, Topic
 from engine.thread import EngineThread, ThreadSeat
 from schema.clock import SYSTEM_CLOCK
 from schema.lock import StateDirLock
+from schema.logs import open_log
 from schema.records import (
     AccountConfig,
     ConnectionConfig,
@@ -198,6 +199,7 @@ class Demo:
             for entry in folder.iterdir():
                 if entry.is_dir():
                     shutil.rmtree(entry)
+            open_log(self._settings)
             sandbox = Sandbox(folder, *self._options)
             try:
                 asyncio.run(set_up(self._settings, sandbox.ready))

@@ -8,6 +8,7 @@ import click
 from engine.collector import settle
 from engine.thread import EngineThread, ThreadSeat
 from schema.lock import StateDirBusy, StateDirLock
+from schema.logs import open_log
 from schema.postgres import PostgresError
 from schema.settings import Settings
 from schema.store import StoreRefused
@@ -18,6 +19,7 @@ def open_desk(settings: Settings) -> int:
     """Open the desk on the user's own configuration; returns the exit code."""
     try:
         with StateDirLock(settings.state_dir):
+            open_log(settings)
             engine = EngineThread(settings)
             seat = engine.start()
             try:
