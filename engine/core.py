@@ -274,7 +274,7 @@ class Core:
         """One pair's decision; `gate` is a reason of the caller's to open nothing, or ''."""
         view = self.view(follower, signal.symbol)
         tag = "cd" + digest(signal.signal_id, follower.account)
-        return plan(signal, replace(view, gate=gate or view.gate), decided_ns=0, tag=tag)
+        return plan(signal, replace(view, gate=gate) if gate else view, tag=tag)
 
     def commit(self, signal: Signal, copies: Sequence[Copy]) -> None:
         """Count on these copies from now on and ask the shell to journal them."""

@@ -222,6 +222,7 @@ class Desk:
                 at_ns=self._clock.now_ns(), signal_id=effect.signal.signal_id, fresh=fresh, decided_ns=decided_ns
             )
         )
+        await asyncio.sleep(0)  # the orders' tasks run before anything else that is waiting here
         for copy in copies:
             if kept := self.core.recent.get((copy.signal_id, copy.follower)):
                 self.views.copy_changed(*kept)

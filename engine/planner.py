@@ -33,7 +33,7 @@ class FollowerView(Record, frozen=True):
     off: str = ""
 
 
-def plan(signal: Signal, view: FollowerView, *, decided_ns: int, tag: str) -> Copy:
+def plan(signal: Signal, view: FollowerView, *, tag: str) -> Copy:
     """The decision for one pair: PENDING with an order to send, or SKIPPED with the reason. `tag` is the client
     order id the order would carry; `view.episode` is where the follower stood before the signal."""
     current = view.net + view.on_the_way
@@ -52,7 +52,6 @@ def plan(signal: Signal, view: FollowerView, *, decided_ns: int, tag: str) -> Co
         scale=view.scale or Decimal(0),
         episode=missed,
         received_ns=signal.received_ns,
-        decided_ns=decided_ns,
     )
     if view.off:
         return _skipped(copy, view.off)

@@ -50,6 +50,8 @@ class Views:
         self._process = psutil.Process()
         self._orders: dict[tuple[str, str], OrderRow] = {}
         self._copies: dict[tuple[str, str], CopyRow] = {}
+        self._changed_orders: dict[tuple[str, str], tuple[VenueOrder, int]] = {}
+        self._changed_copies: dict[tuple[str, str], tuple[Signal, Copy]] = {}
         self._alerts: list[AlertRow] = []
         self._views = {topic: View(topic=topic, version=0, rows=()) for topic in Topic}
         self._seen: dict[Topic, object] = {}
@@ -68,6 +70,14 @@ class Views:
     # --- changes as they happen --------------------------------------------------------------------------------
 
     def order_changed(self, order: VenueOrder, at_ns: int) -> None:
+        """Show this order at the next publishing: making rows would keep orders waiting."""
+        self._changed_orders[order.account, order.order_id] = (order, at_ns)
+
+    def copy_changed(self, signal: Signal, copy: Copy) -> None:
+        """Show this copy at the next publishing."""
+        self._changed_copies[copy.signal_id, copy.follower] = (signal, copy)
+
+    def _show_order(self, order: VenueOrder, at_ns: int) -> None:
         copied = self._core.inflight.get(order.cl_ord_id) is not None or order.cl_ord_id.startswith("cd")
         origin = "copy" if copied else "leader" if order.account in self._core.leads else "foreign"
         _put(
@@ -93,7 +103,7 @@ class Views:
             _ORDERS_KEPT,
         )
 
-    def copy_changed(self, signal: Signal, copy: Copy) -> None:
+    def _show_copy(self, signal: Signal, copy: Copy) -> None:
         total_ns = copy.acked_ns - copy.received_ns if copy.acked_ns else 0
         _put(
             self._copies,
@@ -135,6 +145,12 @@ class Views:
             self._seen[Topic.ACCOUNTS] = moved
             self._publish(Topic.POSITIONS, tuple(self._positions()))
             self._publish(Topic.ACCOUNTS, tuple(self._accounts()))
+        for order, at_ns in self._changed_orders.values():
+            self._show_order(order, at_ns)
+        for signal, copy in self._changed_copies.values():
+            self._show_copy(signal, copy)
+        self._changed_orders.clear()
+        self._changed_copies.clear()
         self._publish_kept(Topic.ORDERS, self._orders)
         self._publish_kept(Topic.COPIES, self._copies)
         self._publish(Topic.ALERTS, tuple(self._alerts))
