@@ -151,18 +151,20 @@ class EmbeddedPostgres:
         if not home.data.exists():
             await asyncio.to_thread(self._make_cluster, home)
         self._write_access(home)
+        spawned: subprocess.Popen[bytes] | None = None
         try:
             async with asyncio.timeout(self._start_timeout_s):
-                await self._clear_stale_pid(home)
-                self._child = await asyncio.to_thread(self._spawn, home)
                 while not await self.alive():
-                    if self._child.poll() is not None:
+                    if spawned is not None and spawned.poll() is not None:
                         raise PostgresError(f"postgres: it would not start: {_tail(home.log)} (see {home.log}).")
+                    # One that runs and does not answer is starting, recovering, stopping or stuck: wait for it.
+                    if spawned is None and _postmaster(home.data) is None:
+                        await self._clear_stale_pid(home)
+                        spawned = self._child = await asyncio.to_thread(self._spawn, home)
                     await asyncio.sleep(_POLL_S)
         except TimeoutError:
             raise PostgresError(
-                f"postgres: no answer within {self._start_timeout_s:g} s of its start: {_tail(home.log)} "
-                f"(see {home.log})."
+                f"postgres: no answer within {self._start_timeout_s:g} s: {_tail(home.log)} (see {home.log})."
             ) from None
 
     @staticmethod

@@ -65,6 +65,7 @@ def prepare_home(state_dir: Path) -> PostgresHome:
     """Find or make the places for the desk at `state_dir`. Raises PostgresError."""
     account = _server_account() if os.geteuid() == 0 else None
     try:
+        state_dir.mkdir(mode=0o711 if account else 0o700, parents=True, exist_ok=True)
         control = _own_dir(state_dir / "postgres", 0o711 if account else 0o700)
         cluster = control if account is None or _reachable(control, account) else _shared_cluster(control)
         return PostgresHome(

