@@ -205,6 +205,15 @@ class Book:
     def market_size(self, sign: int, price: int) -> int:
         return self._half[sign].market.get(price, 0)
 
+    def touch(self, sign: int) -> tuple[int, int] | None:
+        """The best price of a side and all the size there, ours included; None when the side is empty."""
+        half = self._half[sign]
+        price = half.best()
+        if price is None:
+            return None
+        ours = sum(order.remaining for order in half.ours.get(price, ()))
+        return price, half.market.get(price, 0) + ours
+
     def depth(self, sign: int, levels: int) -> list[tuple[int, int]]:
         """The best `levels` prices with all the size there is, ours included, best first."""
         half = self._half[sign]

@@ -91,6 +91,11 @@ class OrderFlow:
 
     # --- the market ------------------------------------------------------------------------------------------------
 
+    def market_reset(self) -> None:
+        """A new session's book is about to be loaded; orders stay."""
+        for book in self.books.values():
+            book.clear_market()
+
     def market_level(self, contract_id: int, sign: int, ticks: int, size: int) -> None:
         """The market's total size at a price of a side is now `size`."""
         matches = self.books[contract_id].set_level(sign, ticks, size)

@@ -35,7 +35,8 @@ class Venue(OrderFlow):
 
     def reject_held(self, order_id: int, reason: Reason, text: str) -> None:
         """Risk refuses an order that was taken in `held`."""
-        self._reject(self.orders[order_id], reason, text)
+        if self.orders[order_id].status is OrderStatus.PENDING:
+            self._reject(self.orders[order_id], reason, text)
 
     def place_oco(self, account_id: int, symbol: str, first: Leg, other: Leg) -> tuple[Order, Order]:
         """Two orders, of which the second dies with the first fill of the other, and the other way round."""

@@ -1,0 +1,98 @@
+"""What a contract's trades add up to: minute bars, the latest ticks, volume by price, the day's figures.
+
+Pure. Fed by the server with every print at the market's own time, read by the market data door. Prices are ticks.
+"""
+
+from collections import deque
+from dataclasses import dataclass, field
+
+from brokers.sandbox.book import Book
+
+MINUTE_NS = 60_000_000_000
+_BARS_KEPT = 20_000
+_TICKS_KEPT = 20_000
+
+
+@dataclass(slots=True)
+class Candle:
+    """One bar: `up` volume was bought, `down` sold; an auction's trade counts as bought."""
+
+    start_ns: int
+    open: int
+    high: int
+    low: int
+    close: int
+    up_volume: int = 0
+    down_volume: int = 0
+    up_ticks: int = 0
+    down_ticks: int = 0
+
+    def add(self, other: "Candle") -> None:
+        """Take a later bar into this one."""
+        self.high = max(self.high, other.high)
+        self.low = min(self.low, other.low)
+        self.close = other.close
+        self.up_volume += other.up_volume
+        self.down_volume += other.down_volume
+        self.up_ticks += other.up_ticks
+        self.down_ticks += other.down_ticks
+
+
+@dataclass(slots=True, frozen=True)
+class Tick:
+    """One trade with the touch as it stood."""
+
+    tick_id: int
+    at_ns: int
+    ticks: int
+    size: int
+    bid: tuple[int, int] | None
+    ask: tuple[int, int] | None
+
+
+@dataclass(slots=True, eq=False)
+class ChartBook:
+    """See the module's docstring. `volume` counts all prints since the venue opened."""
+
+    bars: deque[Candle] = field(default_factory=lambda: deque[Candle](maxlen=_BARS_KEPT))
+    ticks: deque[Tick] = field(default_factory=lambda: deque[Tick](maxlen=_TICKS_KEPT))
+    profile: dict[int, int] = field(default_factory=dict[int, int])
+    volume: int = 0
+    last: tuple[int, int] | None = None
+    high: int = 0
+    low: int = 0
+    first: int = 0
+
+    def on_print(self, at_ns: int, price: int, size: int, aggressor: int, book: Book | None = None) -> None:
+        """A trade; `book` (when there is one) tells the touch."""
+        up = aggressor >= 0
+        start_ns = at_ns - at_ns % MINUTE_NS
+        bar = Candle(start_ns, price, price, price, price, size * up, size * (not up), int(up), int(not up))
+        if self.bars and self.bars[-1].start_ns == start_ns:
+            self.bars[-1].add(bar)
+        else:
+            self.bars.append(bar)
+        if self.last is None:
+            self.high = self.low = self.first = price
+        self.high, self.low = max(self.high, price), min(self.low, price)
+        self.volume += size
+        self.last = (price, size)
+        self.profile[price] = self.profile.get(price, 0) + size
+        touch = (book.touch(1), book.touch(-1)) if book else (None, None)
+        self.ticks.append(Tick(self.ticks[-1].tick_id + 1 if self.ticks else 1, at_ns, price, size, *touch))
+
+    def candles(self, minutes: int) -> list[Candle]:
+        """All bars of so many minutes each, oldest first; the newest may still grow."""
+        width_ns, merged = minutes * MINUTE_NS, list[Candle]()
+        for bar in self.bars:
+            start_ns = bar.start_ns - bar.start_ns % width_ns
+            if merged and merged[-1].start_ns == start_ns:
+                merged[-1].add(bar)
+            else:
+                merged.append(
+                    Candle(
+                        start_ns, bar.open, bar.high, bar.low, bar.close,
+                        bar.up_volume, bar.down_volume, bar.up_ticks, bar.down_ticks,
+                    )
+                )  # fmt: skip
+        return merged

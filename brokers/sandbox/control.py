@@ -1,0 +1,332 @@
+"""The control socket: faults to order, the venue's truth to read, the leader and the market to command.
+
+A Unix socket; one JSON object a line, ``{"order": name, ...}``, answered by one line, ``{"ok": true, ...}`` or
+``{"ok": false, "error": sentence}``. `client.py` is its client. ``login`` '' (the default) means every login, no
+``account`` (a name) means every account, ``count`` is 1 by default; all seconds may be fractions.
+
+| order | fields | what it does |
+|---|---|---|
+| ping | | answers |
+| clear | | no faults any more |
+| latency | login, p50_ms, p95_ms | requests reach the venue after a lognormal delay; p50_ms 0 ends it |
+| reject | account, count, reason, text | the next trading requests are refused at once |
+| late_reject | account, count, reason, text, after_s | the next orders get an id, and are refused `after_s` later |
+| drop_answer | account, count | the next trading requests are carried out; their answers never come (REST: a reset) |
+| http_error | account, count, status | the next trading requests are carried out and answered 5xx |
+| throttle | login, count | the next requests are answered 429 |
+| ticket | endpoint, count, wait_s, captcha | the next calls of an endpoint get a p-ticket |
+| expire | login | tokens expire now |
+| disconnect | login, frame, refuse_s | it breaks at the frame-th frame from now (0: now); no new one so long |
+| silence | login, seconds | sockets stay open and send nothing |
+| hang | login, seconds | requests lie unread |
+| events | login, duplicate, drop_fills, reorder, before_answer | shares 0 to 1 and switches; what is not given is off |
+| replay | login | every entity of the session is told again as just created |
+| shutdown | login, code, text | the shutdown event |
+| go_away | login | the close frame ``c[3000,"Go away!"]`` |
+| state | account, since | accounts, positions, all orders, fills and requests; `since` skips requests |
+| leader | action (start, stop, step), pace_s, flat, steps | the scripted leader; `stop` cancels its orders |
+| trade | account, side (buy, sell), qty, symbol, type, limit, stop, cl_ord_id | an order from another front end |
+| cancel | order_id | a cancel from another front end |
+| account | account, locked, liquidate_only, active, readonly, max_position, max_order | sets what is given; 0: no cap |
+| market | paused | the market stands still, or goes on |
+| session | open | closed: day orders expire, new ones are refused |
+"""
+
+import asyncio
+from collections.abc import Callable
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from brokers.sandbox.faults import EventFaults, Latency, Refusal, Ticketing
+from brokers.sandbox.orders import Order, Origin, Reason, Refused, Terms
+from brokers.sandbox.tradovate_call import encode, endpoint_name
+from brokers.sandbox.tradovate_records import action
+from schema.records import OrderType, Side
+
+if TYPE_CHECKING:
+    from brokers.sandbox.server import Sandbox
+
+
+class BadOrder(Exception):
+    """An order of the control socket that can't be done; one sentence."""
+
+
+class ControlOrder(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """Every field any order may have; see the module's table."""
+
+    order: str
+    login: str = ""
+    account: str | None = None
+    count: int = 1
+    reason: Reason = Reason.OTHER
+    text: str = "Refused on demand"
+    code: str = "Maintenance"
+    after_s: float = 0.2
+    p50_ms: float = 0.0
+    p95_ms: float = 0.0
+    status: int = 500
+    endpoint: str = ""
+    wait_s: float = 1.0
+    captcha: bool = False
+    frame: int = 0
+    refuse_s: float = 0.0
+    seconds: float = 1.0
+    duplicate: float = 0.0
+    drop_fills: float = 0.0
+    reorder: bool = False
+    before_answer: bool = False
+    since: int = 0
+    action: str = "start"
+    pace_s: float | None = None
+    flat: bool = False
+    steps: int = 1
+    side: Side = Side.BUY
+    qty: int = 1
+    symbol: str = "ESH4"
+    type: OrderType = OrderType.MARKET
+    limit: Decimal | None = None
+    stop: Decimal | None = None
+    cl_ord_id: str | None = None
+    order_id: int = 0
+    locked: bool | None = None
+    liquidate_only: bool | None = None
+    active: bool | None = None
+    readonly: bool | None = None
+    max_position: int | None = None
+    max_order: int | None = None
+    paused: bool = True
+    open: bool = False
+
+
+class Control:
+    """Carries out the orders of the control socket on a sandbox."""
+
+    def __init__(self, sandbox: "Sandbox") -> None:
+        self._sandbox = sandbox
+        self._venue = sandbox.venue
+        self._door = sandbox.door
+        self._faults = sandbox.door.faults
+        self._orders: dict[str, Callable[[ControlOrder], dict[str, Any] | None]] = {
+            "ping": lambda _: None,
+            "clear": lambda _: self._faults.clear(),
+            "latency": self._latency,
+            "reject": lambda o: self._faults.rejects.add(self._account(o), o.count, _refusal(o)),
+            "late_reject": lambda o: self._faults.late_rejects.add(self._account(o), o.count, _refusal(o)),
+            "drop_answer": lambda o: self._faults.hidden_answers.add(self._account(o), o.count, True),
+            "http_error": lambda o: self._faults.broken_answers.add(self._account(o), o.count, o.status),
+            "throttle": lambda o: self._faults.throttles.add(o.login or None, o.count, 429),
+            "ticket": self._ticket,
+            "expire": lambda o: {"tokens": self._door.auth.expire(o.login)},
+            "disconnect": self._disconnect,
+            "silence": lambda o: self._hold(self._faults.silent_until_ns, o),
+            "hang": lambda o: self._hold(self._faults.hanging_until_ns, o),
+            "events": self._events,
+            "replay": lambda o: {"events": self._door.stream.replay_session(o.login)},
+            "shutdown": self._shutdown,
+            "go_away": self._go_away,
+            "state": self._state,
+            "leader": self._leader,
+            "trade": self._trade,
+            "cancel": self._cancel,
+            "account": self._set_account,
+            "market": self._market,
+            "session": self._session,
+        }  # fmt: skip
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """One connection: a line in, a line out, until it closes."""
+        try:
+            while line := await reader.readline():
+                writer.write(encode(self.carry_out(line)) + b"\n")
+                await writer.drain()
+        except ConnectionError:
+            pass
+        finally:
+            writer.close()
+
+    def carry_out(self, line: bytes) -> dict[str, Any]:
+        """One order, as its line, and its answer."""
+        try:
+            wish = msgspec.json.decode(line, type=ControlOrder)
+            if wish.order not in self._orders:
+                raise BadOrder(f"there is no order {wish.order!r}; the orders are {', '.join(sorted(self._orders))}.")
+            return {"ok": True} | (self._orders[wish.order](wish) or {})
+        except (msgspec.MsgspecError, BadOrder) as error:
+            return {"ok": False, "error": str(error)}
+        except Refused as refused:
+            return {"ok": False, "error": f"{refused.reason}: {refused.text}"}
+
+    # --- faults ------------------------------------------------------------------------------------------------------
+
+    def _account(self, wish: ControlOrder) -> int | None:
+        return None if wish.account is None else self._named(wish)
+
+    def _named(self, wish: ControlOrder) -> int:
+        for account in self._venue.accounts.values():
+            if account.name == wish.account:
+                return account.account_id
+        raise BadOrder(f"account: there is no {wish.account!r}.")
+
+    def _latency(self, wish: ControlOrder) -> None:
+        self._faults.latency.pop(wish.login, None)
+        if wish.p50_ms > 0:
+            self._faults.latency[wish.login] = Latency(p50_ms=wish.p50_ms, p95_ms=max(wish.p50_ms, wish.p95_ms))
+
+    def _ticket(self, wish: ControlOrder) -> None:
+        ticketing = Ticketing(wait_s=wish.wait_s, captcha=wish.captcha)
+        self._faults.tickets.add(endpoint_name(wish.endpoint), wish.count, ticketing)
+
+    def _hold(self, until_ns: dict[str, int], wish: ControlOrder) -> None:
+        until_ns[wish.login] = self._door.clock.now_ns() + round(wish.seconds * 1e9)
+
+    def _disconnect(self, wish: ControlOrder) -> dict[str, Any]:
+        if wish.refuse_s:
+            self._faults.refuse_until_ns[wish.login] = self._door.clock.now_ns() + round(wish.refuse_s * 1e9)
+        if wish.frame > 0:
+            self._faults.frames_left[wish.login] = wish.frame
+            return {"sockets": 0}
+        sockets = self._sandbox.sockets_of(wish.login)
+        for socket in sockets:
+            socket.abort()
+        return {"sockets": len(sockets)}
+
+    def _events(self, wish: ControlOrder) -> None:
+        self._faults.events[wish.login] = EventFaults(
+            duplicate=wish.duplicate,
+            drop_fills=wish.drop_fills,
+            reorder=wish.reorder,
+            before_answer=wish.before_answer,
+        )
+
+    def _shutdown(self, wish: ControlOrder) -> dict[str, Any]:
+        event = encode({"e": "shutdown", "d": {"reasonCode": wish.code, "reason": wish.text}})
+        sockets = self._sandbox.sockets_of(wish.login)
+        for socket in sockets:
+            socket.send_messages([event])
+        return {"sockets": len(sockets)}
+
+    def _go_away(self, wish: ControlOrder) -> dict[str, Any]:
+        sockets = self._sandbox.sockets_of(wish.login)
+        for socket in sockets:
+            socket.go_away()
+        return {"sockets": len(sockets)}
+
+    # --- the venue's truth -------------------------------------------------------------------------------------------
+
+    def _state(self, wish: ControlOrder) -> dict[str, Any]:
+        only = self._account(wish)
+        wanted = [a for a in self._venue.accounts.values() if only in (None, a.account_id)]
+        ids, marks = {account.account_id for account in wanted}, self._venue.marks()
+        names = {account.account_id: account.name for account in self._venue.accounts.values()}
+        return {
+            "now_ns": self._door.clock.now_ns(),
+            "market_ns": self._sandbox.market.now_ns,
+            "accounts": [
+                {
+                    "account": account.name,
+                    "id": account.account_id,
+                    "balance": account.balance,
+                    "realized_pnl": account.realized,
+                    "open_pnl": account.open_pnl(marks),
+                    "positions": {held.contract.symbol: held.net for held in account.holdings.values() if held.net},
+                    "working": sum(1 for _ in self._venue.live_orders(account.account_id)),
+                }
+                for account in wanted
+            ],
+            "orders": [self._shown(order, names) for order in self._venue.orders.values() if order.account_id in ids],
+            "fills": [
+                {
+                    "fill_id": fill.fill_id,
+                    "order_id": fill.order_id,
+                    "account": names[fill.account_id],
+                    "symbol": fill.contract.symbol,
+                    "action": action(fill.sign),
+                    "qty": fill.qty,
+                    "price": fill.contract.price(fill.ticks),
+                    "at_ns": fill.at_ns,
+                }
+                for fill in self._venue.fills
+                if fill.account_id in ids
+            ],
+            "received": [
+                {
+                    "endpoint": each.endpoint,
+                    "login": each.login,
+                    "account": names.get(each.account_id or 0),
+                    "cl_ord_id": each.cl_ord_id,
+                    "arrived_ns": each.arrived_ns,
+                    "outcome": each.outcome,
+                    "order_id": each.order_id,
+                }
+                for each in self._door.trading.received[wish.since :]
+                if only is None or each.account_id == only
+            ],
+        }
+
+    def _shown(self, order: Order, names: dict[int, str]) -> dict[str, Any]:
+        terms = order.terms
+        return {
+            "order_id": order.order_id,
+            "account": names[order.account_id],
+            "symbol": order.contract.symbol,
+            "action": action(order.sign),
+            "type": terms.order_type.value,
+            "qty": terms.qty,
+            "filled": order.filled_qty,
+            "limit": terms.limit,
+            "stop": terms.stop,
+            "status": order.status.value,
+            "cl_ord_id": self._venue.commands[order.command_id].origin.cl_ord_id,
+            "placed_ns": order.placed_ns,
+        }
+
+    # --- trading and the market --------------------------------------------------------------------------------------
+
+    def _leader(self, wish: ControlOrder) -> dict[str, Any]:
+        if wish.pace_s is not None:
+            self._sandbox.leader_pace_s = wish.pace_s
+        match wish.action:
+            case "start":
+                self._sandbox.leading.set()
+            case "stop":
+                self._sandbox.leading.clear()
+                self._sandbox.leader.rest(flat=wish.flat)
+            case "step":
+                return {"actions": [self._sandbox.leader.step() for _ in range(wish.steps)]}
+            case _:
+                raise BadOrder("action must be start, stop or step.")
+        return {"steps": self._sandbox.leader.steps}
+
+    def _trade(self, wish: ControlOrder) -> dict[str, Any]:
+        terms = Terms(qty=wish.qty, order_type=wish.type, limit=wish.limit, stop=wish.stop)
+        origin = Origin(cl_ord_id=wish.cl_ord_id)
+        order = self._venue.place(self._named(wish), wish.symbol, wish.side.sign, terms, origin)
+        return {"order_id": order.order_id, "status": order.status.value, "filled": order.filled_qty}
+
+    def _cancel(self, wish: ControlOrder) -> None:
+        if wish.order_id not in self._venue.orders:
+            raise BadOrder(f"order_id: there is no order {wish.order_id}.")
+        self._venue.cancel(wish.order_id, Origin())
+
+    def _set_account(self, wish: ControlOrder) -> None:
+        account = self._venue.accounts[self._named(wish)]
+        for name in ("locked", "liquidate_only", "active", "readonly", "max_position", "max_order"):
+            value = getattr(wish, name)
+            if value is not None:
+                setattr(account, name, value if isinstance(value, bool) else value or None)
+        self._venue.account_changed(account.account_id)
+
+    def _market(self, wish: ControlOrder) -> None:
+        self._sandbox.market_paused = wish.paused
+
+    def _session(self, wish: ControlOrder) -> None:
+        if wish.open:
+            self._venue.session_open = True
+        else:
+            self._venue.close_session()
+
+
+def _refusal(wish: ControlOrder) -> Refusal:
+    return Refusal(reason=wish.reason, text=wish.text, after_s=wish.after_s)

@@ -1,0 +1,35 @@
+"""How strict and how generous the sandbox is: every limit of the protocol page as a setting with its default.
+
+Made by `__main__.py` and by tests; read by the doors.
+"""
+
+from schema.records import Record
+
+
+class DoorSettings(Record, frozen=True):
+    """Limits of the Tradovate door (`protocols/tradovate.md 1.1, 1.4, 1.5`).
+
+    `environment` ``live`` shows only accounts of the live kind: a demo login then sees an empty list. A user's requests
+    over `requests_per_min` are answered 423 once and 429 from then on, until the minute has room again or, with
+    `lockout_s`, that long. The `*_per_hour` limits are answered by p-tickets; of logins only failures count.
+    `strict_entity_types`: a sync without entityTypes gets nothing. `split_responses`: a sync that asks for it gets one
+    response per entity type and a last one without data.
+    """
+
+    environment: str = "demo"
+    token_lifetime_s: float = 80 * 60.0
+    sessions_per_user: int = 2
+    requests_per_min: int = 80
+    lockout_s: float = 0.0
+    failed_logins_per_hour: int = 5
+    renewals_per_hour: int = 15
+    me_per_hour: int = 10
+    syncs_per_hour: int = 300
+    heartbeat_s: float = 2.5
+    authorize_within_s: float = 10.0
+    client_silence_s: float = 30.0
+    strict_entity_types: bool = False
+    split_responses: bool = False
+    quotes_per_s: float = 20.0
+    doms_per_s: float = 4.0
+    charts_per_s: float = 4.0
