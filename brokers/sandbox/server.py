@@ -122,10 +122,11 @@ class Sandbox:
         self.door.trading.later = later
         runner = web.AppRunner(rest.application(), access_log=None, handle_signals=False, shutdown_timeout=0.2)
         await runner.setup()
+        control: asyncio.Server | None = None
         try:
             await web.TCPSite(runner, "127.0.0.1", self._options.port).start()
             if self._options.control is not None:
-                await self._open_control(self._options.control, group)
+                control = await self._open_control(self._options.control, group)
             for loop in (self._play(), self._quote(), self._lead()):
                 group.create_task(loop)
             ready.set_result(self._ready_line(runner.addresses[0][1]))
@@ -134,6 +135,8 @@ class Sandbox:
             for socket in list(self.sockets):
                 socket.abort()
             await runner.cleanup()
+            if control is not None:
+                control.close()
 
     def _random(self, purpose: str) -> Random:
         return Random(f"{self._options.seed}:{purpose}")
@@ -176,14 +179,16 @@ class Sandbox:
             "logins": self.logins,
         }
 
-    async def _open_control(self, path: Path, group: asyncio.TaskGroup) -> None:
+    async def _open_control(self, path: Path, group: asyncio.TaskGroup) -> asyncio.Server:
         control = Control(self)
 
         def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             group.create_task(control.serve(reader, writer))
 
-        await asyncio.start_unix_server(connected, path=path)
+        path.unlink(missing_ok=True)
+        server = await asyncio.start_unix_server(connected, path=path)
         path.chmod(0o600)
+        return server
 
     def _on_print(self, trade: Print) -> None:
         book = self.venue.books[trade.contract.contract_id]
