@@ -40,12 +40,13 @@ from schema.records import (
 from schema.settings import Settings
 from schema.store import Store
 from schema.vault import Vault
-from tui.demo_report import report
+from tui.demo_report import Books, DemoReport, books_of, demo_report
 
 GROUP = "main"
 CHART = "ESH4"
 REQUESTS_PER_MIN = 600
 _REST_TIMEOUT_S = 20.0
+_QUIET_S = 1.5
 _MICRO = (SymbolMap(leader_root="ES", follower_root="MES", lot_factor=Decimal(10)),)
 
 
@@ -170,26 +171,36 @@ class Demo:
         """Let the leader trade for `seconds`, let every order come to rest, and print the report. Exit code 1 when
         a pair is unaccounted for, an order was duplicated, or a follower does not stand where its rule says."""
 
-        def work(sandbox: Sandbox, engine: EngineThread, seat: ThreadSeat) -> int:
+        def work(sandbox: Sandbox, _engine: EngineThread, seat: ThreadSeat) -> int:
             time.sleep(seconds)
             sandbox.control.order("leader", action="stop")
-            self._rest(seat)
-            found = asyncio.run(report(self._settings, sandbox.control, GROUP, engine))
+            status = self._rest(seat)
+            books = books_of(sandbox.control.order("state"))
+            found = asyncio.run(self._report(books, status))
             click.echo(msgspec.json.encode(found).decode() if as_json else found.as_text())
             return 0 if found.holds else 1
 
         return self._session(work)
 
-    def _rest(self, seat: ThreadSeat) -> None:
-        """Wait until nothing has been decided or asked for a second."""
+    async def _report(self, books: Books, status: StatusRow) -> DemoReport:
+        store = await Store.open(self._settings, SYSTEM_CLOCK)
+        try:
+            return await demo_report(store, books, GROUP, status.latency)
+        finally:
+            await store.close()
+
+    def _rest(self, seat: ThreadSeat) -> StatusRow:
+        """Wait until nothing has changed for a while and nothing is being asked for; the status then."""
         ends = time.monotonic() + _REST_TIMEOUT_S
         seen, since = None, time.monotonic()
-        while time.monotonic() < ends and time.monotonic() - since < 1.5:
+        while True:
             row = seat.view(Topic.STATUS).rows[0]
             assert isinstance(row, StatusRow)
-            now = (row.signals, row.copied, row.skipped, row.rejected, row.unknown, row.undecided, row.drifting)
-            if now != seen or row.unknown or row.undecided:
-                seen, since = now, time.monotonic()
+            counts = (row.signals, row.copied, row.skipped, row.rejected, row.expired)
+            if counts != seen or row.unknown or row.undecided or row.drifting:
+                seen, since = counts, time.monotonic()
+            if time.monotonic() - since > _QUIET_S or time.monotonic() > ends:
+                return row
             time.sleep(0.05)
 
     def _session(self, work: Any) -> int:
