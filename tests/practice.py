@@ -15,13 +15,14 @@ from typing import Any
 from engine.desk import Desk
 from engine.recovery import target_of
 from engine.rules import symbol_for
+from engine.seat import StatusRow, Topic
 from schema.clock import SYSTEM_CLOCK
-from schema.records import Copy, Decision
+from schema.records import Copy
 from schema.settings import Settings
 from schema.store import Store
 from schema.vault import Vault
 from tui.demo import CHART, GROUP, Sandbox, set_up
-from tui.demo_report import account_for, venue_books
+from tui.demo_report import Books, account_for, books_of
 
 LEADER = "DEMO1000"
 SYMBOL = CHART
@@ -43,17 +44,25 @@ class PracticeDesk:
     async def control(self, order: str, **arguments: Any) -> dict[str, Any]:
         return await asyncio.to_thread(self.sandbox.control.order, order, **arguments)
 
-    async def leader(self, signed_qty: int, symbol: str = SYMBOL) -> None:
-        """The leader trades at market from another front end; returns when the desk has seen it or 1 s passed."""
+    async def leader(self, signed_qty: int, symbol: str = SYMBOL, *, seen: bool = True) -> None:
+        """The leader trades at market from another front end; returns when the desk has seen it or 1 s passed
+        (`seen`), or at once."""
         before = self.core.tally.signals
         await self.control(
-            "trade",
-            account=LEADER,
-            symbol=symbol,
-            action="Buy" if signed_qty > 0 else "Sell",
-            qty=abs(signed_qty),
+            "trade", account=LEADER, symbol=symbol, side="buy" if signed_qty > 0 else "sell", qty=abs(signed_qty)
         )
-        await until(lambda: self.core.tally.signals > before, 1.0, must=False)
+        if seen:
+            await until(lambda: self.core.tally.signals > before, 1.0, must=False)
+
+    async def books(self) -> Books:
+        """What the venue's own books say."""
+        return books_of(await self.control("state"))
+
+    def status(self) -> StatusRow:
+        self.desk.views.publish(SYSTEM_CLOCK.now_ns())
+        row = self.desk.view(Topic.STATUS).rows[0]
+        assert isinstance(row, StatusRow)
+        return row
 
     def quiet(self) -> bool:
         """Nothing on the way, nothing unknown, nobody behind."""
@@ -70,10 +79,10 @@ class PracticeDesk:
 
     async def off_target(self) -> dict[str, tuple[int | None, int]]:
         """Followers that by the venue's books do not stand at their target: (target, held)."""
-        books = venue_books(await self.control("state"))
+        books = await self.books()
         wrong: dict[str, tuple[int | None, int]] = {}
         for name, target in self.targets().items():
-            held = books.positions.get((name, symbol_for(self.core.followers[name], SYMBOL)), 0)
+            held = books.net(name, symbol_for(self.core.followers[name], SYMBOL))
             if target is not None and held != target:
                 wrong[name] = (target, held)
         return wrong
@@ -86,8 +95,7 @@ class PracticeDesk:
             assert time.monotonic() < ends, f"not at target (target, held): {wrong}"
             await asyncio.sleep(0.05)  # the venue's books are polled: they belong to another process
         await self.desk.journal.flush()
-        books = venue_books(await self.control("state"))
-        found = await account_for(self.store, books, GROUP)
+        found = await account_for(self.store, await self.books(), GROUP)
         assert found.unaccounted == 0
         assert found.duplicates == 0
 
@@ -106,21 +114,36 @@ async def until(true: Callable[[], bool], within_s: float, *, must: bool = True)
         await asyncio.sleep(0.005)
 
 
+def wait_for(true: Callable[[], bool], within_s: float) -> None:
+    """As `until`, for a test without a loop."""
+    ends = time.monotonic() + within_s
+    while not true():
+        assert time.monotonic() < ends, f"still not true after {within_s} s: {true}"
+        time.sleep(0.02)
+
+
+def practice_settings(state_dir: Path, **settings: Any) -> Settings:
+    """Settings of a practice desk."""
+    chosen: dict[str, Any] = {
+        "desk": "practice",
+        "chart_symbol": SYMBOL,
+        "requests_per_min": 600,
+        "reconnect_cap_s": 1.0,
+    }
+    return Settings(state_dir=state_dir, **{**chosen, **settings})
+
+
 @asynccontextmanager
-async def practice(state_dir: Path, *options: str, **settings: Any) -> AsyncIterator[PracticeDesk]:
-    """A desk of one leader and 20 followers with mixed rules, connected and at rest; the market is synthetic."""
-    chosen = Settings(
-        state_dir=state_dir,
-        desk="practice",
-        chart_symbol=SYMBOL,
-        requests_per_min=600,
-        reconnect_cap_s=1.0,
-        **settings,
-    )
+async def practice(
+    state_dir: Path, *options: str, requests_per_min: int = 5_000, **settings: Any
+) -> AsyncIterator[PracticeDesk]:
+    """A desk of one leader and 20 followers with mixed rules, connected and at rest; the market is synthetic, and
+    trades only when told to."""
+    chosen = practice_settings(state_dir, **settings)
     state_dir.mkdir(parents=True, exist_ok=True)
-    sandbox = Sandbox(state_dir, "--seed", "7", "--requests-per-min", "6000", *options)
+    sandbox = Sandbox(state_dir, "--seed", "7", "--requests-per-min", str(2 * requests_per_min), *options)
     try:
-        await set_up(chosen, sandbox.ready)
+        await set_up(chosen, sandbox.ready, requests_per_min=requests_per_min)
         store = await Store.open(chosen, SYSTEM_CLOCK)
         desk = Desk(chosen, store, Vault.open(chosen), SYSTEM_CLOCK, Random(1))
         try:
@@ -131,6 +154,3 @@ async def practice(state_dir: Path, *options: str, **settings: Any) -> AsyncIter
             await store.close()
     finally:
         sandbox.stop()
-
-
-__all__ = ["LEADER", "SYMBOL", "Decision", "PracticeDesk", "practice", "until"]
