@@ -133,10 +133,23 @@ async def journal_errors() -> AsyncGenerator[None]:
         raise JournalDown(f"Postgres can't be used ({_short(error)})") from error
 
 
+@asynccontextmanager
+async def session(pool: Pool, timeout: float) -> AsyncGenerator[Connection]:
+    """A session of the pool, had within `timeout` seconds. One that failed is thrown away, not given back: it may be
+    in the middle of something. Raises JournalDown."""
+    async with journal_errors(), pool.acquire(timeout=timeout) as connection:
+        try:
+            yield connection
+        except Exception as error:
+            if is_down(error):
+                connection.terminate()
+            raise
+
+
 def is_down(error: Exception) -> bool:
     """Whether `error` means that the database can't be used now."""
-    if isinstance(error, (OSError, TimeoutError)):
-        return True
+    if isinstance(error, (OSError, TimeoutError, _errors.InternalClientError)):
+        return True  # the last: the session died between two of its messages
     if isinstance(error, _errors.InterfaceError):
         # Its subclasses that are also ValueErrors are about our arguments, not about the connection.
         return not isinstance(error, ValueError)

@@ -171,7 +171,7 @@ class ConfigStore(StorePart):
 
     @asynccontextmanager
     async def _session(self) -> AsyncGenerator[Connection]:
-        async with driver.journal_errors(), self._database.config.acquire(timeout=_TIMEOUT_S) as session:
+        async with driver.session(self._database.config, _TIMEOUT_S) as session:
             yield session
 
     @asynccontextmanager

@@ -12,10 +12,9 @@ from time import perf_counter
 from typing import Any
 from uuid import uuid4
 
-from schema import tables
+from schema import driver, tables
 from schema.clock import Clock
 from schema.database import Database
-from schema.driver import journal_errors
 from schema.records import AccountState, Copy, Fill, LiveOrder, Position, Record, Signal, VenueOrder
 from schema.store_config import StorePart
 
@@ -101,7 +100,7 @@ class JournalStore(StorePart):
         signal: if the failed attempt was committed after all, the next one says True, because its orders never left.
         """
         parameters: list[Any] = [self._session_id, *tables.values(signal), *tables.arrays(copies, Copy)]
-        async with journal_errors(), self._database.journal.acquire(timeout=_TIMEOUT_S) as session:
+        async with driver.session(self._database.journal, _TIMEOUT_S) as session:
             retried = signal.signal_id in self._perhaps_written
             self._perhaps_written.add(signal.signal_id)
             fresh: bool = await session.fetchval(_COMMIT, *parameters, timeout=_TIMEOUT_S)
@@ -115,11 +114,7 @@ class JournalStore(StorePart):
         """Write a batch in one transaction; writing one twice changes nothing but its alerts. An empty batch proves
         that the database is there. Raises JournalDown."""
         now_ns = self._clock.now_ns()
-        async with (
-            journal_errors(),
-            self._database.journal.acquire(timeout=_TIMEOUT_S) as session,
-            session.transaction(),
-        ):
+        async with driver.session(self._database.journal, _TIMEOUT_S) as session, session.transaction():
             if batch.copies:
                 await session.execute(_UPDATE_COPIES, *tables.arrays(batch.copies, Copy))
             if batch.fills:
@@ -135,7 +130,7 @@ class JournalStore(StorePart):
 
     async def set_baseline(self, leader: str, at_ns: int) -> None:
         """Remember when a leader was first seen; the first answer stands. Raises JournalDown."""
-        async with journal_errors(), self._database.journal.acquire(timeout=_TIMEOUT_S) as session:
+        async with driver.session(self._database.journal, _TIMEOUT_S) as session:
             await session.execute(
                 "INSERT INTO baselines (leader, at_ns) VALUES ($1, $2) ON CONFLICT DO NOTHING", leader, at_ns
             )
@@ -143,7 +138,7 @@ class JournalStore(StorePart):
     async def measure_commit_ms(self) -> float:
         """How long a durable commit takes here: the median of 50, in milliseconds. Raises JournalDown."""
         took: list[float] = []
-        async with journal_errors(), self._database.journal.acquire(timeout=_TIMEOUT_S) as session:
+        async with driver.session(self._database.journal, _TIMEOUT_S) as session:
             # The smallest thing that makes a transaction wait for the disk.
             for _ in range(50):
                 started = perf_counter()

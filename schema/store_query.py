@@ -120,5 +120,5 @@ class QueryStore(StorePart):
 
     @asynccontextmanager
     async def _reading(self) -> AsyncGenerator[Connection]:
-        async with driver.journal_errors(), self._database.journal.acquire(timeout=_TIMEOUT_S) as session:
+        async with driver.session(self._database.journal, _TIMEOUT_S) as session:
             yield session
