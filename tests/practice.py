@@ -54,6 +54,9 @@ class PracticeDesk:
         if seen:
             await until(lambda: self.core.tally.signals > before, 1.0, must=False)
 
+    def now_s(self) -> float:
+        return time.monotonic()
+
     async def books(self) -> Books:
         """What the venue's own books say."""
         return books_of(await self.control("state"))
