@@ -5,9 +5,8 @@ from random import Random
 from brokers.adapter import AdapterSettings, BrokerAdapter, Credentials, Emit
 from brokers.tradovate.adapter import TradovateAdapter
 from schema.clock import Clock
+from schema.login import VENUES as VENUES
 from schema.records import ConnectionConfig
-
-VENUES = ("tradovate",)
 
 
 def build_adapter(

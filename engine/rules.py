@@ -7,7 +7,7 @@ follower flat, and otherwise the follower is within one lot of its exact share.
 from decimal import ROUND_DOWN, ROUND_HALF_UP, ROUND_UP, Decimal, InvalidOperation
 
 from schema.records import FollowerConfig, Rounding, Rule, RuleKind, SymbolMap
-from schema.symbols import follower_symbol, parse_contract
+from schema.symbols import UnknownProduct, follower_symbol, parse_contract
 
 _ROUNDINGS = {Rounding.DOWN: ROUND_DOWN, Rounding.NEAREST: ROUND_HALF_UP, Rounding.UP: ROUND_UP}
 _LARGEST_VALUE = Decimal(1000)
@@ -35,8 +35,12 @@ def parse_rule(kind: str, value: str, rounding: str = "down", *, invert: bool = 
 
 
 def map_for(follower: FollowerConfig, leader_symbol: str) -> SymbolMap | None:
-    """The follower's symbol map for a contract of the leader, or None when it trades the same one."""
-    root = parse_contract(leader_symbol).root
+    """The follower's symbol map for a contract of the leader, or None when it trades the same one. A name that is no
+    contract has no map: the check with the venue then keeps it from trading."""
+    try:
+        root = parse_contract(leader_symbol).root
+    except UnknownProduct:
+        return None
     return next((entry for entry in follower.symbols if entry.leader_root == root), None)
 
 

@@ -19,6 +19,7 @@ from brokers.tradovate.translate import time_ns
 from brokers.tradovate.wire import clean
 from schema.clock import Clock
 from schema.records import ConnectionConfig
+from schema.redact import REDACTOR
 
 log = structlog.get_logger()
 
@@ -172,6 +173,7 @@ class Login:
         self._access = answer.access_token
         self.generation += 1
         self._market_data = answer.md_access_token or self._market_data
+        REDACTOR.register(*self.secrets())
         self.user_id = answer.user_id or self.user_id
         now = self._clock.now_ns()
         life_s = (time_ns(answer.expiration_time) - now) / _NS

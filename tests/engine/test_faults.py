@@ -52,9 +52,9 @@ async def trade_through(desk: PracticeDesk) -> None:
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-async def test_the_promise_holds_under(fault: str, tmp_path: Path) -> None:
+async def test_the_promise_holds_under(fault: str, state_dir: Path) -> None:
     orders, seconds = FAULTS[fault]
-    async with practice(tmp_path) as desk:
+    async with practice(state_dir) as desk:
         await desk.leader(+2)
         await desk.promise_holds()
         for order, arguments in orders:
@@ -69,8 +69,8 @@ async def test_the_promise_holds_under(fault: str, tmp_path: Path) -> None:
         assert not (await desk.off_target())
 
 
-async def test_t_replay_of_the_whole_session_sends_no_order(tmp_path: Path) -> None:
-    async with practice(tmp_path) as desk:
+async def test_t_replay_of_the_whole_session_sends_no_order(state_dir: Path) -> None:
+    async with practice(state_dir) as desk:
         for qty in (+2, -1, -2, +1, +1):
             await desk.leader(qty)
             await desk.settled(5)
@@ -85,8 +85,8 @@ async def test_t_replay_of_the_whole_session_sends_no_order(tmp_path: Path) -> N
         assert len((await desk.books()).received) <= received + 20
 
 
-async def test_a_silent_connection_is_given_up_and_its_exits_go_all_the_same(tmp_path: Path) -> None:
-    async with practice(tmp_path) as desk:
+async def test_a_silent_connection_is_given_up_and_its_exits_go_all_the_same(state_dir: Path) -> None:
+    async with practice(state_dir) as desk:
         await desk.leader(+2)
         await desk.promise_holds()
         await desk.control("silence", login="desk2", seconds=12.0)
@@ -96,8 +96,8 @@ async def test_a_silent_connection_is_given_up_and_its_exits_go_all_the_same(tmp
         await desk.promise_holds(within_s=3.0)
 
 
-async def test_one_hung_venue_delays_no_other(tmp_path: Path) -> None:
-    async with practice(tmp_path) as desk:
+async def test_one_hung_venue_delays_no_other(state_dir: Path) -> None:
+    async with practice(state_dir) as desk:
         await desk.control("hang", login="desk3", seconds=5.0)
         await desk.leader(+2)
         hung = {name for name, account in desk.core.accounts.items() if account.connection == "desk3"}
