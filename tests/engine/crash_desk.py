@@ -8,12 +8,14 @@ from pathlib import Path
 from engine.seat import StatusRow, Topic
 from engine.thread import EngineThread
 from schema.lock import StateDirLock
+from schema.logs import open_log
 from tests.practice import practice_settings
 
 
 def main() -> None:
     settings = practice_settings(Path(sys.argv[1]))
     with StateDirLock(settings.state_dir):
+        open_log(settings)
         seat = EngineThread(settings).start()
         while True:
             rows = seat.view(Topic.STATUS).rows
