@@ -135,8 +135,9 @@ class Sandbox:
             for socket in list(self.sockets):
                 socket.abort()
             await runner.cleanup()
-            if control is not None:
+            if control is not None and self._options.control is not None:
                 control.close()
+                self._options.control.unlink(missing_ok=True)
 
     def _random(self, purpose: str) -> Random:
         return Random(f"{self._options.seed}:{purpose}")
@@ -185,7 +186,6 @@ class Sandbox:
         def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             group.create_task(control.serve(reader, writer))
 
-        path.unlink(missing_ok=True)
         server = await asyncio.start_unix_server(connected, path=path)
         path.chmod(0o600)
         return server
