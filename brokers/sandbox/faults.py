@@ -72,6 +72,10 @@ class Faults:
     def __init__(self, random: Random, clock: Clock) -> None:
         self._random = random
         self._clock = clock
+        # Whoever sits out one of these looks at it again and again: they are emptied, never replaced.
+        self.refuse_until_ns: dict[str, int] = {}
+        self.silent_until_ns: dict[str, int] = {}
+        self.hanging_until_ns: dict[str, int] = {}
         self.clear()
 
     def clear(self) -> None:
@@ -85,9 +89,8 @@ class Faults:
         self.tickets: Counted[Ticketing] = Counted()
         self.events: dict[str, EventFaults] = {}
         self.frames_left: dict[str, int] = {}
-        self.refuse_until_ns: dict[str, int] = defaultdict(int)
-        self.silent_until_ns: dict[str, int] = defaultdict(int)
-        self.hanging_until_ns: dict[str, int] = defaultdict(int)
+        for timed in (self.refuse_until_ns, self.silent_until_ns, self.hanging_until_ns):
+            timed.clear()
 
     def delay_s(self, login: str) -> float:
         """How long this request waits before the venue sees it."""

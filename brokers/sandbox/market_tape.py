@@ -16,6 +16,7 @@ from brokers.sandbox.instruments import ListedContract
 
 _SIGNS = {"bid": 1, "buy": 1, "ask": -1, "sell": -1, "none": 0}
 _LEAD_NS = 1_000_000
+_PAUSE_NS = 1_000_000_000
 QUIET_NS = 5_000_000_000
 """A stretch of the market's own time without an event that is longer than this is skipped."""
 
@@ -103,17 +104,14 @@ class TapeMarket:
 
     def advance(self, elapsed_ns: int) -> None:
         until_ns: int = self.now_ns + elapsed_ns
-        while self._next is not None:
-            at_ns = self._next.at_ns + self._shift_ns
-            if at_ns > until_ns:
-                break
+        while self._next is not None and (at_ns := self._next.at_ns + self._shift_ns) <= until_ns:
             self.now_ns = max(self.now_ns, at_ns)
             self._apply(self._next)
             self._next = next(self._rows, None)
-            if self._next is None:
-                self._shift_ns += self._last_ns - self._first_ns + 1_000_000_000
-                self._rewind()
-                return
+        if self._next is None and until_ns >= self._last_ns + self._shift_ns + _PAUSE_NS:
+            self._shift_ns += self._last_ns - self._first_ns + _PAUSE_NS
+            self._rewind()
+            return
         self.now_ns = until_ns
         if self._next is not None and (gap := self._next.at_ns + self._shift_ns - until_ns) > QUIET_NS:
             self.now_ns += gap
