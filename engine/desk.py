@@ -66,7 +66,7 @@ class Desk:
         self.adapters: dict[str, venue.BrokerAdapter] = {}
         self.journal = Journal(store, clock, store.revive)
         self.exits = Exits(self.core, self.adapters, clock)
-        self.views = Views(self.core, self.market, self.adapters, settings.desk)
+        self.views = Views(self.core, self.market, self.adapters, self.journal, settings.desk)
         self._inbox: asyncio.Queue[ev.AnyInput] = asyncio.Queue()
         self._group: asyncio.TaskGroup | None = None
         self._running: asyncio.Task[None] | None = None
@@ -266,8 +266,6 @@ class Desk:
             if self._inbox.empty() and not self.journal.down_reason:
                 self._inbox.put_nowait(ev.Tick(at_ns=now_ns))
             self.views.loop_lag_p99_ms = percentile(sorted(lags), 99)
-            self.views.blocked = self.journal.down_reason
-            self.views.journal_ok = not self.journal.down_reason
             self.views.publish(now_ns)
 
     # --- contracts -------------------------------------------------------------------------------------------------

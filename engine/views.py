@@ -14,6 +14,7 @@ import psutil
 from brokers.adapter import BrokerAdapter
 from engine import recovery
 from engine.core import Core
+from engine.journal import Journal
 from engine.market import Market
 from engine.rules import symbol_for
 from engine.seat import (
@@ -42,10 +43,13 @@ _Kept = TypeVar("_Kept", OrderRow, CopyRow)
 class Views:
     """Builds and holds the newest view of every topic."""
 
-    def __init__(self, core: Core, market: Market, adapters: dict[str, BrokerAdapter], desk: str) -> None:
+    def __init__(
+        self, core: Core, market: Market, adapters: dict[str, BrokerAdapter], journal: Journal, desk: str
+    ) -> None:
         self._core = core
         self._market = market
         self._adapters = adapters
+        self._journal = journal
         self._desk = desk
         self._process = psutil.Process()
         self._orders: dict[tuple[str, str], OrderRow] = {}
@@ -59,8 +63,6 @@ class Views:
         self._latencies: dict[str, tuple[float, float]] = {}
         self._summaries = core.tally.latencies.summaries()
         self._rss_mb = 0.0
-        self.blocked = ""
-        self.journal_ok = True
         self.loop_lag_p99_ms = 0.0
         self.collect_ms = -1.0
 
@@ -310,8 +312,8 @@ class Views:
             desk=self._desk,
             pid=os.getpid(),
             now_ns=now_ns // 1_000_000_000 * 1_000_000_000,
-            blocked=self.blocked,
-            journal_ok=self.journal_ok,
+            blocked=self._journal.down_reason,
+            journal_ok=not self._journal.down_reason,
             connections_up=sum(core.up.values()),
             connections=len(core.config.connections),
             signals=core.tally.signals,

@@ -4,24 +4,57 @@ import os
 import signal
 from pathlib import Path
 
-from tests.practice import practice, until
+import psutil
+
+from schema.postgres import EmbeddedPostgres
+from tests.practice import PracticeDesk, practice, until
 
 
-async def test_no_order_leaves_while_postgres_is_gone_and_work_resumes_by_itself(tmp_path: Path) -> None:
-    async with practice(tmp_path) as desk:
+async def postmaster(desk: PracticeDesk) -> psutil.Process:
+    """The desk's own Postgres."""
+    server = EmbeddedPostgres(desk.settings.state_dir)
+    await server.start()  # adopts the one that runs
+    pid = server.pid
+    await server.stop()
+    assert pid is not None
+    return psutil.Process(pid)
+
+
+async def test_no_order_leaves_while_postgres_is_killed_and_work_resumes_by_itself(state_dir: Path) -> None:
+    async with practice(state_dir) as desk:
         await desk.leader(+2)
-        await desk.settled(5)
-        received = len((await desk.books()).commands)
-        server = desk.postgres_pid()
-        os.kill(server, signal.SIGSTOP)  # hangs first: the worst way to be gone
+        await desk.promise_holds()
+        received = len((await desk.books()).received)
+        server = await postmaster(desk)
+        sessions = server.children(recursive=True)
+        for process in (server, *sessions):  # it hangs first, the worst way to be gone
+            os.kill(process.pid, signal.SIGSTOP)
         await desk.leader(+1, seen=False)
         await until(lambda: desk.desk.journal.down_reason != "", 5)
-        desk.desk.views.publish(desk.clock.now_ns())
         assert "no order leaves" in desk.status().blocked
-        assert len((await desk.books()).commands) == received
-        os.kill(server, signal.SIGKILL)
+        assert len((await desk.books()).received) == received
+        for process in (server, *sessions):
+            os.kill(process.pid, signal.SIGKILL)
         await until(lambda: desk.desk.journal.down_reason == "", 10)
-        await desk.promise_holds(10)
-        await desk.leader(-3)
-        await desk.promise_holds(5)
         assert desk.status().blocked == ""
+        await desk.promise_holds(within_s=5)
+        await desk.leader(-3)
+        await desk.promise_holds()
+        assert not await desk.off_target()
+
+
+async def test_a_trade_of_the_leader_during_the_outage_is_followed_out_but_not_in(state_dir: Path) -> None:
+    async with practice(state_dir) as desk:
+        await desk.leader(+2)
+        await desk.promise_holds()
+        server = await postmaster(desk)
+        os.kill(server.pid, signal.SIGSTOP)
+        for session in server.children(recursive=True):
+            os.kill(session.pid, signal.SIGKILL)
+        await desk.leader(-2, seen=False)
+        await until(lambda: desk.desk.journal.down_reason != "", 5)
+        os.kill(server.pid, signal.SIGCONT)
+        await until(lambda: desk.desk.journal.down_reason == "", 15)
+        await desk.promise_holds(within_s=5)
+        books = await desk.books()
+        assert {account.account: account.positions for account in books.accounts if account.positions} == {}
