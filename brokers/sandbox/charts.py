@@ -4,7 +4,8 @@ Pure. Fed by the server with every print at the market's own time, read by the m
 """
 
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import takewhile
 
 from brokers.sandbox.book import Book
 
@@ -81,18 +82,19 @@ class ChartBook:
         touch = (book.touch(1), book.touch(-1)) if book else (None, None)
         self.ticks.append(Tick(self.ticks[-1].tick_id + 1 if self.ticks else 1, at_ns, price, size, *touch))
 
-    def candles(self, minutes: int) -> list[Candle]:
-        """All bars of so many minutes each, oldest first; the newest may still grow."""
+    def candles(self, minutes: int, since_ns: int = 0) -> list[Candle]:
+        """Bars of so many minutes each, oldest first, from the one that holds `since_ns`; the newest may still grow."""
         width_ns, merged = minutes * MINUTE_NS, list[Candle]()
-        for bar in self.bars:
+        since_ns -= since_ns % width_ns
+        recent = list(takewhile(lambda bar: bar.start_ns >= since_ns, reversed(self.bars)))
+        for bar in reversed(recent):
             start_ns = bar.start_ns - bar.start_ns % width_ns
             if merged and merged[-1].start_ns == start_ns:
                 merged[-1].add(bar)
             else:
-                merged.append(
-                    Candle(
-                        start_ns, bar.open, bar.high, bar.low, bar.close,
-                        bar.up_volume, bar.down_volume, bar.up_ticks, bar.down_ticks,
-                    )
-                )  # fmt: skip
+                merged.append(replace(bar, start_ns=start_ns))
         return merged
+
+    def ticks_after(self, tick_id: int) -> list[Tick]:
+        """The trades after one, oldest first."""
+        return list(takewhile(lambda tick: tick.tick_id > tick_id, reversed(self.ticks)))[::-1]

@@ -73,6 +73,7 @@ class OrderFlow:
         self.prints: Callable[[Print], None] = lambda _: None
         self._clock = clock
         self._next_id = next_id
+        self._live: dict[int, dict[int, Order]] = {}
         self._stops: dict[int, list[Order]] = {key: [] for key in self.books}
 
     # --- reading ---------------------------------------------------------------------------------------------------
@@ -87,7 +88,12 @@ class OrderFlow:
         return {key: self.mark(key) for key in self.books}
 
     def live_orders(self, account_id: int) -> Iterator[Order]:
-        return (order for order in self.orders.values() if order.account_id == account_id and order.status.live)
+        mine = self._live.get(account_id, {})
+        for order in list(mine.values()):
+            if order.status.live:
+                yield order
+            else:
+                del mine[order.order_id]
 
     # --- the market ------------------------------------------------------------------------------------------------
 
@@ -113,7 +119,7 @@ class OrderFlow:
     def close_session(self) -> None:
         """No new orders from now on; day orders expire."""
         self.session_open = False
-        for order in list(self.orders.values()):
+        for order in [order for account_id in self.accounts for order in self.live_orders(account_id)]:
             if order.status.live and order.terms.time_in_force is TimeInForce.DAY:
                 self._end(order, OrderStatus.EXPIRED, "Expired", order.command_id)
 
@@ -178,6 +184,7 @@ class OrderFlow:
             status=OrderStatus.SUSPENDED if suspended else OrderStatus.PENDING,
         )
         self.orders[order.order_id] = order
+        self._live.setdefault(order.account_id, {})[order.order_id] = order
         self.events(OrderAdded(order=order))
         self.events(VersionAdded(version_id=self._next_id(), order=order, terms=leg.terms))
         order.command_id = self._command(order, "New", leg.origin).command_id

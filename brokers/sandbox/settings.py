@@ -13,7 +13,8 @@ class DoorSettings(Record, frozen=True):
     over `requests_per_min` are answered 423 once and 429 from then on, until the minute has room again or, with
     `lockout_s`, that long. The `*_per_hour` limits are answered by p-tickets; of logins only failures count.
     `strict_entity_types`: a sync without entityTypes gets nothing. `split_responses`: a sync that asks for it gets one
-    response per entity type and a last one without data.
+    response per entity type and a last one without data. Ended orders beyond the newest `orders_kept` leave the lists
+    with all that belongs to them, so that a venue can run for days.
     """
 
     environment: str = "demo"
@@ -30,6 +31,7 @@ class DoorSettings(Record, frozen=True):
     client_silence_s: float = 30.0
     strict_entity_types: bool = False
     split_responses: bool = False
+    orders_kept: int = 10_000
     quotes_per_s: float = 20.0
     doms_per_s: float = 4.0
     charts_per_s: float = 4.0

@@ -39,7 +39,7 @@ class Door:
     ) -> None:
         self.settings = settings
         self.clock = clock
-        self.records = Records(venue, clock)
+        self.records = Records(venue, clock, settings.orders_kept)
         self.faults = Faults(random, clock)
         self.auth = Auth(settings, clock, random)
         self.limits = Limits(settings, clock, random)

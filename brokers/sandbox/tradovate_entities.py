@@ -11,13 +11,13 @@ import msgspec
 from schema.clock import to_datetime
 
 
-class Entity(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True, kw_only=True):
-    """Base of every entity."""
+class Entity(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True, kw_only=True, gc=False):
+    """Base of every entity; untracked by the collector, since there are many and none holds another."""
 
     id: int
 
 
-class TradeDate(msgspec.Struct, frozen=True):
+class TradeDate(msgspec.Struct, frozen=True, gc=False):
     year: int
     month: int
     day: int

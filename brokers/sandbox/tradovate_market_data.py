@@ -247,7 +247,7 @@ class MarketData:
         since = _moment(wanted.as_far_as_timestamp) or 0
         count = wanted.as_much_as_elements
         if chart.minutes:
-            bars = [bar for bar in book.candles(chart.minutes) if since <= bar.start_ns <= until]
+            bars = [bar for bar in book.candles(chart.minutes, since) if bar.start_ns <= until]
             bars = bars[-count:] if count else bars
             for start in range(0, len(bars), _BARS_IN_PACKET):
                 self._send_bars(socket, chart, chart.historical_id, bars[start : start + _BARS_IN_PACKET])
@@ -263,12 +263,12 @@ class MarketData:
         book = self._charts[chart.contract.contract_id]
         if chart.minutes:
             told_from = chart.last_bar[0] if chart.last_bar else 0
-            bars = [bar for bar in book.candles(chart.minutes) if bar.start_ns >= told_from]
+            bars = book.candles(chart.minutes, told_from)
             if bars and _figures(bars[-1]) != chart.last_bar:
                 chart.last_bar = _figures(bars[-1])
                 self._send_bars(socket, chart, chart.realtime_id, bars)
             return
-        ticks = [tick for tick in book.ticks if tick.tick_id > chart.last_tick]
+        ticks = book.ticks_after(chart.last_tick)
         if ticks:
             chart.last_tick = ticks[-1].tick_id
             self._send_ticks(socket, chart, chart.realtime_id, ticks)

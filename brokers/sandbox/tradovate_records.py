@@ -27,25 +27,21 @@ from brokers.sandbox.orders import (
     VenueEvent,
     VersionAdded,
 )
+from brokers.sandbox.tradovate_contracts import CURRENCY_ID, contract_entities
 from brokers.sandbox.tradovate_entities import (
     AccountEntity,
     AccountRiskStatusEntity,
     CashBalanceEntity,
     CommandEntity,
     CommandReportEntity,
-    ContractEntity,
-    ContractMaturityEntity,
-    CurrencyEntity,
     Entity,
     ExecutionReportEntity,
     FillEntity,
     FillPairEntity,
     MarginSnapshotEntity,
-    NamedEntity,
     OrderEntity,
     OrderVersionEntity,
     PositionEntity,
-    ProductEntity,
     UserEntity,
     timestamp,
     trade_date,
@@ -54,7 +50,6 @@ from brokers.sandbox.venue import Venue
 from schema.clock import Clock
 from schema.records import OrderType, Record, TimeInForce
 
-CURRENCY_ID = 1
 ORDER_TYPES = {
     OrderType.MARKET: "Market",
     OrderType.LIMIT: "Limit",
@@ -77,14 +72,16 @@ class Change(Record, frozen=True):
 class Records:
     """See the module's docstring."""
 
-    def __init__(self, venue: Venue, clock: Clock) -> None:
+    def __init__(self, venue: Venue, clock: Clock, orders_kept: int) -> None:
         self.changed: Callable[[Change], None] = lambda _: None
         self._venue = venue
         self._clock = clock
         self._tables: dict[str, dict[int, Entity]] = {}
         self._owners: dict[str, dict[int, int | None]] = {}
-        self._exchanges: dict[str, int] = {}
-        self._list_contracts()
+        self._orders_kept = orders_kept
+        self._of_order: dict[int, dict[tuple[str, int], None]] = {}
+        for entity_type, entity in contract_entities(venue.catalogue):
+            self._put(entity_type, entity, None, 0)
         venue.events = self.on_event
 
     # --- reading ---------------------------------------------------------------------------------------------------
@@ -129,7 +126,10 @@ class Records:
 
     def on_event(self, event: VenueEvent) -> None:
         match event:
-            case OrderAdded() | OrderChanged():
+            case OrderAdded():
+                self._forget_oldest()
+                self._order(event.order)
+            case OrderChanged():
                 self._order(event.order)
             case VersionAdded():
                 self._version(event.version_id, event.order, event.terms)
@@ -183,10 +183,25 @@ class Records:
         event_type = "Updated" if entity.id in table else "Created"
         table[entity.id] = entity
         self._owners.setdefault(entity_type, {})[entity.id] = account_id
+        if order_id:
+            self._of_order.setdefault(order_id, {})[entity_type, entity.id] = None
         change = Change(
             entity_type=entity_type, event_type=event_type, entity=entity, account_id=account_id, order_id=order_id
         )
         self.changed(change)
+
+    def _forget_oldest(self) -> None:
+        """Make room for a new order: the oldest leaves with all that belongs to it; a live one is kept as if new."""
+        for _ in range(len(self._of_order)):
+            if len(self._of_order) < self._orders_kept:
+                return
+            oldest = next(iter(self._of_order))
+            theirs = self._of_order.pop(oldest)
+            if self._venue.orders[oldest].status.live:
+                self._of_order[oldest] = theirs
+                continue
+            for entity_type, entity_id in theirs:
+                del self._tables[entity_type][entity_id], self._owners[entity_type][entity_id]
 
     def _now(self) -> str:
         return timestamp(self._clock.now_ns())
@@ -274,7 +289,9 @@ class Records:
             sell_price=pair.contract.price(pair.sell_ticks),
             active=True,
         )
-        self._put("fillPair", entity, pair.account_id, 0)
+        closing = self._tables["fill"][max(pair.buy_fill_id, pair.sell_fill_id)]
+        assert isinstance(closing, FillEntity)
+        self._put("fillPair", entity, pair.account_id, closing.order_id)
 
     def _position(self, account: Account, contract: ListedContract) -> None:
         held = account.holdings[contract.contract_id]
@@ -353,45 +370,6 @@ class Records:
             position_margin=initial,
         )
         self._put("marginSnapshot", margin, account.account_id, 0)
-
-    def _list_contracts(self) -> None:
-        self._put("currency", CurrencyEntity(id=CURRENCY_ID, name="USD", symbol="$"), None, 0)
-        self._put("contractGroup", NamedEntity(id=1, name="Equities"), None, 0)
-        for listed in self._venue.catalogue.by_symbol.values():
-            product = listed.product
-            exchange_id = self._exchanges.setdefault(product.exchange, len(self._exchanges) + 1)
-            self._put("exchange", NamedEntity(id=exchange_id, name=product.exchange), None, 0)
-            digits = -int(product.tick_size.as_tuple().exponent)
-            entity = ProductEntity(
-                id=listed.product_id,
-                name=product.root,
-                currency_id=CURRENCY_ID,
-                product_type="Futures",
-                description=product.name,
-                exchange_id=exchange_id,
-                contract_group_id=1,
-                status="Verified",
-                value_per_point=product.point_value,
-                price_format_type="Decimal",
-                price_format=digits,
-                tick_size=product.tick_size,
-            )
-            self._put("product", entity, None, 0)
-            year, month = divmod(listed.expiration_month, 100)
-            maturity = ContractMaturityEntity(
-                id=listed.maturity_id,
-                product_id=listed.product_id,
-                expiration_month=listed.expiration_month,
-                expiration_date=f"{year}-{month:02d}-15T22:00:00.000Z",
-                is_front=listed.front,
-                archived=False,
-                series_id=listed.product_id,
-            )
-            self._put("contractMaturity", maturity, None, 0)
-            contract = ContractEntity(
-                id=listed.contract_id, name=listed.symbol, contract_maturity_id=listed.maturity_id
-            )
-            self._put("contract", contract, None, 0)
 
 
 def action(sign: int) -> str:

@@ -339,3 +339,18 @@ async def test_a_chart_brings_history_its_end_and_the_newest_bar_until_either_id
     dom = (await socket.until(lambda: [m for m in socket.messages if "doms" in m.get("d", {})]))[0]["d"]["doms"][0]
     assert dom["bids"][0]["price"] < dom["offers"][0]["price"]
     assert len([m for m in socket.messages if m.get("e") == "chart"]) == seen
+
+
+async def test_the_oldest_ended_orders_leave_the_lists_with_all_that_is_theirs(tmp_path: Path) -> None:
+    async with running(tmp_path, orders_kept=3) as bench:
+        socket = await bench.synced()
+        resting = await socket.ask("order/placeorder", bench.order(orderType="Limit", price=4700))
+        for number in range(12):
+            await socket.ask("order/placeorder", bench.order(action=("Buy", "Sell")[number % 2]))
+        orders = {order["id"] for order in (await socket.ask("order/list"))["d"]}
+        assert resting["d"]["orderId"] in orders
+        assert 3 <= len(orders) <= 4
+        for entity_type in ("orderVersion", "command", "executionReport", "fill"):
+            assert {entity["orderId"] for entity in (await socket.ask(f"{entity_type}/list"))["d"]} <= orders
+        assert [p["netPos"] for p in (await socket.ask("position/list"))["d"]] == [0]
+        assert len((await bench.control("state"))["fills"]) == 12
