@@ -241,7 +241,10 @@ class CopydeskApp(PatientApp):
             self._run(commands.Toggle(row.account))
 
     def action_command(self) -> None:
-        self._open_prompt("command", "")
+        if self.prompt.is_open:
+            self.prompt.type(":")
+        elif len(self.screen_stack) == 1:
+            self._open_prompt("command", "")
 
     def action_filter(self) -> None:
         if isinstance(self.focused, GridPane):

@@ -90,14 +90,20 @@ class Prompt(Container):
         self._history_at = len(self._history)
         self._cycle = []
         self.add_class("-open")
+        self.display = True  # now, not with the next styles: the next key already belongs to the line
         with self.prevent(Input.Changed):
             self._input.value = text
         self._input.cursor_position = len(text)
-        self._input.focus()
+        self.screen.set_focus(self._input)
         self._hint(text)
+
+    def type(self, text: str) -> None:
+        """Put text where the cursor is, as typing it would."""
+        self._input.insert_text_at_cursor(text)
 
     def _close(self, kept: bool) -> None:
         self.remove_class("-open")
+        self.display = False
         self.post_message(self.Closed(self.mode, kept))
 
     def _matches(self, line: str) -> list[str]:

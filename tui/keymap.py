@@ -113,7 +113,8 @@ def bindings(context: str) -> list[Binding]:
             key.description,
             tooltip=key.tooltip,
             show=False,
-            priority=key.id == "quit",
+            # Acted on before the next key is looked at: what is typed after `:` must reach the line, never a pane.
+            priority=key.id in ("quit", "command", "filter"),
         )
         for key in KEYS
         if key.context == context

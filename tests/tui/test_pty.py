@@ -162,3 +162,11 @@ def test_a_terminal_that_cannot_show_the_desk_is_refused_in_one_sentence(
         assert desk.process.returncode != 0
         assert word in text
         assert os.path.basename(__file__) not in text
+
+
+def test_what_is_typed_in_one_burst_after_a_colon_reaches_the_line_and_no_pane() -> None:
+    with PtyDesk("--events", "0") as desk:
+        desk.ready()
+        desk.press("jj:flatten nobody\r")
+        desk.until(lambda: "nobody" in "\n".join(desk.screen.lines[-4:]), 5, "the refusal of the command")
+        assert "20 of 20 followers armed" in desk.screen.lines[2], "a space in the command switched a follower off"
