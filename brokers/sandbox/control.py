@@ -16,7 +16,7 @@ A Unix socket; one JSON object a line, ``{"order": name, ...}``, answered by one
 | throttle | login, count | the next requests are answered 429 |
 | ticket | endpoint, count, wait_s, captcha | the next calls of an endpoint get a p-ticket |
 | expire | login | tokens expire now |
-| disconnect | login, frame, refuse_s | it breaks at the frame-th frame from now (0: now); no new one so long |
+| disconnect | login, frame, refuse_s | breaks at the user socket's frame-th frame (0: now); no new one so long |
 | silence | login, seconds | sockets stay open and send nothing |
 | hang | login, seconds | requests lie unread |
 | events | login, duplicate, drop_fills, reorder, before_answer | shares 0 to 1 and switches; what is not given is off |

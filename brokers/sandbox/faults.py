@@ -109,7 +109,7 @@ class Faults:
         return max(0.0, (until - self._clock.now_ns()) / 1e9)
 
     def frame_cuts(self, login: str) -> bool:
-        """Count one frame about to be sent to a login's sockets: does the connection break here?"""
+        """Count one frame about to be sent on a login's user sockets: do its connections break here?"""
         for key in (login, ""):
             if key in self.frames_left:
                 self.frames_left[key] -= 1
@@ -131,7 +131,8 @@ class Faults:
             return kept
         places: dict[int, list[int]] = defaultdict(list)
         for place, change in enumerate(kept):
-            places[change.order_id].append(place)
+            if change.order_id:  # positions and money belong to no one order and stay in order
+                places[change.order_id].append(place)
         shuffled = list(kept)
         for mine in places.values():
             for place, source in zip(mine, self._random.sample(mine, len(mine)), strict=True):

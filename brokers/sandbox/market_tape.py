@@ -9,6 +9,7 @@ event are skipped, and at its end the tape starts over with its times shifted on
 import gzip
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -57,8 +58,8 @@ class TapeRow(NamedTuple):
     size: int
 
 
-def read_tape(path: Path, tick_size: float) -> Iterator[TapeRow]:
-    """The rows of a tape, read as they are asked for. Raises TapeUnreadable."""
+def read_tape(path: Path, tick_size: float, skip: int = 0) -> Iterator[TapeRow]:
+    """The rows of a tape but the first `skip`, read as they are asked for. Raises TapeUnreadable."""
     days: dict[str, int] = {}
     number = 1
     try:
@@ -66,7 +67,8 @@ def read_tape(path: Path, tick_size: float) -> Iterator[TapeRow]:
             header = next(lines, "").strip()
             if header != "ts_utc,event,side,price,size":
                 raise TapeUnreadable(f"{path}: the first line is {header[:80]!r}; it must name the columns of a tape.")
-            for line in lines:
+            number += skip
+            for line in islice(lines, skip, None):
                 number += 1
                 at, event, side, price, size = line.rstrip("\n").split(",")
                 day = days.get(at[:10])
@@ -94,12 +96,22 @@ class TapeMarket:
         self._shift_ns = 0
         self._first_ns = 0
         self._last_ns = 0
+        self._before_trading = 0
+        self._opening: dict[tuple[int, int], int] = {}
         self._rows: Iterator[TapeRow] = iter(())
         self._next: TapeRow | None = None
         self._sink: Sink | None = None
 
     def open(self, sink: Sink) -> None:
         self._sink = sink
+        for row in read_tape(self._path, self._tick_size):
+            if row.trade:
+                self._first_ns = row.at_ns
+                break
+            self._before_trading += 1
+            self._opening[row.sign, row.ticks] = row.size
+        else:
+            raise TapeUnreadable(f"{self._path}: there is no trade in it.")
         self._rewind()
 
     def advance(self, elapsed_ns: int) -> None:
@@ -117,18 +129,15 @@ class TapeMarket:
             self.now_ns += gap
 
     def _rewind(self) -> None:
-        """Load what stands before the first trade and stop just before it."""
+        """Put up what stands before the first trade and stop just before it."""
         assert self._sink is not None
         self._sink.market_reset()
-        self._rows = read_tape(self._path, self._tick_size)
-        for row in self._rows:
-            if row.trade:
-                self._next = row
-                self._first_ns = row.at_ns
-                self.now_ns = row.at_ns + self._shift_ns - _LEAD_NS
-                return
-            self._apply(row)
-        raise TapeUnreadable(f"{self._path}: there is no trade in it.")
+        for (sign, ticks), size in self._opening.items():
+            for contract_id in self._contract_ids if size else ():
+                self._sink.market_level(contract_id, sign, ticks, size)
+        self._rows = read_tape(self._path, self._tick_size, self._before_trading)
+        self._next = next(self._rows, None)
+        self.now_ns = self._first_ns + self._shift_ns - _LEAD_NS
 
     def _apply(self, row: TapeRow) -> None:
         assert self._sink is not None

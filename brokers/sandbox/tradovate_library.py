@@ -15,10 +15,12 @@ from brokers.sandbox.tradovate_records import Records
 from brokers.sandbox.venue import Venue
 
 ENTITY_TYPES = (
-    "account", "accountRiskStatus", "cashBalance", "command", "commandReport", "contract", "contractGroup",
-    "contractMaturity", "currency", "exchange", "executionReport", "fill", "fillFee", "fillPair", "marginSnapshot",
-    "order", "orderStrategy", "orderStrategyLink", "orderVersion", "position", "product", "spreadDefinition",
-    "tradingPermission", "user",
+    "account", "accountRiskStatus", "cashBalance", "cashBalanceLog", "command", "commandReport", "contract",
+    "contractGroup", "contractMargin", "contractMaturity", "currency", "currencyRate", "exchange", "executionReport",
+    "fill", "fillFee", "fillPair", "marginSnapshot", "order", "orderStrategy", "orderStrategyLink",
+    "orderStrategyType", "orderVersion", "position", "product", "productMargin", "productSession", "property",
+    "spreadDefinition", "tradingPermission", "user", "userAccountAutoLiq", "userAccountPositionLimit", "userPlugin",
+    "userProperty",
 )  # fmt: skip
 _MASTERS = {
     "account": "user_id",

@@ -298,6 +298,9 @@ def _terms(body: _TermsBody, qty: int) -> Callable[[], Terms]:
         raise Malformed(f"orderType {body.order_type} is unknown")
     if qty < 1:
         raise Malformed("orderQty must be 1 or more")
+    for name, price in (("price", body.price), ("stopPrice", body.stop_price)):
+        if price is not None and not price.is_finite():
+            raise Malformed(f"{name} must be a number")
     if body.time_in_force:
         if body.time_in_force.lower() not in (*_TIMES, "gtd"):
             raise Malformed(f"timeInForce {body.time_in_force} is unknown")

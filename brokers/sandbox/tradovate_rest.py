@@ -31,9 +31,9 @@ class TradovateRest:
     async def _serve(self, request: web.Request) -> web.StreamResponse:
         endpoint = endpoint_name(request.path).removeprefix("v1/")
         if endpoint in _SOCKETS:
-            return await self._serve_socket(request)
+            return await self._serve_socket(request, market_data=endpoint.startswith("md/"))
         arrived_ns = self._door.clock.now_ns()
-        text = await request.text()
+        text = (await request.read()).decode("utf-8", "replace")
         token = request.headers.get("Authorization", "").strip()
         if token.lower().startswith("bearer "):
             token = token[7:].strip()
@@ -60,19 +60,32 @@ class TradovateRest:
             request.transport.abort()
         return _response(answer)
 
-    async def _serve_socket(self, request: web.Request) -> web.StreamResponse:
+    async def _serve_socket(self, request: web.Request, *, market_data: bool) -> web.StreamResponse:
         faults = self._door.faults
         if faults.refuse_until_ns.get("", 0) > self._door.clock.now_ns():
             return web.Response(status=503)
         ws = web.WebSocketResponse(max_msg_size=1 << 20)
         await ws.prepare(request)
-        socket = Socket(self._door, ws, request.transport, self._tasks)
+        frame_sent = _never if market_data else self._frame_sent
+        socket = Socket(self._door, ws, request.transport, self._tasks, frame_sent)
         self._sockets.add(socket)
         try:
             await socket.run()
         finally:
             self._sockets.discard(socket)
         return ws
+
+    def _frame_sent(self, socket: Socket) -> bool:
+        """Break every connection of a login at the ordered frame of its user socket."""
+        cut = self._door.faults.frame_cuts(socket.login)
+        for other in list(self._sockets) if cut else ():
+            if other.login == socket.login:
+                other.abort()
+        return cut
+
+
+def _never(socket: Socket) -> bool:
+    return False
 
 
 def _response(answer: Answer) -> web.Response:

@@ -4,6 +4,7 @@ Made by `server.py` for each connection to the user or the market data address; 
 """
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -19,16 +20,23 @@ GO_AWAY = 'c[3000,"Go away!"]'
 
 
 class Socket:
-    """See the module's docstring. `tasks` outlives the socket: what was asked is done though nobody listens."""
+    """See the module's docstring. `tasks` outlives the socket: what was asked is done though nobody listens.
+    `frame_sent` is told of each frame before it leaves; True breaks the connection instead."""
 
     def __init__(
-        self, door: Door, ws: web.WebSocketResponse, transport: asyncio.BaseTransport | None, tasks: asyncio.TaskGroup
+        self,
+        door: Door,
+        ws: web.WebSocketResponse,
+        transport: asyncio.BaseTransport | None,
+        tasks: asyncio.TaskGroup,
+        frame_sent: Callable[["Socket"], bool],
     ) -> None:
         self.session: Session | None = None
         self._door = door
         self._ws = ws
         self._transport = transport
         self._tasks = tasks
+        self._frame_sent = frame_sent
         self._outbox: list[str] = []
         self._wake = asyncio.Event()
         self._closing = False
@@ -111,8 +119,7 @@ class Socket:
                 self._wake.clear()
                 while self._outbox:
                     await self._sit_out(faults.silent_until_ns)
-                    if faults.frame_cuts(self.login):
-                        self.abort()
+                    if self._frame_sent(self):
                         return
                     await self._ws.send_str(self._outbox.pop(0))
                     self._sent_ns = self._door.clock.now_ns()
