@@ -72,6 +72,7 @@ class Desk:
         self._running: asyncio.Task[None] | None = None
         self._ready = asyncio.Event()
         self._signalled_ns = 0
+        self._marked: set[str] = set()
 
     # --- life ----------------------------------------------------------------------------------------------------
 
@@ -156,6 +157,7 @@ class Desk:
         chart = self._settings.chart_symbol
         if chart and not self.market.symbol and adapter.capabilities.market_data:
             self.market.symbol, self.market.interval_s = chart, self._settings.chart_interval_s
+            self._marked.add(chart)
             self._start(adapter.watch(chart, self._settings.chart_interval_s, _CHART_BARS))
 
     async def _when_connected(self, connects: list[asyncio.Task[None]]) -> None:
@@ -290,6 +292,15 @@ class Desk:
         for checked in await asyncio.gather(*asked):
             if checked is not None:
                 await self._handle(checked)
+                self._mark(checked)
+
+    def _mark(self, checked: ev.InstrumentChecked) -> None:
+        """Follow the price of whatever may be held, from the first login that offers market data."""
+        adapter = self.adapters[checked.connection]
+        if checked.error or checked.symbol in self._marked or not adapter.capabilities.market_data:
+            return
+        self._marked.add(checked.symbol)
+        self._start(adapter.watch(checked.symbol, self._settings.chart_interval_s, 1))
 
     async def _check_known_symbols(self) -> None:
         """What leaders hold and what the chart shows is checked before the first signal."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import msgspec
+import stamina
 import structlog
 from structlog.typing import EventDict, WrappedLogger
 
@@ -31,6 +32,8 @@ def open_log(settings: Settings) -> Path:
         if secret is not None:
             REDACTOR.register(secret.get_secret_value())
     level = logging.getLevelNamesMapping()[settings.log_level.upper()]
+    # Whoever retries says itself what failed and when it is over; a line an attempt would only fill the disk.
+    stamina.instrumentation.set_on_retry_hooks(())
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,

@@ -81,6 +81,7 @@ class Sandbox:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log,
+            start_new_session=True,  # a terminal that hangs up takes the seat, not the venue
         )
         log.close()
         assert self._process.stdout is not None
