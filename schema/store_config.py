@@ -167,6 +167,12 @@ class ConfigStore(StorePart):
                 login,
             )
 
+    @asynccontextmanager
+    async def all_or_nothing(self) -> AsyncGenerator["ConfigStore"]:
+        """Changes made through the store this yields are kept together, or, when one is refused, not at all."""
+        async with self._changing() as session:
+            yield _Within(self._database, self._clock, session)
+
     # --- how -------------------------------------------------------------------------------------------------------
 
     @asynccontextmanager
@@ -208,6 +214,18 @@ class ConfigStore(StorePart):
     async def _no_such(self, session: Connection, kind: str, name: str, field: str = "") -> StoreRefused:
         rows = await session.fetch(f'SELECT "{kind}" FROM {kind}s')  # noqa: S608 - ours
         return StoreRefused(f"{field or kind}: there is no {name!r}{nearest(name, (row[0] for row in rows))}")
+
+
+class _Within(ConfigStore):
+    """The configuration inside one transaction."""
+
+    def __init__(self, database: Database, clock: Clock, session: Connection) -> None:
+        super().__init__(database, clock)
+        self._transaction = session
+
+    @asynccontextmanager
+    async def _session(self) -> AsyncGenerator[Connection]:
+        yield self._transaction
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

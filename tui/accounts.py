@@ -1,57 +1,97 @@
-"""`copydesk accounts`: add a login and its accounts, list them, switch a follower, remove one."""
+"""`copydesk accounts`: add a login and its accounts, list them, switch a follower, remove one. Called by `tui/cli.py`.
+
+Adding tries the login at its venue first and then stores all of it or nothing; no order is ever sent from here.
+"""
 
 import asyncio
+import difflib
+import os
+from collections.abc import Sequence
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from random import Random
 
 import click
+from msgspec.structs import replace
 
 from brokers.adapter import Credentials, Event, StreamUp
 from brokers.registry import VENUES, build_adapter
 from engine.rules import RuleRefused, parse_rule
 from schema.clock import SYSTEM_CLOCK
+from schema.lock import holder
 from schema.records import (
     AccountConfig,
     ConnectionConfig,
+    DeskConfig,
     Environment,
     FollowerConfig,
     GroupConfig,
+    Record,
     Rounding,
+    Rule,
     SymbolMap,
     VenueAccount,
 )
+from schema.redact import REDACTOR
 from schema.settings import Settings
 from schema.store import Store
+from schema.store_config import ConfigStore
 from schema.symbols import UnknownProduct, product
 from schema.vault import Vault
+from tui.shell import Refused, run, settings_with_log
 
 
-def parse_map(text: str) -> SymbolMap:
-    """``ES:MES:10`` as a symbol map. Raises click.BadParameter naming what is wrong."""
+def parse_maps(texts: Sequence[str]) -> tuple[SymbolMap, ...]:
+    """``ES:MES:10`` and others as symbol maps. Raises Refused naming what is wrong."""
+    maps: dict[str, SymbolMap] = {}
+    for text in texts:
+        entry = _parse_map(text)
+        if entry.leader_root in maps:
+            raise Refused(f"map: {entry.leader_root} is mapped twice; write one --map for each of the leader's roots.")
+        maps[entry.leader_root] = entry
+    return tuple(maps.values())
+
+
+def _parse_map(text: str) -> SymbolMap:
     parts = text.upper().split(":")
     if len(parts) not in (2, 3):
-        raise click.BadParameter(f"map: {text!r} is not leader:follower:lots, such as ES:MES:10.")
+        raise Refused(f"map: {text!r} is not leader:follower:lots; write one such as ES:MES:10.")
     try:
         factor = Decimal(parts[2]) if len(parts) == 3 else Decimal(1)
         roots = [product(root).root for root in parts[:2]]
     except UnknownProduct as unknown:
-        raise click.BadParameter(f"map: {unknown}") from None
+        raise Refused(f"map: {unknown}") from None
     except InvalidOperation:
-        raise click.BadParameter(f"map: {parts[2]!r} is not a number of lots; write one above 0.") from None
+        raise Refused(f"map: {parts[2]!r} is not a number of lots; write one above 0.") from None
     if not factor.is_finite() or factor <= 0:
-        raise click.BadParameter(f"map: {factor} lots would not copy the leader; write a number above 0.")
+        raise Refused(f"map: {parts[2]} lots would not copy the leader; write a number above 0.")
     return SymbolMap(leader_root=roots[0], follower_root=roots[1], lot_factor=factor)
 
 
-def parse_rule_words(words: str) -> tuple[str, str, str, bool]:
-    """``proportional 0.5 [down|nearest|up] [invert]`` as its parts."""
+def parse_rule_words(words: str) -> Rule:
+    """``proportional 0.5 [down|nearest|up] [invert]`` as a rule. Raises Refused."""
     parts = words.split()
     if len(parts) < 2:
-        raise click.BadParameter(f"rule: {words!r} is not a rule; write one such as 'proportional 0.5'.")
-    invert = "invert" in parts[2:]
-    roundings = [part for part in parts[2:] if part != "invert"]
-    return parts[0], parts[1], roundings[0] if roundings else Rounding.DOWN, invert
+        raise Refused(f"rule: {words!r} is not a kind and a value; write one such as 'proportional 0.5'.")
+    kind, value, *more = parts
+    invert = more[-1:] == ["invert"]
+    roundings = more[:-1] if invert else more
+    if len(roundings) > 1:
+        raise Refused(f"rule: {' '.join(more)!r} is too much; after the value come down, nearest or up, then invert.")
+    try:
+        return parse_rule(kind, value, roundings[0] if roundings else Rounding.DOWN, invert=invert)
+    except RuleRefused as refused:
+        raise Refused(str(refused)) from None
+
+
+class Chosen(Record, frozen=True):
+    """What the command line says about the accounts it adds. None or empty: as it is, or as is usual."""
+
+    group: str
+    leader: str | None
+    rule: Rule | None
+    symbols: tuple[SymbolMap, ...]
+    max_position: int | None
 
 
 async def list_login(config: ConnectionConfig, credentials: Credentials, settings: Settings) -> list[VenueAccount]:
@@ -74,14 +114,12 @@ async def list_login(config: ConnectionConfig, credentials: Credentials, setting
 @click.option("--ws-url", default="", help="The venue's WebSocket address, when it is not the usual one.")
 @click.option("--md-url", default="", help="The venue's market data address, when it is not the usual one.")
 @click.option("--requests-per-min", type=click.IntRange(min=1), help="What this login may ask of its venue a minute.")
-@click.option("--password", envvar="COPYDESK_PASSWORD", hidden=True)
 @click.option("--app-id", default="copydesk", show_default=True, help="The application name the venue gave the key.")
 @click.option("--cid", default="", help="The API key's id, where the venue wants one.")
-@click.option("--sec", envvar="COPYDESK_SEC", hidden=True, default="")
 @click.option("--only", help="Only these accounts of the login, separated by commas; all by default.")
 @click.option("--leader", help="Make this account the leader of --group.")
 @click.option("--group", default="main", show_default=True)
-@click.option("--rule", default="proportional 1", show_default=True, help="The followers' rule.")
+@click.option("--rule", help="The followers' rule, such as 'proportional 0.5'; 'proportional 1' when nothing is said.")
 @click.option("--map", "maps", multiple=True, help="leader:follower:lots, such as ES:MES:10; may be repeated.")
 @click.option("--max-position", type=click.IntRange(min=1), help="The followers' position cap, lots.")
 @click.pass_obj
@@ -95,30 +133,26 @@ def add(
     ws_url: str,
     md_url: str,
     requests_per_min: int | None,
-    password: str | None,
     app_id: str,
     cid: str,
-    sec: str,
     only: str | None,
     leader: str | None,
     group: str,
-    rule: str,
+    rule: str | None,
     maps: tuple[str, ...],
     max_position: int | None,
 ) -> None:
-    """Add a login: it is tried first, then stored sealed, and its accounts become followers (or the leader)."""
-    from tui.cli import Refused, run, settings_from
+    """Add a login: it is tried first, then stored sealed, and its accounts become followers (or the leader).
 
-    settings = settings_from(config)
-    symbols = tuple(parse_map(text) for text in maps)
-    try:
-        kind, value, rounding, invert = parse_rule_words(rule)
-        parsed = parse_rule(kind, value, rounding, invert=invert)
-    except RuleRefused as refused:
-        raise Refused(str(refused)) from None
-    secret = password or click.prompt("Password", hide_input=True, err=True)
-    if cid and not sec:
-        sec = click.prompt("API secret", hide_input=True, err=True)
+    The password is asked for, or taken from COPYDESK_PASSWORD; the API secret likewise, or from COPYDESK_SEC."""
+    settings = settings_with_log(config)
+    chosen = Chosen(
+        group=group,
+        leader=leader,
+        rule=None if rule is None else parse_rule_words(rule),
+        symbols=parse_maps(maps),
+        max_position=max_position,
+    )
     login = ConnectionConfig(
         connection=connection or username,
         venue=venue,
@@ -130,46 +164,99 @@ def add(
         requests_per_min=requests_per_min,
     )
     credentials = Credentials(
-        username=username, password=secret, app_id=app_id, device_id=f"copydesk-{login.connection}", cid=cid, sec=sec
+        username=username,
+        password=os.environ.get("COPYDESK_PASSWORD") or _ask("Password"),
+        app_id=app_id,
+        device_id=f"copydesk-{login.connection}",
+        cid=cid,
+        sec=os.environ.get("COPYDESK_SEC") or (_ask("API secret") if cid else ""),
     )
+    REDACTOR.register(credentials.password, credentials.sec)
     found = run(list_login(login, credentials, settings))
-    wanted = only.split(",") if only else [account.account for account in found]
-    for name in [*wanted, *([leader] if leader else [])]:
-        if name not in {account.account for account in found}:
-            names = ", ".join(account.account for account in found)
-            raise Refused(f"account: the login has no {name}; it has {names}.")
+    names = [name.strip() for name in only.split(",") if name.strip()] if only else [each.account for each in found]
+    if leader and leader not in names:
+        names.append(leader)
+    wanted = [_named(found, name) for name in names]
     if login.environment is Environment.LIVE:
-        _confirm_live([account for account in found if account.account in wanted])
+        _confirm_live(wanted)
 
-    async def write() -> None:
+    async def work() -> None:
         store = await Store.open(settings, SYSTEM_CLOCK)
         try:
             vault = await asyncio.to_thread(Vault.open, settings)
-            await store.add_connection(login, vault.seal_credentials(login, credentials))
-            for account in found:
-                if account.account in wanted:
-                    await store.put_account(
-                        AccountConfig(
-                            account=account.account,
-                            connection=login.connection,
-                            venue_id=account.venue_id,
-                            active=account.active,
-                        )
-                    )
-            if leader:
-                await store.put_group(GroupConfig(group=group, leader=leader))
-            for name in wanted:
-                if name != leader:
-                    await store.put_follower(
-                        FollowerConfig(
-                            account=name, group=group, rule=parsed, symbols=symbols, max_position=max_position
-                        )
-                    )
+            sealed = vault.seal_credentials(login, credentials)
+            before = await store.load_config()
+            async with store.all_or_nothing() as changing:
+                await _write(changing, before, login, sealed, wanted, chosen)
         finally:
             await store.close()
 
-    run(write())
-    click.echo(f"{login.connection}: {len(wanted)} accounts added to group {group}.")
+    run(work())
+    click.echo(f"{login.connection}: {len(wanted)} accounts in group {group}.")
+    if pid := holder(settings.state_dir):
+        click.echo(f"A desk is running, pid {pid}: it logs in with {login.connection} when it is started again.")
+
+
+async def _write(
+    store: ConfigStore,
+    before: DeskConfig,
+    login: ConnectionConfig,
+    sealed: bytes,
+    wanted: list[VenueAccount],
+    chosen: Chosen,
+) -> None:
+    """Store the login, its accounts and their places. A follower that is on the desk already keeps what the command
+    line does not name: adding a login again for its new password changes no rule and switches nothing on."""
+    taken = next((old for old in before.connections if old.connection == login.connection), None)
+    if taken is not None and (taken.venue, taken.username) != (login.venue, login.username):
+        raise Refused(
+            f"connection: {login.connection} is the login {taken.username} at {taken.venue}; "
+            "choose another name with --connection."
+        )
+    await store.add_connection(login, sealed)
+    for account in wanted:
+        await store.put_account(
+            AccountConfig(
+                account=account.account,
+                connection=login.connection,
+                venue_id=account.venue_id,
+                active=account.active,
+            )
+        )
+    groups = {entry.group: entry for entry in before.groups}
+    if chosen.leader:
+        old_group = groups.get(chosen.group, GroupConfig(group=chosen.group, leader=chosen.leader))
+        await store.put_group(replace(old_group, leader=chosen.leader))
+    elif chosen.group not in groups:
+        raise Refused(f"group: there is no {chosen.group}; name the account that leads it with --leader.")
+    leads = chosen.leader or groups[chosen.group].leader
+    followers = {entry.account: entry for entry in before.followers}
+    for account in wanted:
+        if account.account != leads:
+            old = followers.get(account.account, FollowerConfig(account=account.account, group=chosen.group))
+            await store.put_follower(
+                replace(
+                    old,
+                    group=chosen.group,
+                    rule=chosen.rule or old.rule,
+                    symbols=chosen.symbols or old.symbols,
+                    max_position=chosen.max_position or old.max_position,
+                )
+            )
+
+
+def _ask(what: str) -> str:
+    return str(click.prompt(what, hide_input=True, err=True))
+
+
+def _named(found: list[VenueAccount], name: str) -> VenueAccount:
+    """The account of that name. Raises Refused naming the nearest one."""
+    known = {account.account: account for account in found}
+    if name not in known:
+        near = difflib.get_close_matches(name, known, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"it has {', '.join(known)}."
+        raise Refused(f"account: the login has no {name}; {hint}")
+    return known[name]
 
 
 def _confirm_live(accounts: list[VenueAccount]) -> None:
@@ -177,17 +264,17 @@ def _confirm_live(accounts: list[VenueAccount]) -> None:
     for account in accounts:
         typed = click.prompt(f"{account.account} trades REAL MONEY. Type its name to allow it", err=True)
         if typed != account.account:
-            raise click.ClickException(f"account: {typed!r} is not {account.account}; nothing was added.")
+            raise Refused(f"account: {typed!r} is not {account.account}; nothing was added.")
 
 
 @click.command("list")
 @click.pass_obj
 def list_accounts(config: Path | None) -> None:
     """Every account with its connection, group and rule."""
-    from tui.cli import run, settings_from
+    settings = settings_with_log(config)
 
     async def work() -> None:
-        store = await Store.open(settings_from(config), SYSTEM_CLOCK)
+        store = await Store.open(settings, SYSTEM_CLOCK)
         try:
             desk = await store.load_config()
         finally:
@@ -210,10 +297,10 @@ def list_accounts(config: Path | None) -> None:
 @click.pass_obj
 def toggle(config: Path | None, account: str) -> None:
     """Switch a follower on or off; a running desk follows at once."""
-    from tui.cli import Refused, run, settings_from
+    settings = settings_with_log(config)
 
     async def work() -> bool:
-        store = await Store.open(settings_from(config), SYSTEM_CLOCK)
+        store = await Store.open(settings, SYSTEM_CLOCK)
         try:
             followers = {entry.account: entry for entry in (await store.load_config()).followers}
             if account not in followers:
@@ -231,10 +318,10 @@ def toggle(config: Path | None, account: str) -> None:
 @click.pass_obj
 def remove(config: Path | None, account: str) -> None:
     """Take an account off the desk; a login without accounts goes with its last one. The history stays."""
-    from tui.cli import run, settings_from
+    settings = settings_with_log(config)
 
     async def work() -> None:
-        store = await Store.open(settings_from(config), SYSTEM_CLOCK)
+        store = await Store.open(settings, SYSTEM_CLOCK)
         try:
             await store.remove_account(account)
         finally:

@@ -1,52 +1,17 @@
 """The shell commands. The only module that starts processes; heavy imports wait until a command needs them, so that
 `copydesk export` never loads the terminal."""
 
-import asyncio
 import sys
-from collections.abc import Coroutine
 from pathlib import Path
-from typing import Any, TypeVar
 
 import click
 
-from engine.export import ExportRefused
-from schema.settings import Settings, SettingsError, load_settings
-from schema.store import Store, StoreRefused
-
-_T = TypeVar("_T")
-REFUSALS: tuple[type[Exception], ...] = (SettingsError, StoreRefused, ExportRefused)
+from brokers.sandbox.__main__ import sandbox_command
+from tui.accounts import add, list_accounts, remove, toggle
+from tui.shell import OneSentence, refusals, run, settings_with_log
 
 
-class Refused(click.ClickException):
-    """One sentence on stderr, exit 1."""
-
-    def show(self, file: Any = None) -> None:
-        click.echo(self.message, err=True)
-
-
-def settings_from(config: Path | None) -> Settings:
-    """The settings, or a refusal in one sentence."""
-    try:
-        return load_settings(config)
-    except SettingsError as error:
-        raise Refused(str(error)) from None
-
-
-def run(work: Coroutine[Any, Any, _T]) -> _T:
-    """Run a command's coroutine; what the desk refuses becomes one sentence."""
-    from brokers.adapter import VenueError
-    from engine.seat import CommandRefused
-    from schema.lock import StateDirBusy
-    from schema.postgres import PostgresError
-    from schema.vault import VaultError
-
-    try:
-        return asyncio.run(work)
-    except (*REFUSALS, VenueError, CommandRefused, StateDirBusy, PostgresError, VaultError) as error:
-        raise Refused(str(error)) from None
-
-
-@click.group(invoke_without_command=True)
+@click.group(cls=OneSentence, invoke_without_command=True)
 @click.option("--config", type=click.Path(dir_okay=False, path_type=Path), help="Settings file (copydesk.toml).")
 @click.pass_context
 def main(context: click.Context, config: Path | None) -> None:
@@ -55,7 +20,8 @@ def main(context: click.Context, config: Path | None) -> None:
     if context.invoked_subcommand is None:
         from tui.launch import open_desk
 
-        sys.exit(open_desk(settings_from(config)))
+        with refusals():
+            sys.exit(open_desk(settings_with_log(config)))
 
 
 @main.command()
@@ -72,8 +38,10 @@ def demo(
     """The practice desk: a sandbox venue, one leader and 20 followers, real sockets and a real database."""
     from tui.demo import Demo
 
-    practice = Demo(settings_from(config), tape=tape, speed=speed, seed=seed)
-    sys.exit(practice.headless(seconds, as_json=as_json) if headless else practice.open())
+    settings = settings_with_log(config)
+    with refusals():
+        practice = Demo(settings, tape=tape, speed=speed, seed=seed)
+        sys.exit(practice.headless(seconds, as_json=as_json) if headless else practice.open())
 
 
 @main.command()
@@ -87,9 +55,12 @@ def export(config: Path | None, what: str, since: str | None, until: str | None,
     """Write orders, copies, positions or accounts as CSV (RFC 4180), with or without a running desk."""
     from engine.export import export as write
     from schema.clock import SYSTEM_CLOCK
+    from schema.store import Store
+
+    settings = settings_with_log(config)
 
     async def work() -> int:
-        store = await Store.open(settings_from(config), SYSTEM_CLOCK)
+        store = await Store.open(settings, SYSTEM_CLOCK)
         try:
             return await write(store, what, out, since=since, until=until, account=account)
         finally:
@@ -114,14 +85,9 @@ def accounts() -> None:
     """Logins and their accounts: add, list, toggle, remove."""
 
 
-def _attach() -> None:
-    """Commands that live in modules of their own."""
-    from brokers.sandbox.__main__ import sandbox_command
-    from tui.accounts import add, list_accounts, remove, toggle
+main.add_command(sandbox_command, "sandbox")
+for _command in (add, list_accounts, remove, toggle):
+    accounts.add_command(_command)
 
-    main.add_command(sandbox_command, "sandbox")
-    for command in (add, list_accounts, remove, toggle):
-        accounts.add_command(command)
-
-
-_attach()
+if __name__ == "__main__":
+    main()

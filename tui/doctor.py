@@ -10,11 +10,14 @@ import click
 from brokers.adapter import VenueError
 from schema.clock import SYSTEM_CLOCK
 from schema.lock import holder
+from schema.logs import open_log
 from schema.postgres import PostgresError
 from schema.records import ConnectionConfig
 from schema.settings import Settings, SettingsError, load_settings
 from schema.store import Store, StoreRefused
 from schema.vault import Vault, VaultError
+from tui.accounts import list_login
+from tui.shell import unusable
 
 _TMUX_LINES = "set -g set-clipboard on; set -g allow-passthrough on; set -as terminal-features ',*:RGB'"
 
@@ -43,10 +46,15 @@ async def examine(config: Path | None) -> int:
     except SettingsError as error:
         findings.say(False, str(error))
         return 1
+    try:
+        open_log(settings)
+        pid = holder(settings.state_dir)
+    except OSError as error:
+        findings.say(False, unusable(settings, error))
+        return 1
     findings.say(True, f"settings read; state in {settings.state_dir}")
-    pid = holder(settings.state_dir)
     findings.note(f"a desk is running here, pid {pid}" if pid else "no desk is running here")
-    await _database(findings, settings)
+    await _database(findings, settings, running=pid is not None)
     return int(findings.failed)
 
 
@@ -66,7 +74,7 @@ def _terminal(findings: Findings) -> None:
         findings.note("COLORTERM is not set: 256 colours; SendEnv COLORTERM brings 24-bit over ssh")
 
 
-async def _database(findings: Findings, settings: Settings) -> None:
+async def _database(findings: Findings, settings: Settings, *, running: bool) -> None:
     started = time.perf_counter()
     try:
         store = await Store.open(settings, SYSTEM_CLOCK)
@@ -85,6 +93,10 @@ async def _database(findings: Findings, settings: Settings) -> None:
         connections = (await store.load_config()).connections
         if not connections:
             findings.note("no login yet: `copydesk accounts add --help`, or `copydesk demo` to practise")
+        if connections and running:
+            # A venue may end the oldest session of a user for a new one: it would be the desk's.
+            findings.note("logins were not tried: the running desk shows how they are, on its accounts pane")
+            return
         for connection in connections:
             await _login(findings, settings, store, vault, connection)
     finally:
@@ -94,8 +106,6 @@ async def _database(findings: Findings, settings: Settings) -> None:
 async def _login(
     findings: Findings, settings: Settings, store: Store, vault: Vault, connection: ConnectionConfig
 ) -> None:
-    from tui.accounts import list_login
-
     try:
         credentials = vault.credentials(connection, await store.sealed_credentials(connection.connection))
         started = time.perf_counter()

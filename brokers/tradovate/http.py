@@ -1,6 +1,7 @@
 """HTTP to the venue and the addresses it lives at: bytes out, status and bytes in. `login.py`, `rest.py` and
 `socket.py` call it. It says whether a failed request is proven never to have left."""
 
+import os
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -116,7 +117,9 @@ class Http:
                 return answer.status, await answer.read()
         # The client library's errors can carry request headers: their text stays, their chain does not.
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL) as error:
-            raise NeverLeft(f"{self.host} cannot be reached: {why(error)}") from None
+            raise NeverLeft(
+                f"{self.host} cannot be reached ({why(error)}): check the address and the network"
+            ) from None
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise RequestUnknown(f"{self.host} did not answer {path}: {why(error)}") from None
 
@@ -124,7 +127,9 @@ class Http:
 def why(error: BaseException) -> str:
     """A transport error in a few words."""
     if isinstance(error, aiohttp.ClientConnectorError):
-        return clean(error.os_error.strerror or type(error.os_error).__name__, 120)
+        number = error.os_error.errno or 0  # below 0: the resolver's own, in words already
+        words = os.strerror(number) if number > 0 else error.os_error.strerror
+        return clean(words or type(error.os_error).__name__, 120)
     if isinstance(error, TimeoutError):
         return "no answer in time"
     return (

@@ -1,0 +1,109 @@
+"""What the shell commands share: settings with their log, and one sentence for every error a trader can cause.
+
+Called by `tui/cli.py`, which holds the commands, and by `tui/accounts.py`. Loads no terminal.
+"""
+
+import asyncio
+import sys
+from collections.abc import Coroutine, Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NoReturn, TypeVar
+
+import click
+from click.exceptions import NoArgsIsHelpError
+
+from brokers.adapter import VenueError
+from engine.export import ExportRefused
+from engine.seat import CommandRefused
+from schema.lock import StateDirBusy
+from schema.logs import open_log
+from schema.postgres import PostgresError
+from schema.settings import Settings, SettingsError, load_settings
+from schema.store import JournalDown, StoreRefused
+from schema.vault import VaultError
+
+_T = TypeVar("_T")
+_REFUSALS = (
+    SettingsError,
+    StateDirBusy,
+    PostgresError,
+    JournalDown,
+    StoreRefused,
+    VaultError,
+    VenueError,
+    CommandRefused,
+    ExportRefused,
+)
+
+
+class Refused(click.ClickException):
+    """What the desk will not do; the text is one sentence naming the field and the remedy. Exit code 1."""
+
+
+@contextmanager
+def refusals() -> Generator[None]:
+    """What the desk refuses becomes Refused."""
+    try:
+        yield
+    except _REFUSALS as error:
+        # `from None`: a chain could show what the sentence leaves out.
+        raise Refused(str(error)) from None
+
+
+def settings_from(config: Path | None) -> Settings:
+    """The settings. Raises Refused."""
+    with refusals():
+        return load_settings(config)
+
+
+def settings_with_log(config: Path | None) -> Settings:
+    """The settings, with the log of this process going to their state directory. Raises Refused."""
+    settings = settings_from(config)
+    try:
+        open_log(settings)
+    except OSError as error:
+        raise Refused(unusable(settings, error)) from None
+    return settings
+
+
+def unusable(settings: Settings, error: OSError) -> str:
+    """The sentence for a state directory that can't be written."""
+    return f"state_dir: {settings.state_dir} can't be used ({error.strerror}); choose another state_dir."
+
+
+def run(work: Coroutine[Any, Any, _T]) -> _T:
+    """Run a command's coroutine. Raises Refused."""
+    with refusals():
+        return asyncio.run(work)
+
+
+class OneSentence(click.Group):
+    """A group whose every error is one sentence on standard error: exit code 2 for a command line that can't be
+    read, 1 for what was refused."""
+
+    def main(self, *args: Any, standalone_mode: bool = True, **extra: Any) -> Any:
+        if not standalone_mode:
+            return super().main(*args, standalone_mode=False, **extra)
+        try:
+            code = super().main(*args, standalone_mode=False, **extra)
+        except NoArgsIsHelpError as wants_help:
+            wants_help.show()
+            code = wants_help.exit_code
+        except click.UsageError as error:
+            place = f" See `{error.ctx.command_path} --help`." if error.ctx else ""
+            code = _say(f"{error.format_message()}{place}", error.exit_code)
+        except click.ClickException as error:
+            code = _say(error.format_message(), error.exit_code)
+        except click.Abort:
+            code = _say("Stopped; nothing was changed.", 1)
+        _leave(code)
+
+
+def _say(sentence: str, code: int) -> int:
+    click.echo(sentence, err=True)
+    return code
+
+
+def _leave(code: Any) -> NoReturn:
+    sys.exit(code if isinstance(code, int) else 0)
