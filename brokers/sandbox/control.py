@@ -20,6 +20,7 @@ A Unix socket; one JSON object a line, ``{"order": name, ...}``, answered by one
 | silence | login, seconds | sockets stay open and send nothing |
 | hang | login, seconds | requests lie unread |
 | events | login, duplicate, drop_fills, reorder, before_answer | shares 0 to 1 and switches; what is not given is off |
+| listing | login, symbol, tick_size, listed | it is told another tick size of a contract, or (listed false) of none |
 | replay | login | every entity of the session is told again as just created |
 | shutdown | login, code, text | the shutdown event |
 | go_away | login | the close frame ``c[3000,"Go away!"]`` |
@@ -39,7 +40,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from brokers.sandbox.faults import EventFaults, Latency, Refusal, Ticketing
+from brokers.sandbox.faults import EventFaults, Latency, Listing, Refusal, Ticketing
 from brokers.sandbox.orders import Order, Origin, Reason, Refused, Terms
 from brokers.sandbox.tradovate_call import encode, endpoint_name
 from brokers.sandbox.tradovate_records import action
@@ -97,6 +98,8 @@ class ControlOrder(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     max_position: int | None = None
     max_order: int | None = None
     paused: bool = True
+    tick_size: Decimal | None = None
+    listed: bool = True
     open: bool = False
 
 
@@ -123,6 +126,7 @@ class Control:
             "silence": lambda o: self._hold(self._faults.silent_until_ns, o),
             "hang": lambda o: self._hold(self._faults.hanging_until_ns, o),
             "events": self._events,
+            "listing": self._listing,
             "replay": lambda o: {"events": self._door.stream.replay_session(o.login)},
             "shutdown": self._shutdown,
             "go_away": self._go_away,
@@ -199,6 +203,11 @@ class Control:
             reorder=wish.reorder,
             before_answer=wish.before_answer,
         )
+
+    def _listing(self, wish: ControlOrder) -> None:
+        if wish.symbol not in self._venue.catalogue.by_symbol:
+            raise BadOrder(f"symbol: there is no {wish.symbol!r}.")
+        self._faults.listings[wish.login, wish.symbol] = Listing(tick_size=wish.tick_size, listed=wish.listed)
 
     def _shutdown(self, wish: ControlOrder) -> dict[str, Any]:
         event = encode({"e": "shutdown", "d": {"reasonCode": wish.code, "reason": wish.text}})

@@ -6,6 +6,7 @@ Where a fault names a login, '' stands for every login; where it names an accoun
 
 import math
 from collections import defaultdict
+from decimal import Decimal
 from random import Random
 from typing import Generic, TypeVar
 
@@ -46,6 +47,14 @@ class EventFaults(Record, frozen=True):
     drop_fills: float = 0.0
     reorder: bool = False
     before_answer: bool = False
+
+
+class Listing(Record, frozen=True):
+    """What is told of a contract that is not as the venue has it: its tick size (None: the right one), or, with
+    `listed` False, that there is no such contract."""
+
+    tick_size: Decimal | None = None
+    listed: bool = True
 
 
 class Counted(Generic[What]):
@@ -89,6 +98,7 @@ class Faults:
         self.tickets: Counted[Ticketing] = Counted()
         self.events: dict[str, EventFaults] = {}
         self.frames_left: dict[str, int] = {}
+        self.listings: dict[tuple[str, str], Listing] = {}
         for timed in (self.refuse_until_ns, self.silent_until_ns, self.hanging_until_ns):
             timed.clear()
 
@@ -102,6 +112,10 @@ class Faults:
 
     def events_of(self, login: str) -> EventFaults:
         return self.events.get(login) or self.events.get("") or EventFaults()
+
+    def listing(self, login: str, symbol: str) -> Listing:
+        """How a contract is told to a login."""
+        return self.listings.get((login, symbol)) or self.listings.get(("", symbol)) or Listing()
 
     def left_s(self, until_ns: dict[str, int], login: str) -> float:
         """Seconds that a timed fault still holds for a login; 0 when it does not."""

@@ -43,7 +43,7 @@ class Door:
         self.faults = Faults(random, clock)
         self.auth = Auth(settings, clock, random)
         self.limits = Limits(settings, clock, random)
-        self.library = Library(venue, self.records, settings)
+        self.library = Library(venue, self.records, settings, self.faults)
         self.trading = Trading(venue, self.library, self.faults)
         self.stream = Stream(self.records, self.library, settings, self.faults, random)
         self.market_data = MarketData(venue, charts, lambda: market.now_ns, settings)

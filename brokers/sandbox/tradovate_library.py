@@ -7,10 +7,12 @@ snapshot; rolling a contract. Routes are merged by `tradovate_door.py`.
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
+from brokers.sandbox.faults import Faults
 from brokers.sandbox.settings import DoorSettings
 from brokers.sandbox.tradovate_call import Answer, Call, Handler, Malformed, NotFound
-from brokers.sandbox.tradovate_entities import Entity
+from brokers.sandbox.tradovate_entities import ContractEntity, Entity, ProductEntity
 from brokers.sandbox.tradovate_records import Records
 from brokers.sandbox.venue import Venue
 
@@ -54,10 +56,11 @@ class _AccountId(msgspec.Struct, rename="camel"):
 class Library:
     """See the module's docstring."""
 
-    def __init__(self, venue: Venue, records: Records, settings: DoorSettings) -> None:
+    def __init__(self, venue: Venue, records: Records, settings: DoorSettings, faults: Faults) -> None:
         self._venue = venue
         self._records = records
         self._settings = settings
+        self._faults = faults
 
     def routes(self) -> dict[str, Handler]:
         found: dict[str, Handler] = {
@@ -88,7 +91,19 @@ class Library:
         assert call.session is not None
         if entity_type == "user":
             return [self._records.user(call.session.user.user_id)]
-        return self._records.visible(entity_type, self.account_ids(call))
+        found = self._records.visible(entity_type, self.account_ids(call))
+        return [told for entity in found if (told := self._told(call, entity)) is not None]
+
+    def _told(self, call: Call, entity: Entity) -> Entity | None:
+        """The entity as this login is told it: a listing fault changes a product's tick size or hides a contract."""
+        if isinstance(entity, ContractEntity) and not self._faults.listing(call.login, entity.name).listed:
+            return None
+        if isinstance(entity, ProductEntity):
+            for contract in self._venue.catalogue.by_symbol.values():
+                tick_size = self._faults.listing(call.login, contract.symbol).tick_size
+                if contract.product_id == entity.id and tick_size is not None:
+                    return replace(entity, tick_size=tick_size)
+        return entity
 
     # --- the generic operations ------------------------------------------------------------------------------------
 
@@ -100,8 +115,8 @@ class Library:
         found = self.visible(call, "user") if entity_type == "user" else []
         item = self._records.item(entity_type, entity_id, self.account_ids(call))
         for entity in (item, *found):
-            if entity is not None and entity.id == entity_id:
-                return Answer(data=entity)
+            if entity is not None and entity.id == entity_id and (told := self._told(call, entity)) is not None:
+                return Answer(data=told)
         raise NotFound(f"There is no {entity_type} {entity_id}")
 
     def _items(self, entity_type: str, call: Call) -> Answer:

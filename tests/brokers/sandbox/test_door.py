@@ -137,7 +137,7 @@ async def test_a_third_session_ends_the_oldest(bench: Bench) -> None:
 
 
 async def test_renewing_extends_the_session_and_the_old_token_ends_when_it_ends(tmp_path: Path) -> None:
-    async with running(tmp_path, token_lifetime_s=0.5) as bench:
+    async with running(tmp_path, token_lifetime_s=1.0) as bench:
         socket = await bench.synced()
         old = bench.tokens["desk1"]["accessToken"]
         status, renewed = await bench.rest("auth/renewaccesstoken", token=old)
@@ -155,7 +155,7 @@ async def test_renewing_extends_the_session_and_the_old_token_ends_when_it_ends(
 
 
 async def test_an_idle_socket_hears_heartbeats_and_a_busy_one_hears_none(tmp_path: Path) -> None:
-    async with running(tmp_path, heartbeat_s=0.3, client_silence_s=60.0) as bench:
+    async with running(tmp_path, heartbeat_s=0.5, client_silence_s=60.0) as bench:
         idle, busy = await bench.open(), await bench.synced()
         while "h" not in idle.frames:
             await busy.ask("account/list")
