@@ -28,7 +28,7 @@ async def check(adapter: BrokerAdapter, connection: str, symbol: str, clock: Clo
         async with asyncio.timeout(_CHECK_TIMEOUT_S):
             found = await adapter.instrument(symbol)
     except RequestRefused as refused:
-        found, error = None, f"symbol: the venue has no {symbol} ({refused}); check the symbol map or the month"
+        found, error = None, f"symbol: {refused}; not armed, check the symbol map and the month"
     except (VenueError, TimeoutError):
         return None
     else:

@@ -50,6 +50,16 @@ def symbol_for(follower: FollowerConfig, leader_symbol: str) -> str:
     return follower_symbol(leader_symbol, entry) if entry else leader_symbol
 
 
+def may_trade(follower: FollowerConfig, symbol: str) -> bool:
+    """Whether a contract is one that the follower's map leads to, whatever the leader trades."""
+    try:
+        root = parse_contract(symbol).root
+    except UnknownProduct:
+        return True
+    mapped_to = {entry.follower_root for entry in follower.symbols}
+    return root in mapped_to or root not in {entry.leader_root for entry in follower.symbols}
+
+
 def scale_for(
     follower: FollowerConfig, leader_symbol: str, equity: Decimal | None, leader_equity: Decimal | None
 ) -> Decimal | None:

@@ -16,7 +16,7 @@ from engine import recovery
 from engine.core import Core
 from engine.journal import Journal
 from engine.market import Market
-from engine.rules import symbol_for
+from engine.rules import may_trade, symbol_for
 from engine.seat import (
     AccountRow,
     AlertRow,
@@ -254,8 +254,8 @@ class Views:
             return "armed" if account in core.leads else "off", ""
         if not follower.enabled:
             return "off", "switched off by the trader"
-        for (checked_on, _), error in core.instruments.items():
-            if checked_on == connection and error:
+        for (checked_on, symbol), error in core.instruments.items():
+            if checked_on == connection and error and may_trade(follower, symbol):
                 return "disarmed", error
         if any(order.unknown_since_ns for order in core.inflight.all() if order.copy.follower == account):
             return "syncing", "an order's outcome is being asked for"

@@ -37,11 +37,7 @@ async def read_instrument(connection: Connection, symbol: str) -> Instrument:
             raise
         contract = None
     if contract is None or contract.name != symbol or contract.contract_maturity_id is None:
-        raise RequestRefused(
-            f"{connection.http.host} has no contract {clean(symbol)}: write root, month letter and one-digit year, "
-            "as in ESH4",
-            RejectClass.CONTRACT,
-        )
+        raise RequestRefused(f"{connection.http.host} has no contract {clean(symbol)}", RejectClass.CONTRACT)
     maturity = await rest.read("contractMaturity/item", ContractMaturity, {"id": str(contract.contract_maturity_id)})
     product = await rest.read("product/item", Product, {"id": str(maturity.product_id)})
     instrument = Instrument(
