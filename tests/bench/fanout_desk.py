@@ -70,8 +70,8 @@ class Driver(threading.Thread):
         try:
             for number in range(_WARM_UP + self._signals):
                 due = time.monotonic() + _EVERY_S
-                action = "Sell" if number % 2 else "Buy"
-                self._sandbox.control.order("trade", account=LEADER, symbol=SYMBOL, action=action, qty=1)
+                side = "sell" if number % 2 else "buy"
+                self._sandbox.control.order("trade", account=LEADER, symbol=SYMBOL, side=side, qty=1)
                 time.sleep(max(0.0, due - time.monotonic()))
             ends = time.monotonic() + 20
             while time.monotonic() < ends:
