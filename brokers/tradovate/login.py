@@ -105,7 +105,10 @@ class Login:
         try:
             answer = await self._ask("auth/accesstokenrequest", request)
             if answer is None:
-                raise LoginRefused(f"{self._http.host} refused the login of {credentials.username}: no access")
+                raise LoginRefused(
+                    f"{self._http.host} refused the login of {credentials.username}: no access, check the address and "
+                    "the API key"
+                )
             if answer.user_status not in (None, "", "Active"):
                 raise LoginRefused(
                     f"{self._http.host} says the user {credentials.username} is {clean(answer.user_status)}: "
