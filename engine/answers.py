@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from brokers import adapter as venue
 from engine import events as ev
 from engine.inflight import InFlight
-from schema.records import Decision, DoneOrder, DoneStatus, Fill, RejectClass, VenueOrder
+from schema.records import Decision, DoneOrder, DoneStatus, Episode, Fill, RejectClass, VenueOrder
 
 if TYPE_CHECKING:
     from engine.core import Core
@@ -90,18 +90,21 @@ def order_seen(core: Core, seen: VenueOrder, at_ns: int) -> None:
     order = core.inflight.get(seen.cl_ord_id) if seen.cl_ord_id else None
     if order is None or order.copy.decision is Decision.REJECTED:
         return
+    known = order.copy
     if isinstance(seen, DoneOrder) and seen.status is DoneStatus.REJECTED:
         core.end(order, Decision.REJECTED, seen.text or "rejected")
     else:
         _prove(core, order, seen.order_id, at_ns)
         if isinstance(seen, DoneOrder):
             order.done_filled = max(seen.filled_qty, order.copy.filled_qty)
-            if order.done_filled < order.copy.qty:
+            if order.done_filled < order.copy.qty and not order.ended_short:
+                order.ended_short = True
                 core.decide(order, Decision.COPIED, f"{seen.status}: {order.done_filled} of {order.copy.qty} filled")
                 core.state(order.copy.follower, order.copy.leader_symbol).behind = True
             if order.settled:
                 core.inflight.end(order)
-    core.keep(order)
+    if order.copy != known:
+        core.keep(order)
 
 
 def copy_filled(core: Core, fill: Fill, at_ns: int) -> None:
@@ -111,6 +114,10 @@ def copy_filled(core: Core, fill: Fill, at_ns: int) -> None:
         return
     _prove(core, order, fill.order_id, at_ns)
     order.fill(fill, at_ns)
+    state = core.state(order.copy.follower, order.copy.leader_symbol)
+    if state.episode is Episode.MISSED and not order.copy.reducing:
+        state.stray += fill.net_qty
+        state.behind = True
     if order.settled:
         core.inflight.end(order)
     core.keep(order)

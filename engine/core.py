@@ -20,7 +20,7 @@ from engine.breaker import Breaker
 from engine.inflight import InFlight, InFlightBook
 from engine.latency import Latencies
 from engine.ledger import Ledger
-from engine.planner import FollowerView, plan
+from engine.planner import FollowerView, correct, plan
 from engine.risk import approve
 from engine.rules import scale_for, symbol_for
 from engine.state import CoreLimits, FollowerState, Tally
@@ -45,6 +45,11 @@ _TICK_GRACE_NS = 250_000_000
 def digest(*parts: str) -> str:
     """The id of what `parts` name, the same for ever: 20 hex digits of SHA-256."""
     return hashlib.sha256("|".join(parts).encode()).hexdigest()[:20]
+
+
+def _tag(signal: Signal, follower: FollowerConfig) -> str:
+    """The client order id of a pair: always the same for the same signal and follower."""
+    return "cd" + digest(signal.signal_id, follower.account)
 
 
 class Core:
@@ -272,9 +277,15 @@ class Core:
 
     def plan(self, signal: Signal, follower: FollowerConfig, *, gate: str) -> Copy:
         """One pair's decision; `gate` is a reason of the caller's to open nothing, or ''."""
-        view = self.view(follower, signal.symbol)
-        tag = "cd" + digest(signal.signal_id, follower.account)
-        return plan(signal, replace(view, gate=gate) if gate else view, tag=tag)
+        return plan(signal, self._gated(follower, signal.symbol, gate), tag=_tag(signal, follower))
+
+    def correct(self, signal: Signal, follower: FollowerConfig, delta: int, *, gate: str) -> Copy:
+        """A correction's decision; `gate` as in `plan`."""
+        return correct(signal, self._gated(follower, signal.symbol, gate), delta, tag=_tag(signal, follower))
+
+    def _gated(self, follower: FollowerConfig, leader_symbol: str, gate: str) -> FollowerView:
+        view = self.view(follower, leader_symbol)
+        return replace(view, gate=gate) if gate else view
 
     def commit(self, signal: Signal, copies: Sequence[Copy]) -> None:
         """Count on these copies from now on and ask the shell to journal them."""

@@ -10,7 +10,7 @@ _ENDED_KEPT = 20_000
 class InFlight:
     """One copy's order. `copy` is the newest row of the ledger for it."""
 
-    __slots__ = ("asked", "copy", "deadline_ns", "done_filled", "sent", "signal", "unknown_since_ns")
+    __slots__ = ("asked", "copy", "deadline_ns", "done_filled", "ended_short", "sent", "signal", "unknown_since_ns")
 
     def __init__(self, signal: Signal, copy: Copy, deadline_ns: int) -> None:
         self.signal = signal
@@ -19,6 +19,7 @@ class InFlight:
         self.sent = False
         self.unknown_since_ns = 0  # 0: certain
         self.asked = 0  # venue readings since it became unknown that did not show it
+        self.ended_short = False
         self.done_filled = -1  # lots the venue says it filled in all, once the order can trade no more
 
     @property

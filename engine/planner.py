@@ -40,19 +40,7 @@ def plan(signal: Signal, view: FollowerView, *, tag: str) -> Copy:
     flat = signal.leader_net == 0
     missed = Episode.NONE if flat else Episode.MISSED
     joined = Episode.NONE if flat else Episode.JOINED
-    copy = Copy(
-        signal_id=signal.signal_id,
-        follower=view.config.account,
-        symbol=view.symbol,
-        leader_symbol=signal.symbol,
-        decision=Decision.SKIPPED,
-        cl_ord_id=tag,
-        net_before=view.net,
-        target_net=view.net,
-        scale=view.scale or Decimal(0),
-        episode=missed,
-        received_ns=signal.received_ns,
-    )
+    copy = replace(_unplanned(signal, view, tag), episode=missed)
     if view.off:
         return _skipped(copy, view.off)
     if view.episode is Episode.MISSED:
@@ -71,6 +59,28 @@ def plan(signal: Signal, view: FollowerView, *, tag: str) -> Copy:
     nearest = low if target < low else high
     gate = view.gate or (_ASKING if low != high else "")
     return _ordered(copy, nearest, target - nearest, gate, view.config.max_order, missed)
+
+
+def correct(signal: Signal, view: FollowerView, delta: int, *, tag: str) -> Copy:
+    """The copy that brings a follower `delta` lots nearer to its target; gates bind what opens, as in `plan`."""
+    copy = replace(_unplanned(signal, view, tag), target_net=view.net + delta, episode=view.episode)
+    missed = Episode.NONE if signal.leader_net == 0 else Episode.MISSED
+    return _ordered(copy, view.net, delta, view.gate, view.config.max_order, missed)
+
+
+def _unplanned(signal: Signal, view: FollowerView, tag: str) -> Copy:
+    return Copy(
+        signal_id=signal.signal_id,
+        follower=view.config.account,
+        symbol=view.symbol,
+        leader_symbol=signal.symbol,
+        decision=Decision.SKIPPED,
+        cl_ord_id=tag,
+        net_before=view.net,
+        target_net=view.net,
+        scale=view.scale or Decimal(0),
+        received_ns=signal.received_ns,
+    )
 
 
 def _ordered(copy: Copy, current: int, delta: int, gate: str, max_order: int | None, missed: Episode) -> Copy:

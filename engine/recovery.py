@@ -202,18 +202,19 @@ def _correct(core: Core) -> None:
         follower = core.followers.get(account)
         if not state.behind:
             continue
-        if follower is None or not follower.enabled or state.episode is Episode.MISSED:
+        if follower is None or not follower.enabled:
             state.behind = False
             continue
         symbol = symbol_for(follower, leader_symbol)
         group = core.groups[follower.group]
         if any(core.inflight.on_the_way(account, symbol)) or not _can_correct(core, account, group):
             continue
-        target = target_of(core, follower, leader_symbol)
-        delta = (target or 0) - core.ledger.net(account, symbol)
-        if target is None or delta == 0:
+        target, held = target_of(core, follower, leader_symbol), core.ledger.net(account, symbol)
+        # Who missed the trade is asked for nothing, but an entry of ours that filled too late must go again.
+        delta = reducing_part(held, -state.stray) if target is None else target - held
+        if delta == 0:
             state.behind = False
-            state.attempts = 0
+            state.attempts = state.stray = 0
         elif core.now_ns >= state.retry_ns:
             _correct_one(core, follower, leader_symbol, state, delta)
 
@@ -252,7 +253,7 @@ def _correct_one(core: Core, follower: FollowerConfig, leader_symbol: str, state
         venue_ns=core.now_ns,
         received_ns=core.now_ns,
     )
-    copy = core.plan(signal, follower, gate=gate)
+    copy = core.correct(signal, follower, delta, gate=gate)
     if copy.decision is Decision.PENDING:
         core.commit(signal, [copy])
 

@@ -246,7 +246,10 @@ class Table:
 
     def configure(self, **changes: object) -> None:
         """Change every follower's config by field."""
-        followers = tuple(replace(f, **changes) for f in self.config.followers)
+        self.reconfigure(tuple(replace(f, **changes) for f in self.config.followers))
+
+    def reconfigure(self, followers: tuple[FollowerConfig, ...]) -> None:
+        """Give the followers these configurations."""
         self.config = replace(self.config, followers=followers)
         self.feed(ev.ConfigLoaded(at_ns=self.now_ns, config=self.config))
 
