@@ -115,8 +115,8 @@ def copy_filled(core: Core, fill: Fill, at_ns: int) -> None:
     _prove(core, order, fill.order_id, at_ns)
     order.fill(fill, at_ns)
     state = core.state(order.copy.follower, order.copy.leader_symbol)
-    if state.episode is Episode.MISSED and not order.copy.reducing:
-        state.stray += fill.net_qty
+    state.ours = state.ours + fill.net_qty if core.ledger.net(fill.account, fill.symbol) else 0
+    if state.episode is Episode.MISSED and state.ours:
         state.behind = True
     if order.settled:
         core.inflight.end(order)

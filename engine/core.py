@@ -154,6 +154,7 @@ class Core:
         for (follower, leader_symbol), state in self.states.items():
             if follower == account:
                 state.behind = False
+                state.ours = 0
                 if self.leader_net_for(follower, leader_symbol) != 0:
                     state.episode = Episode.MISSED
 
@@ -297,6 +298,8 @@ class Core:
             if copy.decision is Decision.PENDING:
                 self.inflight.add(InFlight(signal, copy, deadline_ns))
             if copy.target_net != copy.net_before + copy.qty * copy.side.sign:
+                state.behind = True
+            if copy.episode is Episode.MISSED and state.ours:
                 state.behind = True
         self.emit(ev.Commit(signal=signal, copies=tuple(copies)))
 

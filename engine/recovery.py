@@ -210,11 +210,11 @@ def _correct(core: Core) -> None:
         if any(core.inflight.on_the_way(account, symbol)) or not _can_correct(core, account, group):
             continue
         target, held = target_of(core, follower, leader_symbol), core.ledger.net(account, symbol)
-        # Who missed the trade is asked for nothing, but an entry of ours that filled too late must go again.
-        delta = reducing_part(held, -state.stray) if target is None else target - held
+        # Who missed the trade is asked for nothing, but what copies brought it all the same must go again.
+        delta = reducing_part(held, -state.ours) if target is None else target - held
         if delta == 0:
             state.behind = False
-            state.attempts = state.stray = 0
+            state.attempts = 0
         elif core.now_ns >= state.retry_ns:
             _correct_one(core, follower, leader_symbol, state, delta)
 

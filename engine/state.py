@@ -19,7 +19,7 @@ class CoreLimits(Record, frozen=True):
 class FollowerState:
     """Where a follower stands in the leader's trade of one symbol."""
 
-    __slots__ = ("attempts", "behind", "episode", "hopeless", "retry_ns", "scale", "stray")
+    __slots__ = ("attempts", "behind", "episode", "hopeless", "ours", "retry_ns", "scale")
 
     def __init__(self) -> None:
         self.episode = Episode.NONE
@@ -28,7 +28,7 @@ class FollowerState:
         self.hopeless = False  # the venue's last reject will not go away by trying again
         self.attempts = 0  # corrections since the last signal
         self.retry_ns = 0
-        self.stray = 0  # lots (signed) of our own entries that filled after the follower had left the trade
+        self.ours = 0  # lots (signed) that copies have brought since the follower was last flat
 
     def start(self, scale: Decimal | None) -> None:
         """A new trade of the leader begins: whoever missed the last one may join this one."""
