@@ -295,10 +295,11 @@ class Core:
         for copy in copies:
             state = self.state(copy.follower, signal.symbol)
             state.episode = copy.episode
+            coming = self.inflight.on_the_way(copy.follower, copy.symbol)[0] + copy.qty * copy.side.sign
+            if copy.target_net != copy.net_before + coming:
+                state.behind = True
             if copy.decision is Decision.PENDING:
                 self.inflight.add(InFlight(signal, copy, deadline_ns))
-            if copy.target_net != copy.net_before + copy.qty * copy.side.sign:
-                state.behind = True
             if copy.episode is Episode.MISSED and state.ours:
                 state.behind = True
         self.emit(ev.Commit(signal=signal, copies=tuple(copies)))
