@@ -13,8 +13,13 @@ from typing import Any
 
 import msgspec
 
+from brokers.adapter import Credentials
 from schema import driver
+from schema.clock import SYSTEM_CLOCK
 from schema.postgres import EmbeddedPostgres
+from schema.settings import load_settings
+from schema.store import Store
+from schema.vault import Vault
 from tui.demo import Sandbox
 
 ROOT = Path(__file__).parents[2]
@@ -35,15 +40,12 @@ class Shell:
     def __call__(self, *arguments: str, password: str = "", typed: str = "") -> subprocess.CompletedProcess[str]:
         """Run one command to its end. `typed` is its standard input."""
         more = {"COPYDESK_PASSWORD": password} if password else {}
-        return subprocess.run(
-            [sys.executable, "-m", "tui.cli", *arguments],
-            cwd=ROOT,
-            env=self.environment(**more),
-            input=typed,
-            capture_output=True,
-            text=True,
-            timeout=30,
+        command = [sys.executable, "-m", "tui.cli", *arguments]
+        done = subprocess.run(
+            command, cwd=ROOT, env=self.environment(**more), input=typed.encode(), capture_output=True, timeout=30
         )
+        # Decoded here and not by subprocess, which would make every line end the same.
+        return subprocess.CompletedProcess(command, done.returncode, done.stdout.decode(), done.stderr.decode())
 
     def refuses(self, *arguments: str, password: str = "", typed: str = "") -> str:
         """Run a command that must be refused: nothing on standard output, one sentence on standard error."""
@@ -64,6 +66,22 @@ class Shell:
         """Every file of the state directory: logs, key, and the database's own pages and journal."""
         found = (path for path in self.state_dir.rglob("*") if path.is_file())
         return {str(path.relative_to(self.state_dir)): path.read_bytes() for path in found}
+
+    def credentials(self) -> dict[str, Credentials]:
+        """The logins' secrets, unsealed as a desk does it."""
+
+        async def read() -> dict[str, Credentials]:
+            settings = load_settings(state_dir=self.state_dir)
+            vault, store = Vault.open(settings), await Store.open(settings, SYSTEM_CLOCK)
+            try:
+                return {
+                    each.connection: vault.credentials(each, await store.sealed_credentials(each.connection))
+                    for each in (await store.load_config()).connections
+                }
+            finally:
+                await store.close()
+
+        return asyncio.run(read())
 
     def dump(self) -> dict[str, list[str]]:
         """Every row of every table, as text."""
