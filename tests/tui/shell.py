@@ -37,9 +37,11 @@ class Shell:
         kept = {name: value for name, value in os.environ.items() if not name.startswith("COPYDESK_")}
         return {**kept, "COPYDESK_STATE_DIR": str(self.state_dir), "COPYDESK_LOG_LEVEL": "debug", **more}
 
-    def __call__(self, *arguments: str, password: str = "", typed: str = "") -> subprocess.CompletedProcess[str]:
-        """Run one command to its end. `typed` is its standard input."""
-        more = {"COPYDESK_PASSWORD": password} if password else {}
+    def __call__(
+        self, *arguments: str, password: str = "", typed: str = "", **variables: str
+    ) -> subprocess.CompletedProcess[str]:
+        """Run one command to its end. `typed` is its standard input, `variables` more of its environment."""
+        more = variables | ({"COPYDESK_PASSWORD": password} if password else {})
         command = [sys.executable, "-m", "tui.cli", *arguments]
         done = subprocess.run(
             command, cwd=ROOT, env=self.environment(**more), input=typed.encode(), capture_output=True, timeout=30

@@ -1,0 +1,98 @@
+"""`copydesk demo` as a process: one desk to a state directory, and no secret in anything it leaves behind."""
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.request import Request, urlopen
+
+import msgspec
+import pytest
+
+from brokers.adapter import Credentials
+from engine.export import WHAT
+from schema.lock import holder
+from tests.tui.shell import ROOT, TOKEN, Shell
+from tui.demo import Sandbox
+
+SEED = "7"
+
+
+@pytest.fixture
+def canaries(state_dir: Path) -> list[bytes]:
+    """The passwords a demo of this seed logs in with; and proof that its tokens look as we look for them."""
+    state_dir.mkdir(parents=True)
+    sandbox = Sandbox(state_dir, "--seed", SEED)
+    try:
+        logins = sandbox.ready["logins"]
+        body = {"name": logins[0]["username"], "password": logins[0]["password"]}
+        request = Request(sandbox.ready["rest"] + "/auth/accesstokenrequest", msgspec.json.encode(body))
+        request.add_header("Content-Type", "application/json")
+        with urlopen(request) as answer:
+            said = json.load(answer)
+        assert TOKEN.fullmatch(said["accessToken"].encode()) and TOKEN.fullmatch(said["mdAccessToken"].encode())
+        return [str(login["password"]).encode() for login in logins]
+    finally:
+        sandbox.stop()
+
+
+@pytest.fixture
+def demo(state_dir: Path) -> Iterator["subprocess.Popen[bytes]"]:
+    command = [sys.executable, "-m", "tui.cli", "demo", "--headless", "--seconds", "9", "--seed", SEED, "--json"]
+    environment = Shell(state_dir).environment()
+    process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    yield process
+    if process.poll() is None:
+        process.send_signal(2)
+    process.communicate(timeout=20)
+
+
+def copies_of(shell: Shell) -> int:
+    done = shell("export", "copies")
+    return max(0, done.stdout.count("\r\n") - 1) if done.returncode == 0 else 0
+
+
+def test_one_desk_to_a_state_directory_and_no_secret_anywhere(
+    state_dir: Path, canaries: list[bytes], demo: "subprocess.Popen[bytes]"
+) -> None:
+    outside, inside = Shell(state_dir), Shell(state_dir / "demo")
+    ends = time.monotonic() + 10
+    while holder(inside.state_dir) is None or not (inside.state_dir / "vault.key").exists():
+        assert demo.poll() is None and time.monotonic() < ends
+        time.sleep(0.02)  # the desk is another process
+    busy = (
+        f"state_dir: a desk is already running on {inside.state_dir}, pid {demo.pid}; stop it or set another state_dir."
+    )
+    assert outside.refuses("demo", "--headless", "--seconds", "1") == busy
+    assert outside.refuses("demo") == busy
+    assert inside.refuses() == busy
+    assert f"NOTE  a desk is running here, pid {demo.pid}" in inside.does("doctor")
+    while copies_of(inside) < 20:
+        assert demo.poll() is None
+
+    written: dict[str, bytes] = {}
+    for what in WHAT:
+        written[f"export {what}"] = inside.does("export", what).encode()
+    written["accounts list"] = inside.does("accounts", "list").encode()
+    kept = inside.credentials()
+    written["repr"] = repr(kept).encode()
+    dump = inside.dump()
+    written |= {f"table {name}": "\n".join(rows).encode() for name, rows in dump.items()}
+    written |= {f"while it ran: {name}": text for name, text in outside.files().items()}
+    out, err = demo.communicate(timeout=40)
+    assert demo.returncode == 0, (out, err)
+    assert err == b""
+    written |= outside.files() | {"standard output": out}
+
+    # What is looked for is what the desk logs in with, and what is searched is not empty.
+    assert sorted(found.password.encode() for found in kept.values()) == sorted(canaries)
+    assert all(isinstance(found, Credentials) for found in kept.values()) and len(canaries) == 5
+    assert len(dump["connections"]) == 5 and len(dump["copies"]) >= 20
+    assert json.loads(out)["signals"] > 0
+    assert {"demo/copydesk.log", "demo/sandbox.log", "demo/postgres/server.log"} <= set(written)
+    assert written["demo/copydesk.log"].count(b"order stream up") == 5
+    for name, text in written.items():
+        assert not [secret for secret in canaries if secret in text], name
+        assert not TOKEN.search(text), name
