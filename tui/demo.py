@@ -87,7 +87,10 @@ class Sandbox:
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if not line:
-            raise click.ClickException(f"the sandbox did not start; see {folder / 'sandbox.log'}")
+            self._process.wait()
+            said = (folder / "sandbox.log").read_text("utf-8", "replace").splitlines()
+            why = said[-1].removeprefix("Error: ") if said else f"its exit code is {self._process.returncode}."
+            raise click.ClickException(f"the sandbox did not start: {why}")
         self.ready: dict[str, Any] = msgspec.json.decode(line)
         self.control = SandboxControl(self.control_path)
 

@@ -96,7 +96,7 @@ class OneSentence(click.Group):
         except click.ClickException as error:
             code = _say(error.format_message(), error.exit_code)
         except click.Abort:
-            code = _say("Stopped; nothing was changed.", 1)
+            code = _say("Stopped.", 1)
         _leave(code)
 
 

@@ -203,7 +203,7 @@ def test_live_wants_the_accounts_name_and_a_demo_login_is_not_live(folder: Path)
         said = refused(shell, sandbox, "paper", *live, password=password_of(sandbox, "paper"))
         assert "lists no account for paper: check that this login belongs to live" in said
         add = ["accounts", "add", "real", "--leader", "LIVE1", *live]
-        for typed, says in (("LIVE2\n", "account: 'LIVE2' is not LIVE1; nothing was added."), ("", "Stopped;")):
+        for typed, says in (("LIVE2\n", "account: 'LIVE2' is not LIVE1; nothing was added."), ("", "Stopped.")):
             done = shell(*add, password=password_of(sandbox, "real"), typed=typed)
             assert done.returncode == 1 and says in done.stderr and "Traceback" not in done.stderr
             assert not shell.dump().get("connections")

@@ -49,6 +49,13 @@ def demo(state_dir: Path) -> Iterator["subprocess.Popen[bytes]"]:
     process.communicate(timeout=20)
 
 
+def test_a_tape_that_cannot_be_played_is_refused(state_dir: Path) -> None:
+    shell, tape = Shell(state_dir), Path(__file__)
+    said = shell.refuses("demo", "--headless", "--tape", str(tape))
+    assert said.startswith(f"the sandbox did not start: {tape}, line 1: not a row of a tape")
+    assert "'--tape': File '/no/tape' does not exist." in shell.refuses("demo", "--tape", "/no/tape")
+
+
 def copies_of(shell: Shell) -> int:
     done = shell("export", "copies")
     return max(0, done.stdout.count("\r\n") - 1) if done.returncode == 0 else 0
