@@ -368,10 +368,12 @@ class Core:
             if order is None:
                 continue
             order.copy = copy
-            account = self.accounts[copy.follower]
-            approved = approve(copy, account.venue_id, now_ns=event.at_ns, deadline_ns=order.deadline_ns)
-            if isinstance(approved, str):
-                self.end(order, Decision.EXPIRED, approved)
+            account = self.accounts.get(copy.follower)
+            approved = "the account was taken off the desk before it could be sent"
+            if account is not None:
+                approved = approve(copy, account.venue_id, now_ns=event.at_ns, deadline_ns=order.deadline_ns)
+            if account is None or isinstance(approved, str):
+                self.end(order, Decision.EXPIRED, str(approved))
                 self.remember(signal, order.copy)
                 changed.append(order.copy)
             else:

@@ -3,6 +3,7 @@
 from decimal import Decimal
 
 import pytest
+from msgspec.structs import replace
 
 from schema.records import (
     Decision,
@@ -46,6 +47,19 @@ def test_an_order_whose_commit_came_after_the_deadline_is_not_sent() -> None:
     table.commit(table.waiting.pop())
     assert table.sent == []
     assert table.last("DEMO1").decision is Decision.EXPIRED
+
+
+def test_an_account_taken_off_the_desk_during_the_commit_is_sent_nothing() -> None:
+    table = Table({"DEMO1": ONE, "DEMO2": ONE})
+    table.journal_up = False
+    table.leader(+1)
+    left = tuple(account for account in table.config.accounts if account.account != "DEMO1")
+    table.config = replace(table.config, accounts=left)
+    table.reconfigure(tuple(follower for follower in table.config.followers if follower.account != "DEMO1"))
+    table.commit(table.waiting.pop())
+    assert [order.account for order in table.take()] == ["DEMO2"]
+    assert table.last("DEMO1").decision is Decision.EXPIRED
+    assert table.last("DEMO1").reason == "the account was taken off the desk before it could be sent"
 
 
 def test_t_replay_a_whole_session_again_sends_no_order() -> None:
