@@ -20,6 +20,7 @@ import msgspec
 
 from brokers.adapter import Credentials
 from brokers.sandbox.client import SandboxControl
+from engine.collector import settle
 from engine.seat import StatusRow, Topic
 from engine.thread import EngineThread, ThreadSeat
 from schema.clock import SYSTEM_CLOCK
@@ -176,6 +177,7 @@ class Demo:
         a pair is unaccounted for, an order was duplicated, or a follower does not stand where its rule says."""
 
         def work(sandbox: Sandbox, _engine: EngineThread, seat: ThreadSeat) -> int:
+            settle()
             time.sleep(seconds)
             sandbox.control.order("leader", action="stop")
             status = self._rest(seat)
