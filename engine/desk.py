@@ -163,7 +163,7 @@ class Desk:
     async def _when_connected(self, connects: list[asyncio.Task[None]]) -> None:
         if connects:
             await asyncio.wait(connects)
-        self._start(self._check_known_symbols())
+        await self._check_known_symbols()
         self._ready.set()
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
