@@ -130,6 +130,7 @@ class Desk:
             baselines=tuple((leader, at_ns) for leader, at_ns in baselines if at_ns is not None),
         )
         await self._handle(recovered)
+        await self._store.rehearse()
 
     async def _connect(self, config: ConnectionConfig) -> None:
         credentials = self._vault.credentials(config, await self._store.sealed_credentials(config.connection))

@@ -5,12 +5,14 @@ can't keep the shell or a settings change waiting, and the other way round.
 """
 
 import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
 
 import structlog
 
 from schema import driver
-from schema.driver import Pool
+from schema.driver import Connection, Pool
 from schema.migrate import migrate
 from schema.postgres import EmbeddedPostgres, PostgresError
 from schema.settings import Settings
@@ -28,8 +30,26 @@ class Database:
         self.journal = journal
         self.config = config
         self.server = server
+        self._at_hand: Connection | None = None
+        self._hand = asyncio.Lock()
 
-    async def connect(self) -> driver.Connection:
+    @asynccontextmanager
+    async def commit_session(self) -> AsyncGenerator[Connection]:
+        """The session that signals are committed in, always at hand: to borrow one from a pool costs two tasks, and
+        every order would wait for them. For one user at a time; one that failed in any way is thrown away, and the
+        next user opens another. Raises JournalDown."""
+        async with self._hand, driver.journal_errors():
+            held, self._at_hand = self._at_hand, None
+            if held is None or held.is_closed():
+                held = await driver.connect(self._dsn, timeout=_TIMEOUT_S)
+            try:
+                yield held
+            except BaseException:
+                held.terminate()
+                raise
+            self._at_hand = held
+
+    async def connect(self) -> Connection:
         """A session outside the pools, for listening. Raises JournalDown."""
         async with driver.journal_errors():
             return await driver.connect(self._dsn, timeout=_TIMEOUT_S)
@@ -44,6 +64,8 @@ class Database:
 
     async def close(self) -> None:
         """Let go of the database; our own server is stopped when nobody else uses it."""
+        if self._at_hand is not None:
+            self._at_hand.terminate()
         for pool in (self.journal, self.config):
             try:
                 async with asyncio.timeout(_CLOSE_TIMEOUT_S):

@@ -75,6 +75,21 @@ async def test_a_signal_another_desk_committed_is_not_ours_to_send(settings: Set
         await other.close()
 
 
+async def test_a_copy_whose_reason_holds_a_nul_or_a_backslash_is_committed(store: Store) -> None:
+    names = await rows.desk(store, followers=1)
+    signal = rows.signal(1)
+    (pair,) = rows.copies(signal, names)
+    pair = replace(pair, reason='nul\0 "quoted" \\u0000 \\', scale=Decimal("0.3333333333333333333333333333"))
+    assert await store.commit_signal(signal, [pair]) is True
+    assert await store.open_copies() == [(signal, replace(pair, reason='nul "quoted" \\u0000 \\'))]
+
+
+async def test_a_rehearsed_commit_leaves_nothing(store: Store) -> None:
+    await store.rehearse()
+    await store.rehearse()
+    assert await store.counts() == (0, {})
+
+
 async def test_a_batch_written_twice_leaves_the_same_rows(store: Store) -> None:
     names = await rows.desk(store, followers=2)
     signal = rows.signal(1)
