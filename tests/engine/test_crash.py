@@ -34,7 +34,9 @@ class CrashDesk:
             cwd=ROOT,
         )
         assert self.process.stdout is not None
-        assert self.process.stdout.readline() == b"ready\n", (state_dir / "crash.log").read_text()[-3000:]
+        if self.process.stdout.readline() != b"ready\n":
+            self.kill()
+            raise AssertionError((state_dir / "crash.log").read_text()[-3000:])
         self.ready_s = time.monotonic() - started
 
     def kill(self) -> None:
