@@ -164,6 +164,7 @@ class Desk:
     async def _when_connected(self, connects: list[asyncio.Task[None]]) -> None:
         if connects:
             await asyncio.wait(connects)
+        await self._inbox.join()  # the core has heard that they are up
         await self._check_known_symbols()
         self._ready.set()
 
@@ -196,6 +197,9 @@ class Desk:
             event = await self._inbox.get()
             await self._check_symbols(event)
             await self._handle(event)
+            if isinstance(event, venue.StreamUp) and self._ready.is_set():
+                self._start(self._check_known_symbols())
+            self._inbox.task_done()
 
     def _feed(self, event: ev.AnyInput) -> list[ev.AnyEffect]:
         return self.core.process(event)
