@@ -40,7 +40,7 @@ def canaries(state_dir: Path) -> list[bytes]:
 
 @pytest.fixture
 def demo(state_dir: Path) -> Iterator["subprocess.Popen[bytes]"]:
-    command = [sys.executable, "-m", "tui.cli", "demo", "--headless", "--seconds", "9", "--seed", SEED, "--json"]
+    command = [sys.executable, "-m", "tui.cli", "demo", "--headless", "--seconds", "8", "--seed", SEED, "--json"]
     environment = Shell(state_dir).environment()
     process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     yield process
