@@ -168,12 +168,12 @@ class JournalStore(StorePart):
                 "INSERT INTO baselines (leader, at_ns) VALUES ($1, $2) ON CONFLICT DO NOTHING", leader, at_ns
             )
 
-    async def measure_commit_ms(self) -> float:
-        """How long a durable commit takes here: the median of 50, in milliseconds. Raises JournalDown."""
+    async def measure_commit_ms(self, rounds: int = 50) -> float:
+        """How long a durable commit takes here: the median of so many, in milliseconds. Raises JournalDown."""
         took: list[float] = []
         async with driver.session(self._database.journal, _TIMEOUT_S) as session:
             # The smallest thing that makes a transaction wait for the disk.
-            for _ in range(50):
+            for _ in range(rounds):
                 started = perf_counter()
                 await session.fetchval("SELECT pg_logical_emit_message(true, 'copydesk', 'how long')")
                 took.append((perf_counter() - started) * 1e3)

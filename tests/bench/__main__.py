@@ -1,4 +1,4 @@
-"""`make bench`: every benchmark, printed and written to bench.json. p50 / p99 / max."""
+"""`make bench`: every benchmark, printed as p50 / p99 / max and written to bench.json."""
 
 import os
 import platform
@@ -7,8 +7,8 @@ from pathlib import Path
 
 import msgspec
 
-from tests.bench import fanout
-from tests.bench.figures import Figure, show
+from tests.bench import alone, fanout, seat
+from tests.bench.figures import Figure
 
 _SIGNALS = 200
 
@@ -16,14 +16,16 @@ _SIGNALS = 200
 def main() -> None:
     print(f"{platform.platform()}, {os.cpu_count()} cores, Python {platform.python_version()}, p50 / p99 / max")
     figures: list[Figure] = []
-    for found in (
+    for part in (
         lambda: fanout.measure(20, _SIGNALS),
         lambda: fanout.measure(20, _SIGNALS, screen=False),
         lambda: fanout.measure(100, _SIGNALS // 2),
+        alone.measure,
+        seat.measure,
     ):
-        for line in found():
-            figures.append(line)
-            print(show(line), flush=True)
+        for found in part():
+            figures.append(found.figure())
+            print(found.line(), flush=True)
     Path("bench.json").write_bytes(msgspec.json.format(msgspec.json.encode(figures)))
 
 

@@ -1,8 +1,9 @@
 """One desk under its real screen, timed: run by `tests/bench/fanout.py` in a pty, writes its samples to a file.
 
-The leader trades every 100 ms at market from another front end; the desk copies to N followers on sandbox logins of
-five; each sample is leader event at our door -> last order's bytes at the socket, the journal's commit included. Then,
-under the same painting screen and on the same loop, the floor: the same number of order bytes on prebuilt sockets.
+The leader trades every 100 ms at market from another front end; the desk copies to N followers on logins of five;
+each sample is leader's fill read from the socket -> last order's bytes at the socket, the journal's commit included.
+Then, under the same painting screen, on the same loop and at the same pace, the floor: the same bytes on as many
+prebuilt sockets. Only the warm-up is left out.
 """
 
 import argparse
@@ -13,97 +14,120 @@ import signal
 import socket
 import threading
 import time
+from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
 import click
 import msgspec
 
+from brokers.tradovate import wire
+from brokers.tradovate.translate import place_body
 from engine.collector import settle
+from engine.desk import Desk
 from engine.seat import StatusRow, Topic
 from engine.thread import EngineThread, ThreadSeat
 from schema.clock import SYSTEM_CLOCK
-from schema.records import FollowerConfig
+from schema.records import ApprovedOrder, Copy, FollowerConfig, OrderType, Side, SignalKind
 from schema.settings import Settings
 from schema.store import Store
 from tests.practice import LEADER, SYMBOL
 from tui.demo import GROUP, Sandbox, set_up
 from tui.sit import sit
 
+_PER_LOGIN = 5
 _EVERY_S = 0.1
 _WARM_UP = 20
-_ORDER_BYTES = (
-    b'\x81\xfe\x01\x14\x00\x00\x00\x00order/placeorder\n1234\n\n{"accountSpec":"DEMO1001","accountId":1001,'
-    b'"action":"Buy","symbol":"ESH4","orderQty":1,"orderType":"Market","timeInForce":"Day","isAutomated":true,'
-    b'"clOrdId":"cd0123456789abcdef0123"}'
-)
+_FLOOR_ROUNDS = 100
+_WEBSOCKET_HEADER = b"\x81\xfe\x01\x14\x00\x00\x00\x00"
 
 
 class Driver(threading.Thread):
-    """Makes the leader trade, then measures the floor, then ends the screen."""
+    """Makes the leader trade, then measures the floor and the publishing, then ends the screen."""
 
     def __init__(
-        self,
-        sandbox: Sandbox,
-        engine: EngineThread,
-        seat: ThreadSeat,
-        *,
-        signals: int,
-        followers: int,
-        screen: bool,
+        self, sandbox: Sandbox, engine: EngineThread, seat: ThreadSeat, *, signals: int, followers: int, screen: bool
     ) -> None:
         super().__init__(name="driver", daemon=True)
         self._sandbox = sandbox
         self._engine = engine
         self._seat = seat
-        self._signals = signals
+        self._signals = _WARM_UP + signals
+        self._rounds = min(signals, _FLOOR_ROUNDS)
         self._followers = followers
         self._screen = screen
         self.go = threading.Event()
         self.done = threading.Event()
         self.floor_ms: list[float] = []
+        self.publish_ms: list[float] = []
+        self.arrived_ns: dict[str, int] = {}
         self.failure = ""
 
     def run(self) -> None:
         self.go.wait(30)
-        time.sleep(2)
         try:
-            for number in range(_WARM_UP + self._signals):
-                due = time.monotonic() + _EVERY_S
-                side = "sell" if number % 2 else "buy"
-                self._sandbox.control.order("trade", account=LEADER, symbol=SYMBOL, side=side, qty=1)
-                time.sleep(max(0.0, due - time.monotonic()))
-            ends = time.monotonic() + 20
-            while time.monotonic() < ends:
-                row = self._seat.view(Topic.STATUS).rows[0]
-                assert isinstance(row, StatusRow)
-                if row.signals >= _WARM_UP + self._signals and not row.unknown and not row.undecided:
-                    break
-                time.sleep(0.05)
-            loop = self._engine.loop
-            self.floor_ms = asyncio.run_coroutine_threadsafe(floor(self._followers, self._signals), loop).result(120)
+            time.sleep(1)  # the first readings after the start are over
+            self._trade()
+            assert self._engine.desk is not None
+            loop, desk = self._engine.loop, self._engine.desk
+            self.publish_ms = asyncio.run_coroutine_threadsafe(publish(desk, self._rounds), loop).result(120)
+            self.floor_ms = asyncio.run_coroutine_threadsafe(floor(self._followers, self._rounds), loop).result(120)
+            received = self._sandbox.control.order("state")["received"]
+            self.arrived_ns = {each["cl_ord_id"]: each["arrived_ns"] for each in received if each["cl_ord_id"]}
         except Exception as failure:  # noqa: BLE001 - any failure must end the screen and be reported by the parent
             self.failure = repr(failure)
         self.done.set()
         if self._screen:
             os.kill(os.getpid(), signal.SIGTERM)  # ends the screen as a trader's session manager would
 
+    def _trade(self) -> None:
+        for number in range(self._signals):
+            due = time.monotonic() + _EVERY_S
+            side = "sell" if number % 2 else "buy"
+            self._sandbox.control.order("trade", account=LEADER, symbol=SYMBOL, side=side, qty=1)
+            time.sleep(max(0.0, due - time.monotonic()))
+        ends = time.monotonic() + 20
+        while time.monotonic() < ends:
+            row = self._seat.view(Topic.STATUS).rows[0]
+            assert isinstance(row, StatusRow)
+            if row.copied == self._signals * self._followers:
+                return
+            time.sleep(0.05)
+        raise RuntimeError(f"{row.copied} of {self._signals * self._followers} orders were copied")
+
+
+async def publish(desk: Desk, rounds: int) -> list[float]:
+    """Milliseconds of one publishing after every order and copy on the screen's lists changed hands once more."""
+    samples: list[float] = []
+    for _ in range(rounds):
+        await asyncio.sleep(_EVERY_S)
+        desk.core.seq += 1  # something happened: nothing may be taken over from the last publishing
+        for kept in list(desk.core.recent.values())[-2 * len(desk.core.followers) :]:
+            desk.views.copy_changed(*kept)
+        started = time.perf_counter()
+        desk.views.publish(SYSTEM_CLOCK.now_ns())
+        samples.append((time.perf_counter() - started) * 1000)
+    return samples
+
 
 async def floor(followers: int, rounds: int) -> list[float]:
-    """Milliseconds to write one order to each of `followers` prebuilt sockets, every 100 ms."""
-    sink = socket.create_server(("127.0.0.1", 0), backlog=followers + 8)
-    threading.Thread(target=_drain, args=(sink, followers), daemon=True).start()
+    """Milliseconds to write the orders of `followers` accounts to prebuilt sockets, one for each login."""
+    logins = followers // _PER_LOGIN
+    sink = socket.create_server(("127.0.0.1", 0), backlog=logins + 8)
+    threading.Thread(target=_drain, args=(sink, logins), daemon=True).start()
     loop = asyncio.get_running_loop()
     transports: list[asyncio.WriteTransport] = []
-    for _ in range(followers):
+    for _ in range(logins):
         transport, _protocol = await loop.create_connection(asyncio.Protocol, *sink.getsockname())
         transports.append(transport)
+    message = _order_bytes()
     samples: list[float] = []
     for _ in range(rounds):
         await asyncio.sleep(_EVERY_S)
         started = time.perf_counter()
         for transport in transports:
-            transport.write(_ORDER_BYTES)
+            for _ in range(_PER_LOGIN):
+                transport.write(message)
         samples.append((time.perf_counter() - started) * 1000)
     for transport in transports:
         transport.close()
@@ -111,12 +135,27 @@ async def floor(followers: int, rounds: int) -> list[float]:
     return samples
 
 
-def _drain(sink: socket.socket, followers: int) -> None:
+def _order_bytes() -> bytes:
+    order = ApprovedOrder(
+        account="DEMO1001",
+        venue_account_id="1001",
+        symbol=SYMBOL,
+        side=Side.BUY,
+        qty=1,
+        order_type=OrderType.MARKET,
+        cl_ord_id="cd0123456789abcdef0123",
+        reducing=False,
+    )
+    body = wire.encode(place_body(order, 1001))
+    return _WEBSOCKET_HEADER + wire.request_frame("order/placeorder", 1234, body=body)
+
+
+def _drain(sink: socket.socket, peers: int) -> None:
     selector = selectors.DefaultSelector()
-    for _ in range(followers):
+    for _ in range(peers):
         peer, _ = sink.accept()
         selector.register(peer, selectors.EVENT_READ)
-    left = followers
+    left = peers
     while left:
         for key, _ in selector.select():
             peer: Any = key.fileobj
@@ -126,24 +165,29 @@ def _drain(sink: socket.socket, followers: int) -> None:
                 left -= 1
 
 
-async def samples_of(settings: Settings) -> dict[str, list[float]]:
-    """Milliseconds of each signal: to the last order sent, and its stages, from the journal."""
+async def samples_of(settings: Settings, followers: int, arrived_ns: dict[str, int]) -> dict[str, list[float]]:
+    """Milliseconds of each signal from the leader's fill to the last of its orders, and the stages, from the journal;
+    `arrived_ns` is when the venue read each order (its clock counts as ours does)."""
     store = await Store.open(settings, SYSTEM_CLOCK)
     try:
         pairs = await store.recent_copies(1_000_000)
     finally:
         await store.close()
-    signals: dict[str, list[Any]] = {}
-    for _, copy in pairs:
-        if copy.sent_ns:
-            signals.setdefault(copy.signal_id, []).append(copy)
+    signals: dict[str, list[Copy]] = defaultdict(list)
+    for of, copy in pairs:
+        if of.kind is SignalKind.LEADER_FILL:
+            signals[copy.signal_id].append(copy)
+    short = [copies for copies in signals.values() if sum(bool(copy.sent_ns) for copy in copies) != followers]
+    if short:
+        raise click.ClickException(f"{len(short)} of {len(signals)} signals did not go to every follower")
     ordered = sorted(signals.values(), key=lambda copies: copies[0].received_ns)[_WARM_UP:]
     return {
         "fanout": [(max(c.sent_ns for c in copies) - copies[0].received_ns) / 1e6 for copies in ordered],
         "decide": [(copies[0].decided_ns - copies[0].received_ns) / 1e6 for copies in ordered],
         "journal": [(copies[0].journaled_ns - copies[0].decided_ns) / 1e6 for copies in ordered],
         "send": [(max(c.sent_ns for c in copies) - copies[0].journaled_ns) / 1e6 for copies in ordered],
-        "orders": [float(len(copies)) for copies in ordered],
+        "arrived": [(max(arrived_ns[c.cl_ord_id] for c in cs) - cs[0].received_ns) / 1e6 for cs in ordered],
+        "answered": [(max(c.acked_ns for c in copies) - copies[0].received_ns) / 1e6 for copies in ordered],
     }
 
 
@@ -158,8 +202,8 @@ def main() -> None:
     settings = Settings(state_dir=chosen.folder / "state", desk="bench", chart_symbol=SYMBOL, requests_per_min=100_000)
     sandbox = Sandbox(
         chosen.folder,
-        *("--logins", str(followers // 5), "--accounts-per-login", "5", "--requests-per-min", "1000000"),
-        *("--leader-script", "off", "--speed", "1"),
+        *("--logins", str(followers // _PER_LOGIN), "--accounts-per-login", str(_PER_LOGIN)),
+        *("--requests-per-min", "1000000", "--leader-script", "off", "--speed", "1"),
     )
     try:
         asyncio.run(
@@ -185,8 +229,8 @@ def main() -> None:
             engine.stop()
         if driver.failure:
             raise click.ClickException(driver.failure)
-        samples = asyncio.run(samples_of(settings))
-        samples["floor"] = driver.floor_ms
+        samples = asyncio.run(samples_of(settings, followers, driver.arrived_ns))
+        samples |= {"floor": driver.floor_ms, "publish": driver.publish_ms}
         (chosen.folder / "samples.json").write_bytes(msgspec.json.encode(samples))
     finally:
         sandbox.stop()

@@ -1,7 +1,8 @@
-"""What a benchmark prints: percentiles with the floor they are judged by, the machine's load and the commit."""
+"""What a benchmark prints and writes: percentiles beside the floor they are judged by, the load and the commit."""
 
 import os
 import subprocess
+from functools import cache
 from pathlib import Path
 
 import msgspec
@@ -9,58 +10,61 @@ import msgspec
 from engine.latency import percentile
 
 
-class Floor(msgspec.Struct):
-    """The least the same work could take, measured in the same run."""
-
-    p50: float
-    p99: float
-    max: float
-
-    @classmethod
-    def of(cls, samples: list[float]) -> "Floor":
-        ordered = sorted(samples)
-        return cls(percentile(ordered, 50), percentile(ordered, 99), ordered[-1])
-
-
 class Figure(msgspec.Struct):
-    """One line of `bench.json`. `ratio` is p50 over the floor's p50, `load` the machine's one-minute load average."""
+    """One line of `bench.json`. `floor` is the p50 of the least the same work could take, measured in the same run;
+    `ratio` is p50 over it; `load` is the machine's one-minute load average when it was measured."""
 
     name: str
     unit: str
     p50: float
     p99: float
     max: float
-    floor: Floor | None
+    floor: float | None
     ratio: float | None
     load: float
     commit: str
 
 
-def figure(name: str, unit: str, samples: list[float], floor: Floor | None = None) -> Figure:
-    """A figure from its samples."""
-    ordered = sorted(samples)
-    p50 = percentile(ordered, 50)
-    return Figure(
-        name=name.strip(),
-        unit=unit,
-        p50=p50,
-        p99=percentile(ordered, 99),
-        max=ordered[-1],
-        floor=floor,
-        ratio=p50 / floor.p50 if floor and floor.p50 else None,
-        load=os.getloadavg()[0],
-        commit=_commit(),
-    )
+class Measured:
+    """Samples of one thing, and of its floor if it has one."""
+
+    def __init__(self, name: str, unit: str, samples: list[float], floor: list[float] | None = None) -> None:
+        if not samples:
+            raise SystemExit(f"{name}: nothing was measured")
+        self.name = name
+        self.unit = unit
+        self._samples = sorted(samples)
+        self._floor = sorted(floor) if floor else None
+        self._load = os.getloadavg()[0]
+
+    def figure(self) -> Figure:
+        p50 = percentile(self._samples, 50)
+        floor = percentile(self._floor, 50) if self._floor else None
+        return Figure(
+            name=self.name,
+            unit=self.unit,
+            p50=p50,
+            p99=percentile(self._samples, 99),
+            max=self._samples[-1],
+            floor=floor,
+            ratio=p50 / floor if floor else None,
+            load=self._load,
+            commit=_commit(),
+        )
+
+    def line(self) -> str:
+        """For a person: p50 / p99 / max, the floor's the same way, and the ratio of the p50s."""
+        line = f"{self.name:66} {_three(self._samples)} {self.unit:2}"
+        if self._floor:
+            line += f"   floor {_three(self._floor)}   x{self.figure().ratio or 0:.1f}"
+        return line
 
 
-def show(found: Figure) -> str:
-    """One line for a person."""
-    against = ""
-    if found.floor is not None:
-        against = f"   floor {found.floor.p50:.2f} / {found.floor.p99:.2f} / {found.floor.max:.2f}   x{found.ratio:.1f}"
-    return f"{found.name:64} {found.p50:8.2f} / {found.p99:8.2f} / {found.max:8.2f} {found.unit}{against}"
+def _three(ordered: list[float]) -> str:
+    return f"{percentile(ordered, 50):7.2f} / {percentile(ordered, 99):7.2f} / {ordered[-1]:7.2f}"
 
 
+@cache
 def _commit() -> str:
     done = subprocess.run(
         ["git", "describe", "--always", "--dirty"],
