@@ -13,6 +13,8 @@ from typing import Any, ClassVar
 
 import structlog
 from textual.app import ComposeResult
+from textual.events import Resize
+from textual.geometry import Size
 from textual.widget import Widget
 
 from engine.seat import (
@@ -166,12 +168,12 @@ class CopydeskApp(PatientApp):
 
     # --- layout -----------------------------------------------------------------------------------------------------
 
-    def on_resize(self) -> None:
-        self._arrange()
+    def on_resize(self, event: Resize) -> None:
+        self._arrange(event.size)  # `self.size` is still the size before
 
-    def _arrange(self) -> None:
+    def _arrange(self, size: Size | None = None) -> None:
         """Show what fits: everything on a wide terminal, accounts and copies on a narrow one, one pane when zoomed."""
-        width, height = self.size
+        width, height = size or self.size
         if self._zoomed is not None:
             shown = {self._zoomed}
         elif width < NARROW:

@@ -346,6 +346,16 @@ async def test_a_narrow_terminal_shows_what_matters_and_reaches_the_rest_by_numb
         await on.shows("CANDLES · ESH4 1m")
 
 
+async def test_a_terminal_that_changes_its_size_shows_what_fits_the_new_one() -> None:
+    async with desk(200, 50) as on:
+        for width, height, shown in ((80, 24, 2), (120, 40, 5), (120, 24, 4), (200, 50, 5)):
+            await on.pilot.resize_terminal(width, height)
+            await on.until(
+                lambda shown=shown: sum(on.app._on_screen(pane) for pane in on.app._panes.values()) == shown,
+                f"{shown} panes at {width}x{height}",
+            )
+
+
 async def test_no_color_draws_without_colour_and_without_a_crash(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_COLOR", "1")
     async with desk() as on:
