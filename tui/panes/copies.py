@@ -28,7 +28,7 @@ COLUMNS: tuple[Column[CopyRow], ...] = (
     Column("ms", 5, lambda r, _: Cell(millis(r.total_ms)), lambda r: r.total_ms, right=True),
     Column("reason", 12, lambda r, _: Cell(r.reason, "dim"), lambda r: r.reason, drop=1, grow=True),
     Column("target", 6, lambda r, _: Cell(signed(r.target_net), "dim"), lambda r: r.target_net, right=True, drop=3),
-    Column("avg price", 9, lambda r, _: Cell(average(r.avg_price)), lambda r: r.avg_price or 0, right=True, drop=2),
+    Column("avg price", 10, lambda r, _: Cell(average(r.avg_price)), lambda r: r.avg_price or 0, right=True, drop=2),
     Column("leader", 11, lambda r, _: Cell(r.leader, "dim"), lambda r: r.leader, drop=4),
 )  # fmt: skip
 

@@ -40,9 +40,9 @@ COLUMNS: tuple[Column[OrderRow], ...] = (
     Column("filled", 6, lambda r, _: Cell(f"{r.filled_qty}/{r.qty}"), lambda r: r.qty, right=True),
     Column("status", 8, lambda r, _: Cell(r.status, _STATUS_LOOKS.get(r.status, "")), lambda r: r.status),
     Column("type", 4, lambda r, _: Cell(_TYPES.get(r.order_type, r.order_type), "dim"), lambda r: r.order_type, drop=2),
-    Column("avg price", 9, lambda r, _: Cell(average(r.avg_price)), lambda r: r.avg_price or 0, right=True, drop=1),
-    Column("price", 9, _asked_price, None, right=True, drop=4),
-    Column("origin", 7, _origin, lambda r: r.origin, drop=3),
+    Column("avg price", 10, lambda r, _: Cell(average(r.avg_price)), lambda r: r.avg_price or 0, right=True, drop=1),
+    Column("price", 9, _asked_price, None, right=True, drop=3),
+    Column("origin", 7, _origin, lambda r: r.origin, drop=4),
     Column("order", 12, lambda r, _: Cell(r.order_id, "dim"), lambda r: r.order_id, drop=6),
     Column("venue said", 10, lambda r, _: Cell(r.text, "dim"), None, drop=5, grow=True),
 )  # fmt: skip
