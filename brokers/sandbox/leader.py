@@ -56,6 +56,10 @@ class Leader:
             except Refused as refused:
                 return f"{action}: {refused.reason}"
             del weights[action]
+        for order in self._working():  # what rests leaves no room for anything else
+            if order.status.live:
+                self._venue.cancel(order.order_id, Origin())
+                return "cancel"
         return "wait"
 
     def rest(self, *, flat: bool) -> None:
