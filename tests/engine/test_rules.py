@@ -1,6 +1,5 @@
 """T-SIZE: sizing leaves no residue, whatever the leader does and whatever the rule."""
 
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
