@@ -1,4 +1,4 @@
-"""A terminal for tests: the scripted desk in a real pty, and its screen as a terminal would hold it.
+"""A terminal for tests: a desk in a real pty, and its screen as a terminal would hold it.
 
 `Screen` understands what the desk sends (cursor moves, text, line feeds) and skips every other sequence.
 """
@@ -18,10 +18,11 @@ import time
 from codecs import getincrementaldecoder
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 ROOT = Path(__file__).parents[2]
 COLUMNS, ROWS = 200, 50
+LOOKS = {"TERM": "xterm-256color", "COLORTERM": "truecolor", "LC_ALL": "C.UTF-8"}
 _SEQUENCE = re.compile("\x1b\\[([0-?]*)[ -/]*([@-~])|\x1b[\\]P].*?(?:\x07|\x1b\\\\)|\x1b[ -/]*[0-~]", re.DOTALL)
 _UNFINISHED = re.compile("\x1b(?:\\[[0-?]*[ -/]*)?$")
 
@@ -63,14 +64,19 @@ class Screen:
         return ["".join(row) for row in self.cells]
 
 
-class PtyDesk:
-    """The scripted desk running in a pty. Use as a context manager; ends the process on leaving."""
+class Terminal:
+    """A process in a pty of its own. Use as a context manager; ends the process on leaving."""
 
-    def __init__(self, *arguments: str, ignore_hup: bool = False, **environment: str) -> None:
+    def __init__(
+        self,
+        command: list[str],
+        environment: dict[str, str],
+        *,
+        ignore_hup: bool = False,
+        pass_fds: tuple[int, ...] = (),
+    ) -> None:
         self.screen = Screen()
-        self.reports: list[dict[str, Any]] = []
         self.bytes_read = 0
-        report_out, report_in = os.pipe()
         self.master, slave = os.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, COLUMNS, 0, 0))
         self.before = termios.tcgetattr(slave)
@@ -82,34 +88,24 @@ class PtyDesk:
                 signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "tests.tui.scripted_desk", "--report", str(report_in), *arguments],
+            command,
             stdin=slave,
             stdout=slave,
             stderr=slave,
             cwd=ROOT,
             preexec_fn=own_terminal,
-            pass_fds=(report_in,),
-            env={**os.environ, "TERM": "xterm-256color", "COLORTERM": "truecolor", "LC_ALL": "C.UTF-8", **environment},
+            pass_fds=pass_fds,
+            env=environment,
         )
-        os.close(report_in)
         self.slave: int | None = slave
-        self._reports_out = report_out
-        self._listener = threading.Thread(target=self._listen)
-        self._listener.start()
 
-    def _listen(self) -> None:
-        with os.fdopen(self._reports_out) as lines:
-            for line in lines:
-                self.reports.append(json.loads(line))
-
-    def __enter__(self) -> "PtyDesk":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         if self.process.poll() is None:
             self.process.kill()
         self.process.wait()
-        self._listener.join()
         for fd in (self.master, self.slave):
             if fd is not None and fd >= 0:
                 os.close(fd)
@@ -138,8 +134,11 @@ class PtyDesk:
         while time.monotonic() < ends:
             self.pump(0.01)
 
-    def ready(self) -> None:
-        self.until(lambda: "21 accounts" in self.screen.lines[2], 15, "the accounts pane")
+    @property
+    def full(self) -> bool:
+        """Whether the terminal takes nothing more until somebody reads."""
+        assert self.slave is not None
+        return not select.select([], [self.slave], [], 0)[1]
 
     def press(self, keys: str) -> None:
         os.write(self.master, keys.encode())
@@ -151,6 +150,36 @@ class PtyDesk:
             self.slave = None
         os.close(self.master)
         self.master = -1
+
+
+class PtyDesk(Terminal):
+    """The scripted desk in a pty, with the reports it writes beside its screen."""
+
+    def __init__(self, *arguments: str, ignore_hup: bool = False, **environment: str) -> None:
+        self.reports: list[dict[str, Any]] = []
+        report_out, report_in = os.pipe()
+        super().__init__(
+            [sys.executable, "-m", "tests.tui.scripted_desk", "--report", str(report_in), *arguments],
+            {**os.environ, **LOOKS, **environment},
+            ignore_hup=ignore_hup,
+            pass_fds=(report_in,),
+        )
+        os.close(report_in)
+        self._reports_out = report_out
+        self._listener = threading.Thread(target=self._listen)
+        self._listener.start()
+
+    def _listen(self) -> None:
+        with os.fdopen(self._reports_out) as lines:
+            for line in lines:
+                self.reports.append(json.loads(line))
+
+    def __exit__(self, *gone: object) -> None:
+        super().__exit__(*gone)
+        self._listener.join()
+
+    def ready(self) -> None:
+        self.until(lambda: "21 accounts" in self.screen.lines[2], 15, "the accounts pane")
 
     def report(self, kind: str, within_s: float) -> dict[str, Any]:
         """The first report of a kind, waiting for it."""
