@@ -18,7 +18,7 @@ Order = tuple[str, dict[str, Any]]
 
 # Orders of the sandbox's control socket (brokers/sandbox/control.py); `seconds` is how long the fault lasts.
 FAULTS: dict[str, tuple[list[Order], float]] = {
-    "latency": ([("latency", {"p50_ms": 200.0, "p95_ms": 800.0})], 1.0),
+    "latency": ([("latency", {"p50_ms": 200.0, "p95_ms": 800.0})], 5.0),  # it ends when the last late request landed
     "latency_beyond_the_deadline": ([("latency", {"login": "desk2", "p50_ms": 3_000.0, "p95_ms": 4_000.0})], 5.0),
     "reject": ([("reject", {"count": 15, "reason": "OtherExecutionRelated", "text": "no thanks"})], 1.0),
     "late_reject": ([("late_reject", {"count": 10, "after_s": 0.3})], 1.0),
