@@ -48,6 +48,7 @@ ANSWER_S = 2.0
 """How long quitting waits for the desk to say whether positions are open."""
 NARROW, SHORT = 110, 30
 UNDER_A_PAGE = 10
+MOVE_ON = ("command", "filter", "pane", "focus_next", "focus_previous")
 
 _log = structlog.get_logger()
 
@@ -199,7 +200,7 @@ class CopydeskApp(PatientApp):
         if self._zoomed is not None or not self._on_screen(pane):
             self._zoomed = name
             self._arrange()
-        self.call_after_refresh(pane.focus)
+        self.screen.set_focus(pane)  # now: the next key already belongs to it
 
     @staticmethod
     def _on_screen(widget: Widget) -> bool:
@@ -242,11 +243,14 @@ class CopydeskApp(PatientApp):
         if row is not None:
             self._run(commands.Toggle(row.account))
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Keys that take the focus elsewhere act before any other, but not while something is typed or asked."""
+        if action in MOVE_ON:
+            return not self.prompt.is_open and len(self.screen_stack) == 1
+        return super().check_action(action, parameters)
+
     def action_command(self) -> None:
-        if self.prompt.is_open:
-            self.prompt.type(":")
-        elif len(self.screen_stack) == 1:
-            self._open_prompt("command", "")
+        self._open_prompt("command", "")
 
     def action_filter(self) -> None:
         if isinstance(self.focused, GridPane):

@@ -97,10 +97,6 @@ class Prompt(Container):
         self.screen.set_focus(self._input)
         self._hint(text)
 
-    def type(self, text: str) -> None:
-        """Put text where the cursor is, as typing it would."""
-        self._input.insert_text_at_cursor(text)
-
     def _close(self, kept: bool) -> None:
         self.remove_class("-open")
         self.display = False

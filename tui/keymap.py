@@ -101,6 +101,8 @@ KEYS: tuple[Key, ...] = (
     Key("quit", "ctrl+q", "Ctrl+Q", "app.quit", "quit", "Leave; asks when positions are open.", "desk", hint=True),
 )  # fmt: skip
 
+FIRST = ("quit", "command", "filter", "next", "previous", "accounts", "positions", "orders", "copies", "candles")
+"""The keys that take the focus elsewhere."""
 BY_ID = {key.id: key for key in KEYS}
 
 
@@ -113,8 +115,9 @@ def bindings(context: str) -> list[Binding]:
             key.description,
             tooltip=key.tooltip,
             show=False,
-            # Acted on before the next key is looked at: what is typed after `:` must reach the line, never a pane.
-            priority=key.id in ("quit", "command", "filter"),
+            # Acted on before the next key is looked at: what is typed after `:` must reach the line, never a pane,
+            # and a space after `4` must not reach the pane that had the focus before.
+            priority=key.id in FIRST,
         )
         for key in KEYS
         if key.context == context

@@ -170,3 +170,16 @@ def test_what_is_typed_in_one_burst_after_a_colon_reaches_the_line_and_no_pane()
         desk.press("jj:flatten nobody\r")
         desk.until(lambda: "nobody" in "\n".join(desk.screen.lines[-4:]), 5, "the refusal of the command")
         assert "20 of 20 followers armed" in desk.screen.lines[2], "a space in the command switched a follower off"
+
+
+def test_what_is_typed_in_one_burst_after_a_panes_number_reaches_that_pane_and_no_other() -> None:
+    with PtyDesk("--events", "0") as desk:
+        desk.ready()
+        desk.press("jj4  \t1j4/DEMO1003:\r")
+        desk.until(lambda: "/demo1003:" in "\n".join(desk.screen.lines), 5, "the filter")
+        filtered = next(line for line in desk.screen.lines if "/demo1003:" in line)
+        assert filtered.startswith(" COPIES") or filtered.startswith("▌COPIES")
+        desk.read_for(0.2)
+        assert "20 of 20 followers armed" in desk.screen.lines[2], (
+            "a space meant for the ledger switched a follower off"
+        )
