@@ -310,7 +310,10 @@ class Core:
         return scale_for(follower, leader_symbol, mine and mine.balance, theirs and theirs.balance)
 
     def state(self, follower: str, leader_symbol: str) -> FollowerState:
-        return self.states.setdefault((follower, leader_symbol), FollowerState())
+        state = self.states.get((follower, leader_symbol))
+        if state is None:
+            state = self.states[follower, leader_symbol] = FollowerState()
+        return state
 
     def view(self, follower: FollowerConfig, leader_symbol: str) -> FollowerView:
         """What the planner sees of a follower now."""

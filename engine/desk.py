@@ -31,7 +31,7 @@ from engine.seat import CommandRefused, FlattenResult, Topic, View
 from engine.state import CoreLimits
 from engine.views import Views
 from schema.clock import Clock
-from schema.records import ConnectionConfig
+from schema.records import ConnectionConfig, DeskConfig
 from schema.settings import Settings
 from schema.store import Store, StoreRefused
 from schema.vault import Vault
@@ -73,6 +73,7 @@ class Desk:
         self._ready = asyncio.Event()
         self._signalled_ns = 0
         self._marked: set[str] = set()
+        self._checked: dict[tuple[str, str], DeskConfig] = {}  # (leader, symbol) -> the configuration it was whole in
 
     # --- life ----------------------------------------------------------------------------------------------------
 
@@ -285,8 +286,11 @@ class Desk:
             account, symbol = event.order.account, event.order.symbol
         else:
             return
-        if account in self.core.leads:
-            await self._check(instruments.needed(self.core, account, symbol))
+        if account in self.core.leads and self._checked.get((account, symbol)) is not self.core.config:
+            pairs = instruments.needed(self.core, account, symbol)
+            await self._check(pairs)
+            if not pairs:  # nor will there be any until the configuration changes
+                self._checked[account, symbol] = self.core.config
 
     async def _check(self, pairs: set[tuple[str, str]]) -> None:
         asked = [

@@ -7,11 +7,10 @@ earlier order's outcome is unknown, only what is safe in every possible outcome 
 
 from decimal import Decimal
 
-from msgspec.structs import replace
-
 from engine.rules import capped, reducing_part, target_net
 from schema.records import Copy, Decision, Episode, FollowerConfig, Record, Side, Signal
 
+_ZERO = Decimal(0)
 _ASKING = "an earlier order's outcome is being asked for"
 
 
@@ -37,77 +36,88 @@ def plan(signal: Signal, view: FollowerView, *, tag: str) -> Copy:
     """The decision for one pair: PENDING with an order to send, or SKIPPED with the reason. `tag` is the client
     order id the order would carry; `view.episode` is where the follower stood before the signal."""
     current = view.net + view.on_the_way
-    flat = signal.leader_net == 0
-    missed = Episode.NONE if flat else Episode.MISSED
-    joined = Episode.NONE if flat else Episode.JOINED
-    copy = replace(_unplanned(signal, view, tag), episode=missed)
+    missed, joined = _episodes(signal)
     if view.off:
-        return _skipped(copy, view.off)
+        return _pair(signal, view, view.net, missed, view.off)
     if view.episode is Episode.MISSED:
-        return _skipped(copy, "missed the entry of this trade")
+        return _pair(signal, view, view.net, missed, "missed the entry of this trade")
     if view.scale is None:
-        return _skipped(copy, "equity of follower or leader is not known yet")
+        return _pair(signal, view, view.net, missed, "equity of follower or leader is not known yet")
     target = capped(target_net(view.config.rule, view.scale, signal.leader_net), current, view.config.max_position)
-    copy = replace(copy, target_net=target, episode=joined)
     if not view.known:
         new = view.episode is Episode.NONE
-        return _skipped(replace(copy, episode=missed if new else joined), "position is not known yet")
+        return _pair(signal, view, target, missed if new else joined, "position is not known yet")
     low, high = current - view.unknown_sells, current + view.unknown_buys
     if low <= target <= high:
-        return _skipped(copy, f"at target {target:+d}" if low == high else _ASKING)
+        return _pair(signal, view, target, joined, f"at target {target:+d}" if low == high else _ASKING)
     # The nearest possible position decides: an order for more would be wrong in some outcome.
     nearest = low if target < low else high
     gate = view.gate or (_ASKING if low != high else "")
-    return _ordered(copy, nearest, target - nearest, gate, view.config.max_order, missed)
+    return _ordered(signal, view, target, joined, tag, nearest, target - nearest, gate)
 
 
 def correct(signal: Signal, view: FollowerView, delta: int, *, tag: str) -> Copy:
     """The copy that brings a follower `delta` lots nearer to its target; gates bind what opens, as in `plan`."""
-    copy = replace(_unplanned(signal, view, tag), target_net=view.net + delta, episode=view.episode)
-    missed = Episode.NONE if signal.leader_net == 0 else Episode.MISSED
-    return _ordered(copy, view.net, delta, view.gate, view.config.max_order, missed)
+    return _ordered(signal, view, view.net + delta, view.episode, tag, view.net, delta, view.gate)
 
 
-def _unplanned(signal: Signal, view: FollowerView, tag: str) -> Copy:
-    return Copy(
-        signal_id=signal.signal_id,
-        follower=view.config.account,
-        symbol=view.symbol,
-        leader_symbol=signal.symbol,
-        decision=Decision.SKIPPED,
-        cl_ord_id=tag,
-        net_before=view.net,
-        target_net=view.net,
-        scale=view.scale or Decimal(0),
-        received_ns=signal.received_ns,
-    )
+def _episodes(signal: Signal) -> tuple[Episode, Episode]:
+    """Where a follower stands after the signal if it missed it, and if it takes part."""
+    return (Episode.NONE, Episode.NONE) if signal.leader_net == 0 else (Episode.MISSED, Episode.JOINED)
 
 
-def _ordered(copy: Copy, current: int, delta: int, gate: str, max_order: int | None, missed: Episode) -> Copy:
+def _ordered(
+    signal: Signal,
+    view: FollowerView,
+    target: int,
+    episode: Episode,
+    tag: str,
+    current: int,
+    delta: int,
+    gate: str,
+) -> Copy:
     """The order for `delta`, less what a gate or the order cap holds back of its opening part."""
     reducing = reducing_part(current, delta)
     opening = delta - reducing
+    max_order = view.config.max_order
     reason = ""
     if opening and gate:
         reason = f"entry held back: {gate}" if reducing else gate
         opening = 0
         if current + reducing == 0:
-            copy = replace(copy, episode=missed)
+            episode, _ = _episodes(signal)
     elif max_order is not None and abs(opening) > max_order:
         reason = f"cut to max_order {max_order}"
         opening = max_order if opening > 0 else -max_order
-    order = reducing + opening
-    if not order:
-        return _skipped(copy, reason)
-    return replace(
-        copy,
-        decision=Decision.PENDING,
+    return _pair(signal, view, target, episode, reason, tag, reducing + opening, reducing=not opening)
+
+
+def _pair(
+    signal: Signal,
+    view: FollowerView,
+    target: int,
+    episode: Episode,
+    reason: str,
+    tag: str = "",
+    order: int = 0,
+    *,
+    reducing: bool = False,
+) -> Copy:
+    """The row of the ledger: with an order of signed lots, or skipped. Made once, since orders wait for it."""
+    return Copy(
+        signal_id=signal.signal_id,
+        follower=view.config.account,
+        symbol=view.symbol,
+        leader_symbol=signal.symbol,
+        decision=Decision.PENDING if order else Decision.SKIPPED,
         reason=reason,
-        side=Side.of(order),
+        side=Side.of(order) if order else Side.BUY,
         qty=abs(order),
-        reducing=not opening,
+        target_net=target,
+        net_before=view.net,
+        scale=view.scale or _ZERO,
+        reducing=reducing and order != 0,
+        episode=episode,
+        cl_ord_id=tag if order else "",
+        received_ns=signal.received_ns,
     )
-
-
-def _skipped(copy: Copy, reason: str) -> Copy:
-    return replace(copy, reason=reason, cl_ord_id="")
