@@ -96,7 +96,7 @@ class CopydeskApp(PatientApp):
             "row",
             Split("column", self.accounts, self.copies, ratios=(27, 19)),
             Split("column", self.candles, self.positions, self.orders, ratios=(20, 14, 12)),
-            ratios=(3, 2),
+            ratios=(124, 75),
             id="root",
         )
         self._zoomed: str | None = None

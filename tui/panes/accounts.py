@@ -82,7 +82,7 @@ COLUMNS: tuple[Column[AccountRow], ...] = (
         right=True,
         drop=4,
     ),
-    Column("rule", 17, lambda r, _: Cell(r.rule.replace("proportional", "prop")), lambda r: r.rule, drop=5),
+    Column("rule", 18, lambda r, _: Cell(r.rule.replace("proportional", "prop")), lambda r: r.rule, drop=5),
     Column("budget", 7, _budget, lambda r: r.budget_left, right=True, drop=6),
     Column("heard", 5, _heard, lambda r: r.as_of_ns, right=True, drop=7),
     Column("balance", 12, lambda r, _: Cell(f"{r.balance:,.2f}"), lambda r: r.balance, right=True, drop=9),

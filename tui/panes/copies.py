@@ -25,11 +25,11 @@ COLUMNS: tuple[Column[CopyRow], ...] = (
     Column("side", 4, lambda r, _: side_cell(r.side) if r.qty else Cell(""), lambda r: r.side),
     Column("filled", 6, lambda r, _: Cell(f"{r.filled_qty}/{r.qty}" if r.qty else ""), lambda r: r.qty, right=True),
     Column("decision", 8, lambda r, _: Cell(r.decision, _DECISION_LOOKS.get(r.decision, "warn")), lambda r: r.decision),
-    Column("ms", 5, lambda r, _: Cell(millis(r.total_ms)), lambda r: r.total_ms, right=True),
-    Column("reason", 12, lambda r, _: Cell(r.reason, "dim"), lambda r: r.reason, drop=1, grow=True),
-    Column("target", 6, lambda r, _: Cell(signed(r.target_net), "dim"), lambda r: r.target_net, right=True, drop=3),
-    Column("avg price", 10, lambda r, _: Cell(average(r.avg_price)), lambda r: r.avg_price or 0, right=True, drop=2),
-    Column("leader", 11, lambda r, _: Cell(r.leader, "dim"), lambda r: r.leader, drop=4),
+    Column("ms", 5, lambda r, _: Cell(millis(r.total_ms)), lambda r: r.total_ms, right=True, drop=2),
+    Column("reason", 17, lambda r, _: Cell(r.reason, "dim"), lambda r: r.reason, drop=1, grow=True),
+    Column("target", 6, lambda r, _: Cell(signed(r.target_net), "dim"), lambda r: r.target_net, right=True, drop=4),
+    Column("avg price", 10, lambda r, _: Cell(average(r.avg_price)), lambda r: r.avg_price or 0, right=True, drop=3),
+    Column("leader", 11, lambda r, _: Cell(r.leader, "dim"), lambda r: r.leader, drop=5),
 )  # fmt: skip
 
 
