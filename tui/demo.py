@@ -170,7 +170,7 @@ class Demo:
         """Open the desk's screen on the practice market; returns the exit code."""
         from tui.launch import sit_down
 
-        return self._session(lambda sandbox, engine, seat: sit_down(engine, seat, self._settings))
+        return self.session(lambda sandbox, engine, seat: sit_down(engine, seat, self._settings))
 
     def headless(self, seconds: float, *, as_json: bool) -> int:
         """Let the leader trade for `seconds`, let every order come to rest, and print the report. Exit code 1 when
@@ -186,7 +186,7 @@ class Demo:
             click.echo(msgspec.json.encode(found).decode() if as_json else found.as_text())
             return 0 if found.holds else 1
 
-        return self._session(work)
+        return self.session(work)
 
     async def _report(self, books: Books, status: StatusRow) -> DemoReport:
         store = await Store.open(self._settings, SYSTEM_CLOCK)
@@ -209,7 +209,8 @@ class Demo:
                 return row
             time.sleep(0.05)
 
-    def _session(self, work: Any) -> int:
+    def session(self, work: Callable[[Sandbox, EngineThread, ThreadSeat], int]) -> int:
+        """Set everything up, let the leader trade, run `work`, and end what was started; returns what `work` does."""
         folder = self._settings.state_dir
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         with StateDirLock(folder):
