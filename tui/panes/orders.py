@@ -33,18 +33,18 @@ def _origin(row: OrderRow, _now: int) -> Cell:
 
 
 COLUMNS: tuple[Column[OrderRow], ...] = (
-    Column("time", 8, lambda r, _: Cell(clock_time(r.updated_ns), "dim"), lambda r: r.updated_ns),
+    Column("time", 8, lambda r, _: Cell(clock_time(r.updated_ns), "dim"), lambda r: r.updated_ns, drop=1),
     Column("account", 11, lambda r, _: Cell(r.account, "leader" if r.origin == "leader" else ""), lambda r: r.account),
     Column("symbol", 6, lambda r, _: Cell(r.symbol), lambda r: r.symbol),
     Column("side", 4, lambda r, _: side_cell(r.side), lambda r: r.side),
     Column("filled", 6, lambda r, _: Cell(f"{r.filled_qty}/{r.qty}"), lambda r: r.qty, right=True),
     Column("status", 8, lambda r, _: Cell(r.status, _STATUS_LOOKS.get(r.status, "")), lambda r: r.status),
-    Column("type", 4, lambda r, _: Cell(_TYPES.get(r.order_type, r.order_type), "dim"), lambda r: r.order_type, drop=2),
-    Column("avg price", 10, lambda r, _: Cell(average(r.avg_price)), lambda r: r.avg_price or 0, right=True, drop=1),
-    Column("price", 9, _asked_price, None, right=True, drop=3),
-    Column("origin", 7, _origin, lambda r: r.origin, drop=4),
-    Column("order", 12, lambda r, _: Cell(r.order_id, "dim"), lambda r: r.order_id, drop=6),
-    Column("venue said", 10, lambda r, _: Cell(r.text, "dim"), None, drop=5, grow=True),
+    Column("type", 4, lambda r, _: Cell(_TYPES.get(r.order_type, r.order_type), "dim"), lambda r: r.order_type, drop=3),
+    Column("avg price", 10, lambda r, _: Cell(average(r.avg_price)), lambda r: r.avg_price or 0, right=True, drop=2),
+    Column("price", 9, _asked_price, None, right=True, drop=4),
+    Column("origin", 7, _origin, lambda r: r.origin, drop=5),
+    Column("order", 12, lambda r, _: Cell(r.order_id, "dim"), lambda r: r.order_id, drop=7),
+    Column("venue said", 10, lambda r, _: Cell(r.text, "dim"), None, drop=6, grow=True),
 )  # fmt: skip
 
 
