@@ -5,6 +5,7 @@ workers that the app holds, and what they say goes to the message line.
 """
 
 import asyncio
+import re
 import time
 import traceback
 from collections.abc import Callable, Coroutine
@@ -49,6 +50,7 @@ ANSWER_S = 2.0
 NARROW, SHORT = 110, 30
 UNDER_A_PAGE = 10
 MOVE_ON = ("command", "filter", "pane", "focus_next", "focus_previous")
+_REMOTE_FONT = re.compile(r"@font-face\s*{[^}]*}\s*")
 
 _log = structlog.get_logger()
 
@@ -385,5 +387,6 @@ class CopydeskApp(PatientApp):
         self.exit()
 
     def export_svg(self, path: str) -> None:
-        """Write the screen as it is now as an SVG picture."""
-        Path(path).write_text(self.export_screenshot(title="copydesk"), "utf-8")
+        """Write the screen as it is now as an SVG picture, which loads nothing from anywhere."""
+        picture = self.export_screenshot(title="copydesk")
+        Path(path).write_text(_REMOTE_FONT.sub("", picture), "utf-8")

@@ -398,10 +398,12 @@ async def test_the_mouse_wheel_scrolls_and_the_title_says_where() -> None:
         await on.until(lambda: "↑0" not in on.line_of("COPIES"), "a scrolled ledger")
 
 
-async def test_the_picture_of_the_screen_is_written(tmp_path: Path) -> None:
+async def test_the_picture_of_the_screen_is_written_and_loads_nothing(tmp_path: Path) -> None:
     async with desk() as on:
         on.app.export_svg(str(tmp_path / "desk.svg"))
-        assert "DEMO1001" in (tmp_path / "desk.svg").read_text("utf-8")
+        picture = (tmp_path / "desk.svg").read_text("utf-8")
+        assert "DEMO1001" in picture
+        assert "@font-face" not in picture and "url(\"http" not in picture
 
 
 async def test_a_click_on_a_hint_does_what_its_key_does() -> None:
