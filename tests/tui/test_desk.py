@@ -403,7 +403,7 @@ async def test_the_picture_of_the_screen_is_written_and_loads_nothing(tmp_path: 
         on.app.export_svg(str(tmp_path / "desk.svg"))
         picture = (tmp_path / "desk.svg").read_text("utf-8")
         assert "DEMO1001" in picture
-        assert "@font-face" not in picture and "url(\"http" not in picture
+        assert "@font-face" not in picture and 'url("http' not in picture
 
 
 async def test_a_click_on_a_hint_does_what_its_key_does() -> None:
