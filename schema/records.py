@@ -257,12 +257,56 @@ class DriftPolicy(StrEnum):
     AUTO = "auto"  # send what closes the gap either way, for followers in the episode
 
 
+class Mode(StrEnum):
+    """How a group mirrors its leader."""
+
+    FILLS = "fills"  # at market, when the leader is filled
+    ORDERS = "orders"  # the leader's working orders are kept mirrored
+    PROTECTIVE = "protective"  # entries as in `fills`, the leader's stops and targets kept mirrored
+
+
+class Guard(StrEnum):
+    """What may still be opened; the strictest of desk, group and follower holds. Nothing of it binds a reduction."""
+
+    NONE = "none"
+    HALT = "halt"  # nothing new is opened; entries that rest already stay
+    REDUCE_ONLY = "reduce_only"  # as halt, and entries that rest are canceled
+    CLOSE_ONLY = "close_only"  # as reduce_only, and whoever gets flat takes no part in trades that start later
+
+
+class LateJoin(StrEnum):
+    """Whether a follower that was away at the entry may join the leader's open trade."""
+
+    NEXT_FLAT = "next_flat"  # not this one: the next trade from flat
+    NEVER = "never"  # not until the trader switches it on again
+    NO_WORSE = "no_worse"  # when the price is no worse than the leader's average entry
+    WITHIN = "within"  # within `late_ticks` of it, and `late_s` seconds of the entry
+
+
+class Unfilled(StrEnum):
+    """What becomes of a follower's resting order when the leader's was filled, `unfilled_s` later."""
+
+    MARKET = "market"
+    CANCEL = "cancel"
+    LEAVE = "leave"
+
+
+class Foreign(StrEnum):
+    """What follows when somebody else trades on a follower's account."""
+
+    IGNORE = "ignore"
+    ALERT = "alert"
+    DISARM = "disarm"  # alert, and switch the follower off
+    FLATTEN = "flatten"  # alert, switch it off, and flatten it
+
+
 class FollowerConfig(Record, frozen=True):
     """One follower of a group. The caps bind opening only; None means no cap."""
 
     account: str
     group: str
     enabled: bool = True
+    guard: Guard = Guard.NONE
     rule: Rule = Rule()
     symbols: tuple[SymbolMap, ...] = ()
     max_position: int | None = None
@@ -270,12 +314,20 @@ class FollowerConfig(Record, frozen=True):
 
 
 class GroupConfig(Record, frozen=True):
-    """A leader and how its group mirrors it."""
+    """A leader and how its group mirrors it. `late_ticks` and `late_s` belong to the late policy `within`; a resting
+    copy waits `unfilled_s` seconds after its leader was filled, then `unfilled` says what becomes of it."""
 
     group: str
     leader: str
-    mode: str = "fills"
+    mode: Mode = Mode.FILLS
     drift: DriftPolicy = DriftPolicy.EXITS
+    guard: Guard = Guard.NONE
+    late: LateJoin = LateJoin.NEXT_FLAT
+    late_ticks: int = 4
+    late_s: int = 30
+    unfilled: Unfilled = Unfilled.MARKET
+    unfilled_s: int = 3
+    foreign: Foreign = Foreign.ALERT
 
 
 class ConnectionConfig(Record, frozen=True):
@@ -299,8 +351,9 @@ class AccountConfig(Record, frozen=True):
 
 
 class DeskConfig(Record, frozen=True):
-    """The whole configuration that lives in the database."""
+    """The whole configuration that lives in the database. `guard` is the whole desk's."""
 
+    guard: Guard = Guard.NONE
     connections: tuple[ConnectionConfig, ...] = ()
     accounts: tuple[AccountConfig, ...] = ()
     groups: tuple[GroupConfig, ...] = ()

@@ -21,12 +21,12 @@ from schema.records import (
     DeskConfig,
     FollowerConfig,
     GroupConfig,
+    Guard,
     Record,
     Rule,
     SymbolMap,
 )
 
-_MODES = ("fills",)
 _TIMEOUT_S = 5.0
 
 
@@ -52,11 +52,13 @@ class ConfigStore(StorePart):
             accounts = await session.fetch("SELECT * FROM accounts ORDER BY account")
             groups = await session.fetch('SELECT * FROM groups ORDER BY "group"')
             followers = await session.fetch("SELECT * FROM followers ORDER BY account")
+            guard = await session.fetchval("SELECT guard FROM desk")
         return DeskConfig(
             connections=tuple(tables.read(row, ConnectionConfig) for row in connections),
             accounts=tuple(tables.read(row, AccountConfig) for row in accounts),
             groups=tuple(tables.read(row, GroupConfig) for row in groups),
             followers=tuple(_follower(row) for row in followers),
+            guard=Guard(guard),
         )
 
     async def add_connection(self, config: ConnectionConfig, sealed: bytes) -> None:
@@ -97,8 +99,13 @@ class ConfigStore(StorePart):
     async def put_group(self, config: GroupConfig) -> None:
         """Keep a group, or replace it. Raises StoreRefused: unknown leader, or one that follows."""
         _named(group=config.group)
-        if config.mode not in _MODES:
-            raise StoreRefused(f"mode: {config.mode!r} is not known; write {' or '.join(_MODES)}.")
+        for field, count in (
+            ("late_ticks", config.late_ticks),
+            ("late_s", config.late_s),
+            ("unfilled_s", config.unfilled_s),
+        ):
+            if count < 0:
+                raise StoreRefused(f"{field}: {count} is below 0; write 0 or more.")
         async with self._session() as session:
             await self._must_exist(session, "account", config.leader, field="leader")
             following = await session.fetchval('SELECT "group" FROM followers WHERE account = $1', config.leader)
@@ -143,6 +150,19 @@ class ConfigStore(StorePart):
         """Give a follower another rule. Raises StoreRefused when it is no follower or the rule could not trade."""
         _check_rule(rule)
         await self._set(account, "rule = $2", _json(rule))
+
+    async def set_guard(self, guard: Guard, *, group: str = "", account: str = "") -> None:
+        """Set what may be opened by one follower, by one group, or (neither named) by the whole desk. Raises
+        StoreRefused when there is no such follower or group."""
+        if account:
+            await self._set(account, "guard = $2", guard)
+            return
+        async with self._changing() as session:
+            if group:
+                await self._must_exist(session, "group", group)
+                await session.execute('UPDATE groups SET guard = $2 WHERE "group" = $1', group, guard)
+            else:
+                await session.execute("UPDATE desk SET guard = $1", guard)
 
     async def remove_account(self, account: str) -> None:
         """Take an account off the desk, and its login with the last one. Its history stays. Raises StoreRefused when
@@ -259,6 +279,7 @@ def _follower(row: driver.Row) -> FollowerConfig:
         account=row["account"],
         group=row["group"],
         enabled=row["enabled"],
+        guard=Guard(row["guard"]),
         rule=msgspec.json.decode(row["rule"], type=Rule),
         symbols=msgspec.json.decode(row["symbols"], type=tuple[SymbolMap, ...]),
         max_position=row["max_position"],
