@@ -49,9 +49,12 @@ class PatientScreen(Screen[ScreenResultType]):
     """A screen that makes no frame while the terminal is behind."""
 
     def _compositor_refresh(self) -> None:
+        # Textual forgets which widgets are dirty after a refresh, also one that its timer did not begin: those that
+        # became so since would never be painted. From here on the compositor holds their regions.
+        self._compositor.update_widgets(self._dirty_widgets)
+        self._dirty_widgets.clear()
         app = self.app
         if isinstance(app, PatientApp) and app.stalled:
-            self._dirty_widgets.clear()  # the compositor holds their regions; the timer need not ask again
             app.frame_owed = True
             return
         super()._compositor_refresh()

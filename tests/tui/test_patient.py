@@ -1,0 +1,39 @@
+"""A frame that was owed to a slow terminal leaves nothing out, whenever the terminal has caught up."""
+
+import asyncio
+from typing import Any
+
+from rich.console import RenderableType
+from textual.app import ComposeResult
+from textual.screen import Screen
+from textual.widgets import Static
+
+from tui.patient import PatientApp
+
+
+class OneLine(PatientApp):
+    def __init__(self) -> None:
+        super().__init__()
+        self.line = Static("before")
+        self.shown = ""
+
+    def compose(self) -> ComposeResult:
+        yield self.line
+
+    def _display(self, screen: Screen[Any], renderable: RenderableType | None) -> None:
+        if renderable is not None:
+            self.shown += "".join(segment.text for segment in self.console.render(renderable))
+        super()._display(screen, renderable)
+
+
+async def test_what_changed_just_before_the_terminal_caught_up_is_painted() -> None:
+    app = OneLine()
+    async with app.run_test() as pilot:
+        await pilot.pause()
+        app.line.update("after", layout=False)
+        while app.line not in app.screen._dirty_widgets:  # noqa: ASYNC110 - Textual has no event for it
+            await asyncio.sleep(0)
+        app.frame_owed = True
+        app.terminal_drained(0.1)
+        await pilot.pause(0.2)
+        assert "after" in app.shown
