@@ -26,6 +26,7 @@ from engine.export import ExportRefused, export
 from engine.journal import Journal
 from engine.latency import Latencies, percentile
 from engine.market import Market
+from engine.recorder import Recorder
 from engine.rules import RuleRefused, parse_rule
 from engine.seat import CommandRefused, FlattenResult, Topic, View
 from engine.state import CoreLimits
@@ -47,21 +48,23 @@ log = structlog.get_logger(__name__)
 class Desk:
     """Accounts, rules and venues of one configuration, running. A `Seat` for its own loop."""
 
-    def __init__(self, settings: Settings, store: Store, vault: Vault, clock: Clock, random: Random) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        store: Store,
+        vault: Vault,
+        clock: Clock,
+        random: Random,
+        recorder: Recorder | None = None,
+    ) -> None:
+        """`recorder` keeps every input of the core for `copydesk replay`; without one nothing is kept."""
         self._settings = settings
         self._store = store
         self._vault = vault
         self._clock = clock
         self._random = random
-        self.core = Core(
-            CoreLimits(
-                deadline_s=settings.deadline_s,
-                breaker_failures=settings.breaker_failures,
-                breaker_open_s=settings.breaker_open_s,
-                reconcile_every_s=settings.reconcile_every_s,
-            ),
-            Latencies(random),
-        )
+        self._recorder = recorder
+        self.core = Core(CoreLimits.of(settings), Latencies(random))
         self.market = Market()
         self.adapters: dict[str, venue.BrokerAdapter] = {}
         self.journal = Journal(store, clock, store.revive)
@@ -105,6 +108,8 @@ class Desk:
         await asyncio.gather(*(adapter.close() for adapter in self.adapters.values()), return_exceptions=True)
         if not self.journal.down_reason:
             await self.journal.flush()
+        if self._recorder is not None:
+            self._recorder.close()
 
     async def _run(self) -> None:
         await self._recover()
@@ -113,6 +118,8 @@ class Desk:
             group.create_task(self._work(), name="worker")
             group.create_task(self._tick(), name="tick")
             group.create_task(self.journal.run(), name="journal")
+            if self._recorder is not None:
+                group.create_task(self._recorder.run(self._alert), name="recorder")
             group.create_task(self._store.listen(self._config_changed), name="listen")
             connects = [group.create_task(self._connect(c), name=c.connection) for c in self.core.config.connections]
             group.create_task(self._when_connected(connects))
@@ -203,7 +210,12 @@ class Desk:
             self._inbox.task_done()
 
     def _feed(self, event: ev.AnyInput) -> list[ev.AnyEffect]:
-        return self.core.process(event)
+        if self._recorder is None:
+            return self.core.process(event)
+        self._recorder.input(event)
+        effects = self.core.process(event)
+        self._recorder.decided(effects)
+        return effects
 
     async def _handle(self, event: ev.AnyInput) -> None:
         for effect in self._feed(event):

@@ -187,11 +187,11 @@ def tick(core: Core, event: ev.Tick) -> None:
 def target_of(core: Core, follower: FollowerConfig, leader_symbol: str) -> int | None:
     """What the follower should hold now for the leader's trade of `leader_symbol`; None when nothing is asked of it
     (it missed the trade) or it can't be said."""
-    state = core.state(follower.account, leader_symbol)
+    state = core.states.get((follower.account, leader_symbol))  # only read: the screen asks too, and may change nothing
     leader_net = core.leader_net_for(follower.account, leader_symbol)
     if leader_net == 0:
         return 0
-    if state.episode is not Episode.JOINED or state.scale is None:
+    if state is None or state.episode is not Episode.JOINED or state.scale is None:
         return None
     held = core.ledger.net(follower.account, symbol_for(follower, leader_symbol))
     return capped(target_net(follower.rule, state.scale, leader_net), held, follower.max_position)

@@ -5,6 +5,7 @@ from decimal import Decimal
 
 from engine.latency import Latencies
 from schema.records import Copy, Decision, Episode, Record, Signal, SignalKind
+from schema.settings import Settings
 
 
 class CoreLimits(Record, frozen=True):
@@ -14,6 +15,15 @@ class CoreLimits(Record, frozen=True):
     breaker_failures: int = 5
     breaker_open_s: float = 10.0
     reconcile_every_s: float = 60.0
+
+    @classmethod
+    def of(cls, settings: Settings) -> "CoreLimits":
+        return cls(
+            deadline_s=settings.deadline_s,
+            breaker_failures=settings.breaker_failures,
+            breaker_open_s=settings.breaker_open_s,
+            reconcile_every_s=settings.reconcile_every_s,
+        )
 
 
 class FollowerState:

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import uvloop
 
 from engine.desk import Desk
+from engine.recorder import Recorder
 from engine.seat import FlattenResult, Topic, View
 from schema.clock import SYSTEM_CLOCK
 from schema.settings import Settings
@@ -82,7 +83,8 @@ class EngineThread:
         vault = await asyncio.to_thread(Vault.open, self._settings)
         store = await Store.open(self._settings, SYSTEM_CLOCK)
         try:
-            desk = Desk(self._settings, store, vault, SYSTEM_CLOCK, Random())
+            recorder = Recorder.open(self._settings, SYSTEM_CLOCK, store.session_id)
+            desk = Desk(self._settings, store, vault, SYSTEM_CLOCK, Random(), recorder)
             try:
                 await desk.open()
                 self._loop = asyncio.get_running_loop()

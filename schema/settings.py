@@ -71,6 +71,12 @@ class Settings(BaseSettings):
     breaker_open_s: float = Field(default=10.0, gt=0, le=600)
     """How long a connection's breaker stays open, in seconds."""
 
+    sessions_days: int = Field(default=30, ge=1, le=3650)
+    """How many days a recorded session is kept for `copydesk replay`."""
+
+    sessions_mb: int = Field(default=2048, ge=1, le=1_000_000)
+    """Megabytes that recorded sessions may take together; the oldest go first."""
+
     strict_entity_types: bool = True
     """Ask a venue's stream for the kinds of events the desk reads, and not for everything."""
 

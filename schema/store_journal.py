@@ -102,7 +102,7 @@ class JournalStore(StorePart):
 
     def __init__(self, database: Database, clock: Clock) -> None:
         super().__init__(database, clock)
-        self._session_id = uuid4().hex
+        self.session_id = uuid4().hex  # of this opening of a desk
         self._perhaps_written: set[str] = set()
 
     async def commit_signal(self, signal: Signal, copies: Sequence[Copy]) -> bool:
@@ -110,14 +110,14 @@ class JournalStore(StorePart):
         then nothing was written, and nothing may be sent for it. Raises JournalDown; then try again with the same
         signal: if the failed attempt was committed after all, the next one says True, because its orders never left.
         """
-        parameters: list[Any] = [self._session_id, *tables.values(signal), tables.document(copies)]
+        parameters: list[Any] = [self.session_id, *tables.values(signal), tables.document(copies)]
         async with self._database.commit_session() as session:
             retried = signal.signal_id in self._perhaps_written
             self._perhaps_written.add(signal.signal_id)
             fresh: bool = await session.fetchval(_COMMIT, *parameters, timeout=_TIMEOUT_S)
             if not fresh and retried:
                 writer = await session.fetchval("SELECT session FROM signals WHERE signal_id = $1", signal.signal_id)
-                fresh = writer == self._session_id
+                fresh = writer == self.session_id
         self._perhaps_written.discard(signal.signal_id)
         return fresh
 
@@ -140,7 +140,7 @@ class JournalStore(StorePart):
         )
         async with self._database.commit_session() as session:
             await session.execute("BEGIN", timeout=_TIMEOUT_S)
-            await session.fetchval(_COMMIT, self._session_id, *tables.values(nobody), "[]", timeout=_TIMEOUT_S)
+            await session.fetchval(_COMMIT, self.session_id, *tables.values(nobody), "[]", timeout=_TIMEOUT_S)
             await session.execute("ROLLBACK", timeout=_TIMEOUT_S)
 
     async def record(self, batch: Batch) -> None:

@@ -215,7 +215,7 @@ class Demo:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         with StateDirLock(folder):
             for entry in folder.iterdir():
-                if entry.is_dir():
+                if entry.is_dir() and entry.name != "sessions":
                     shutil.rmtree(entry)
             open_log(self._settings)
             sandbox = Sandbox(folder, *self._options)

@@ -16,6 +16,7 @@ from click.exceptions import NoArgsIsHelpError
 from brokers.adapter import VenueError
 from engine.export import ExportRefused
 from engine.seat import CommandRefused
+from engine.session import SessionRefused
 from schema.lock import StateDirBusy
 from schema.logs import open_log
 from schema.postgres import PostgresError
@@ -34,6 +35,7 @@ _REFUSALS = (
     VenueError,
     CommandRefused,
     ExportRefused,
+    SessionRefused,
 )
 
 

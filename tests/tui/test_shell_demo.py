@@ -91,6 +91,9 @@ def test_one_desk_to_a_state_directory_and_no_secret_anywhere(
     out, err = demo.communicate(timeout=40)
     assert demo.returncode == 0, (out, err)
     assert err == b""
+    replayed = json.loads(outside.does("replay", "--demo", "--json"))
+    assert replayed["closed"] and replayed["different"] == 0 and replayed["unrecorded"] == 0
+    assert replayed["decisions"] >= json.loads(out)["pairs"] > 0
     written |= outside.files() | {"standard output": out}
 
     # What is looked for is what the desk logs in with, and what is searched is not empty.
