@@ -14,7 +14,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from brokers import adapter as venue
-from engine import answers, recovery
+from engine import answers, recovery, resync
 from engine import events as ev
 from engine.breaker import Breaker
 from engine.inflight import InFlight, InFlightBook
@@ -91,6 +91,7 @@ class Core:
             ev.ConnectionRefused: self._refused,
             ev.InstrumentChecked: self._instrument_checked,
             ev.Flattened: self._flattened,
+            ev.Resync: partial(resync.resync, self),
             ev.SnapshotRead: partial(recovery.snapshot_read, self),
             ev.Tick: partial(recovery.tick, self),
             venue.StreamUp: partial(recovery.stream_up, self),

@@ -27,8 +27,9 @@ from engine.journal import Journal
 from engine.latency import Latencies, percentile
 from engine.market import Market
 from engine.recorder import Recorder
+from engine.resyncs import Resyncs
 from engine.rules import RuleRefused, parse_rule
-from engine.seat import CommandRefused, FlattenResult, Topic, View
+from engine.seat import CommandRefused, FlattenResult, ResyncPlan, Topic, View
 from engine.state import CoreLimits
 from engine.views import Views
 from schema.clock import Clock
@@ -69,6 +70,7 @@ class Desk:
         self.adapters: dict[str, venue.BrokerAdapter] = {}
         self.journal = Journal(store, clock, store.revive)
         self.exits = Exits(self.core, self.adapters, clock)
+        self.resyncs = Resyncs(self.core, self.adapters, self.market, clock, self._handle)
         self.views = Views(self.core, self.market, self.adapters, self.journal, settings.desk)
         self._inbox: asyncio.Queue[ev.AnyInput] = asyncio.Queue()
         self._group: asyncio.TaskGroup | None = None
@@ -385,6 +387,18 @@ class Desk:
         for account, reason in result.not_flat:
             self._alert("alarm", f"{account} is NOT flat: {reason}")
         return result
+
+    async def resync(self, target: str, shown: ResyncPlan | None = None) -> ResyncPlan:
+        if self.journal.down_reason:
+            raise CommandRefused(self.journal.down_reason)
+        followers = tuple(account for account in self._accounts(target) if account in self.core.followers)
+        if not followers:
+            raise CommandRefused(f"account: {target} is not a follower; only followers are brought to a target.")
+        if shown is not None:
+            self._alert("warn", f"resync {target}: {shown.orders} orders, by the trader")
+        plan = await self.resyncs.resync(target, followers, shown)
+        self.views.publish(self._clock.now_ns())
+        return plan
 
     async def export(self, what: str, path: str, account: str | None = None) -> str:
         if account:

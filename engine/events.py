@@ -78,6 +78,14 @@ class Flattened(Input, frozen=True):
     accounts: tuple[str, ...]
 
 
+class Resync(Input, frozen=True):
+    """The trader confirmed that these (follower, leader's contract, signed lots) go to their targets: first what
+    reduces (`entries` False), then the rest."""
+
+    places: tuple[tuple[str, str, int], ...]
+    entries: bool
+
+
 class Tick(Input, frozen=True):
     """Time passed."""
 

@@ -194,6 +194,40 @@ class FlattenResult(Record, frozen=True):
     seconds: float
 
 
+class ResyncLine(Record, frozen=True):
+    """What a resync would do for one follower in one contract. `held` and `target` are signed lots (None: not known),
+    `delta` the signed lots of the order that would go, 0 for none (`note` then says why). `entry_price` is the leader's
+    average entry, `price` the market now, `ticks_worse` how much worse now is for that order (below 0: better)."""
+
+    account: str
+    symbol: str
+    leader_symbol: str
+    held: int | None
+    target: int | None
+    delta: int
+    entry_price: Decimal | None = None
+    price: Decimal | None = None
+    ticks_worse: int | None = None
+    note: str = ""
+
+
+class ResyncPlan(Record, frozen=True):
+    """What a resync of `target` would do, or, with `sent`, what it did. `unread` names accounts whose venue could not
+    be asked, with the reason: nothing is sent for them."""
+
+    target: str
+    accounts: int
+    lines: tuple[ResyncLine, ...]
+    unread: tuple[tuple[str, str], ...] = ()
+    sent: bool = False
+    seconds: float = 0.0
+
+    @property
+    def orders(self) -> int:
+        """How many orders would go, or went."""
+        return sum(line.delta != 0 for line in self.lines)
+
+
 class Seat(Protocol):
     """The desk as a screen sees it. Commands raise CommandRefused and return one sentence saying what was done."""
 
@@ -209,6 +243,11 @@ class Seat(Protocol):
 
     async def flatten(self, target: str) -> FlattenResult:
         """Cancel working orders and close positions of an account, a group or ``all``, then verify with the venue."""
+        ...
+
+    async def resync(self, target: str, shown: ResyncPlan | None = None) -> ResyncPlan:
+        """Without `shown`: read the venue and say what would bring the followers of an account, a group or ``all`` to
+        their targets; nothing is sent. With it: send what it showed, exits first, entries once those are done."""
         ...
 
     async def export(self, what: str, path: str, account: str | None = None) -> str:

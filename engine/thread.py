@@ -15,7 +15,7 @@ import uvloop
 
 from engine.desk import Desk
 from engine.recorder import Recorder
-from engine.seat import FlattenResult, Topic, View
+from engine.seat import FlattenResult, ResyncPlan, Topic, View
 from schema.clock import SYSTEM_CLOCK
 from schema.settings import Settings
 from schema.store import Store
@@ -118,6 +118,9 @@ class ThreadSeat:
 
     async def flatten(self, target: str) -> FlattenResult:
         return await self._there(self._desk.flatten(target))
+
+    async def resync(self, target: str, shown: ResyncPlan | None = None) -> ResyncPlan:
+        return await self._there(self._desk.resync(target, shown))
 
     async def export(self, what: str, path: str, account: str | None = None) -> str:
         return await self._there(self._desk.export(what, path, account))

@@ -23,6 +23,7 @@ from engine.seat import (
     AlertRow,
     CommandRefused,
     FlattenResult,
+    ResyncPlan,
     Role,
     Seat,
     StatusRow,
@@ -31,7 +32,7 @@ from engine.seat import (
 from tui import commands, theme
 from tui.commandline import Prompt
 from tui.commands import BadCommand, Known
-from tui.dialogs import HelpPage, QuitQuestion
+from tui.dialogs import HelpPage, QuitQuestion, ResyncQuestion
 from tui.grid import GridPane
 from tui.keymap import BY_ID, bindings, hints
 from tui.paint import TICKS_PER_S, PaintClock
@@ -338,6 +339,9 @@ class CopydeskApp(PatientApp):
             case commands.Flatten(target):
                 self.message.say(f"Flattening {target} …")
                 self._ask(self._flatten(target))
+            case commands.Resync(target):
+                self.message.say(f"Resync {target}: reading the venue …")
+                self._ask(self._resync(target))
             case commands.Toggle(account):
                 self._ask(self._seat.toggle(account))
             case commands.SetRule(account, kind, value):
@@ -371,6 +375,21 @@ class CopydeskApp(PatientApp):
             return f"{flat}, checked with the venue."
         left = "; ".join(f"{account}: {reason}" for account, reason in result.not_flat)
         raise CommandRefused(f"NOT flat: {left}. {flat}.")
+
+    async def _resync(self, target: str) -> str:
+        """Show the difference, and send it when the trader says so."""
+        shown: ResyncPlan = await self._seat.resync(target)
+        if not shown.lines and not shown.unread:
+            return (
+                f"{counted(shown.accounts, 'follower stands', 'followers stand')} at target: there is nothing to send."
+            )
+        if not await self.push_screen_wait(ResyncQuestion(shown)):
+            return "Nothing was sent."
+        self.message.say(f"Resync {target}: {counted(shown.orders, 'order goes', 'orders go')}, exits first …")
+        done: ResyncPlan = await self._seat.resync(target, shown)
+        left = "; ".join(f"{line.account}: {line.note}" for line in done.lines if not line.delta and line.note)
+        sent = f"{counted(done.orders, 'correction', 'corrections')} sent in {done.seconds:.1f} s"
+        return f"{sent}. Left out: {left}." if left else f"{sent}; the copy ledger shows what came of them."
 
     async def _leave(self) -> None:
         """Quit, after asking when positions are open or the desk can't say."""

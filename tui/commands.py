@@ -41,6 +41,11 @@ class Flatten:
 
 
 @dataclass(frozen=True, slots=True)
+class Resync:
+    target: str
+
+
+@dataclass(frozen=True, slots=True)
 class SetRule:
     account: str
     kind: str
@@ -69,7 +74,7 @@ class Help:
     pass
 
 
-Command = Toggle | Flatten | SetRule | Export | SetTheme | Quit | Help
+Command = Toggle | Flatten | Resync | SetRule | Export | SetTheme | Quit | Help
 
 
 class Argument(NamedTuple):
@@ -94,6 +99,12 @@ SYNTAX: tuple[Syntax, ...] = (
         (Argument("account, group or all", "targets"),),
         "flatten all",
         "cancel orders and close positions, then check with the venue",
+    ),
+    Syntax(
+        "resync",
+        (Argument("account, group or all", "targets"),),
+        "resync DEMO1001",
+        "show what would bring followers to their targets, then send it",
     ),
     Syntax(
         "rule",
@@ -149,6 +160,8 @@ def _command(name: str, values: Sequence[str]) -> Command:
             return Toggle(account)
         case "flatten", target:
             return Flatten(target)
+        case "resync", target:
+            return Resync(target)
         case "rule", account, kind, value:
             try:
                 parse_rule(kind, value)

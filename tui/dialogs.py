@@ -1,4 +1,5 @@
-"""The two pages over the desk: the question before quitting, and the keys and commands. Opened by `tui/app.py`."""
+"""The pages over the desk: the questions before quitting and before a resync, and the keys and commands. Opened by
+`tui/app.py`."""
 
 from typing import Any, ClassVar
 
@@ -7,6 +8,7 @@ from textual.binding import Binding
 from textual.containers import Vertical, VerticalScroll
 from textual.widgets import Static
 
+from engine.seat import ResyncLine, ResyncPlan
 from tui.commands import SYNTAX
 from tui.keymap import CONTEXTS, KEYS
 from tui.patient import PatientModal
@@ -38,6 +40,64 @@ class QuitQuestion(PatientModal[bool]):
 
     def action_answer(self, leave: bool) -> None:
         self.dismiss(leave)
+
+
+class ResyncQuestion(PatientModal[bool]):
+    """What a resync would send, a line for each follower and contract. With nothing to send it can only be closed."""
+
+    BINDINGS: ClassVar[list[Any]] = [
+        Binding("y", "answer(True)", "send"),
+        Binding("n,escape", "answer(False)", "leave"),
+    ]
+
+    def __init__(self, plan: ResyncPlan) -> None:
+        super().__init__()
+        self._plan = plan
+
+    def compose(self) -> ComposeResult:
+        plan = self._plan
+        with Vertical():
+            with VerticalScroll():
+                yield Static(resync_text(plan), markup=False)
+            send = f"y  send {counted(plan.orders, 'order', 'orders')}, exits first    " if plan.orders else ""
+            yield Static(f"{send}n  leave everything as it is", markup=False, classes="answer")
+
+    def action_answer(self, send: bool) -> None:
+        self.dismiss(send and self._plan.orders > 0)
+
+
+def resync_text(plan: ResyncPlan) -> str:
+    """The difference as a table: what is held, what the rule asks for, the order, and what the price says about it."""
+    heads = ("account", "contract", "held", "target", "order", "leader in at", "now", "")
+    rows = [heads, *(_resync_row(line) for line in plan.lines)]
+    rows += [(account, "", "?", "?", "", "", "", f"not read: {why}") for account, why in plan.unread]
+    widths = [max(len(row[at]) for row in rows) for at in range(len(heads) - 1)]
+    return "\n".join(
+        "  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=False)) + f"  {row[-1]}".rstrip()
+        for row in rows
+    )
+
+
+def _resync_row(line: ResyncLine) -> tuple[str, ...]:
+    order = f"{'buy' if line.delta > 0 else 'sell'} {abs(line.delta)}" if line.delta else "-"
+    worse = line.ticks_worse
+    ticks = (
+        ""
+        if worse is None
+        else "no worse"
+        if worse == 0
+        else f"{abs(worse)} ticks {'worse' if worse > 0 else 'better'}"
+    )
+    return (
+        line.account,
+        line.symbol,
+        "?" if line.held is None else f"{line.held:+d}",
+        "?" if line.target is None else f"{line.target:+d}",
+        order,
+        "" if line.entry_price is None else f"{line.entry_price.normalize():f}",
+        "" if line.price is None else f"{line.price.normalize():f}",
+        "; ".join(part for part in (ticks, line.note) if part),
+    )
 
 
 class HelpPage(PatientModal[None]):

@@ -19,6 +19,8 @@ from engine.seat import (
     LatencySummary,
     OrderRow,
     PositionRow,
+    ResyncLine,
+    ResyncPlan,
     Role,
     Row,
     StatusRow,
@@ -334,6 +336,35 @@ class ScriptedSeat:
                     done.append(name)
         self.publish()
         return FlattenResult(flat=tuple(done), not_flat=(), seconds=0.2)
+
+    async def resync(self, target: str, shown: ResyncPlan | None = None) -> ResyncPlan:
+        """Everybody's target is what the leader holds."""
+        named = [
+            row
+            for name, row in self.accounts.items()
+            if row.role is Role.FOLLOWER and target in ("all", row.group, name)
+        ]
+        lines = tuple(
+            ResyncLine(
+                account=row.account,
+                symbol="ESH4",
+                leader_symbol="ESH4",
+                held=row.net_qty,
+                target=self.leader_net,
+                delta=self.leader_net - row.net_qty,
+                entry_price=Decimal("4810.25"),
+                price=Decimal("4811.50"),
+                ticks_worse=5,
+            )
+            for row in named
+            if row.net_qty != self.leader_net
+        )
+        if shown is not None:
+            with self._lock:
+                for line in lines:
+                    self._hold(line.account, self.leader_net)
+            self.publish()
+        return ResyncPlan(target=target, accounts=len(named), lines=lines, sent=shown is not None, seconds=0.1)
 
     async def export(self, what: str, path: str, account: str | None = None) -> str:
         rows = [row for row in self.view(Topic(what)).rows if account in (None, getattr(row, "account", None))]
