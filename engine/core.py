@@ -14,7 +14,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from brokers import adapter as venue
-from engine import answers, recovery, resync
+from engine import answers, guards, recovery, resync
 from engine import events as ev
 from engine.breaker import Breaker
 from engine.inflight import InFlight, InFlightBook
@@ -40,6 +40,8 @@ from schema.records import (
 
 _RECENT_COPIES = 500
 _TICK_GRACE_NS = 250_000_000
+FLATTEN_HOLD_NS = 15_000_000_000
+"""How long a flatten by somebody else may last: until then the desk leaves the closing of the account to it."""
 
 
 def digest(*parts: str) -> str:
@@ -81,6 +83,8 @@ class Core:
         self.last_said_ns: dict[str, int] = {}
         self.asked_ns: dict[str, int] = {}
         self.fill_seqs: dict[str, int] = {}  # account -> number of the input that last changed its position
+        self.flattening: dict[str, int] = {}  # account -> until when (ns) somebody else than the copies closes it
+        self.flattened_ns: dict[str, int] = {}  # account -> when it was last flattened
         self.now_ns = 0
         self._effects: list[ev.AnyEffect] = []
         self._uncommitted: dict[str, tuple[Signal, list[Copy]]] = {}
@@ -92,6 +96,7 @@ class Core:
             ev.InstrumentChecked: self._instrument_checked,
             ev.Flattened: self._flattened,
             ev.Resync: partial(resync.resync, self),
+            ev.FlattenEnded: self._flatten_ended,
             ev.SnapshotRead: partial(recovery.snapshot_read, self),
             ev.Tick: partial(recovery.tick, self),
             venue.StreamUp: partial(recovery.stream_up, self),
@@ -142,6 +147,9 @@ class Core:
         self.followers = {follower.account: follower for follower in config.followers}
         for follower in changed:
             self._rescale(follower)
+        for account, at_ns in config.flattened:
+            if at_ns > self.flattened_ns.get(account, 0):
+                self._flatten(account, at_ns)
         self.members = {}
         for follower in config.followers:
             self.members.setdefault(follower.group, []).append(follower)
@@ -174,7 +182,17 @@ class Core:
 
     def _flattened(self, event: ev.Flattened) -> None:
         for account in event.accounts:
-            self.leave_episodes(account)
+            self._flatten(account, event.at_ns)
+
+    def _flatten(self, account: str, at_ns: int) -> None:
+        """Somebody closes the account from `at_ns` on: it leaves the leader's trade, and the copies keep out of it."""
+        self.flattened_ns[account] = at_ns
+        self.flattening[account] = at_ns + FLATTEN_HOLD_NS
+        self.leave_episodes(account)
+
+    def _flatten_ended(self, event: ev.FlattenEnded) -> None:
+        for account in event.accounts:
+            self.flattening.pop(account, None)
 
     def _recovered(self, event: ev.Recovered) -> None:
         self.seen_fills |= event.seen_fills
@@ -185,8 +203,14 @@ class Core:
             state = self.state(copy.follower, copy.leader_symbol)
             state.episode = copy.episode
             state.scale = copy.scale
-            state.behind = copy.decision in (Decision.REJECTED, Decision.EXPIRED, Decision.SKIPPED) and (
-                copy.target_net != copy.net_before
+            if copy.received_ns <= self.flattened_ns.get(copy.follower, 0):
+                if self.leader_net_for(copy.follower, copy.leader_symbol) != 0:
+                    state.episode = Episode.MISSED
+                continue
+            state.behind = (
+                copy.decision in (Decision.REJECTED, Decision.EXPIRED, Decision.SKIPPED)
+                and copy.target_net != copy.net_before
+                and not guards.held_back(copy.reason)
             )
         for signal, copy in event.open_copies:
             order = InFlight(signal, copy, deadline_ns=0)
@@ -321,18 +345,19 @@ class Core:
         state = self.state(follower.account, leader_symbol)
         symbol = symbol_for(follower, leader_symbol)
         certain, buys, sells = self.inflight.on_the_way(follower.account, symbol)
+        net, known = self.ledger.net(follower.account, symbol), self.ledger.known(follower.account)
         return FollowerView(
             config=follower,
             symbol=symbol,
-            net=self.ledger.net(follower.account, symbol),
-            known=self.ledger.known(follower.account),
+            net=net,
+            known=known,
             on_the_way=certain,
             unknown_buys=buys,
             unknown_sells=sells,
             episode=state.episode,
             scale=state.scale,
-            gate=self._gate(follower.account, symbol),
-            off="" if follower.enabled else "off: switched off by the trader",
+            gate=guards.gate_of(self, follower) or self._gate(follower.account, symbol),
+            off=guards.off_of(self, follower, flat=known and not (net or certain or buys or sells)),
         )
 
     def _gate(self, account: str, symbol: str) -> str:
@@ -372,7 +397,14 @@ class Core:
             if order is None:
                 continue
             order.copy = copy
-            account = self.accounts.get(copy.follower)
+            account, follower = self.accounts.get(copy.follower), self.followers.get(copy.follower)
+            reason = guards.gate_of(self, follower) if follower else ""
+            if reason and (not copy.reducing or guards.being_flattened(self, copy.follower)):
+                # Set while the journal was being written. What of it reduces is planned anew as a correction.
+                self.end(order, Decision.SKIPPED, reason)
+                self.remember(signal, order.copy)
+                changed.append(order.copy)
+                continue
             approved = "the account was taken off the desk before it could be sent"
             if account is not None:
                 approved = approve(copy, account.venue_id, now_ns=event.at_ns, deadline_ns=order.deadline_ns)

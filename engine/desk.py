@@ -18,7 +18,7 @@ from msgspec.structs import replace
 from brokers import adapter as venue
 from brokers.registry import build_adapter
 from engine import events as ev
-from engine import instruments
+from engine import guards, instruments
 from engine.collector import collect
 from engine.core import Core
 from engine.exits import Exits
@@ -33,7 +33,7 @@ from engine.seat import CommandRefused, FlattenResult, ResyncPlan, Topic, View
 from engine.state import CoreLimits
 from engine.views import Views
 from schema.clock import Clock
-from schema.records import ConnectionConfig, DeskConfig
+from schema.records import ConnectionConfig, DeskConfig, Guard
 from schema.settings import Settings
 from schema.store import Store, StoreRefused
 from schema.vault import Vault
@@ -363,6 +363,16 @@ class Desk:
             raise CommandRefused(str(refused)) from None
         await self._configure(self._store.set_rule(account, rule))
         return f"{account} now copies {rule}."
+
+    async def guard(self, target: str, guard: Guard) -> str:
+        await self._configure(self._store.guard_target(target, guard))
+        said = guards.sentence(target, guard)
+        self._alert("info" if guard is Guard.NONE else "warn", said)
+        return said
+
+    async def kill(self) -> FlattenResult:
+        await self.guard("all", Guard.HALT)
+        return await self.flatten("all")
 
     async def _configure(self, write: Coroutine[Any, Any, None]) -> None:
         """Store a change of configuration and have the core follow it before the next signal."""

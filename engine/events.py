@@ -73,7 +73,13 @@ class ConnectionRefused(Input, frozen=True):
 
 
 class Flattened(Input, frozen=True):
-    """The trader flattened these accounts: they leave the leader's current trade."""
+    """The trader flattens these accounts: they leave the leader's current trade, and copies keep out of them."""
+
+    accounts: tuple[str, ...]
+
+
+class FlattenEnded(Input, frozen=True):
+    """The flatten of these accounts is over: what copies may still bring is corrected again, trades may be joined."""
 
     accounts: tuple[str, ...]
 

@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from brokers import adapter as venue
-from engine import answers
+from engine import answers, guards
 from engine import events as ev
 from engine.rules import capped, reducing_part, symbol_for, target_net
 from engine.state import FollowerState
@@ -200,7 +200,7 @@ def target_of(core: Core, follower: FollowerConfig, leader_symbol: str) -> int |
 def _correct(core: Core) -> None:
     for (account, leader_symbol), state in list(core.states.items()):
         follower = core.followers.get(account)
-        if not state.behind:
+        if not state.behind or guards.being_flattened(core, account):
             continue
         if follower is None or not follower.enabled:
             state.behind = False
@@ -232,6 +232,9 @@ def _correct_one(core: Core, follower: FollowerConfig, leader_symbol: str, state
     group = core.groups[follower.group]
     held = core.ledger.net(follower.account, symbol_for(follower, leader_symbol))
     gate = "" if group.drift is DriftPolicy.AUTO else "the group corrects exits only"
+    if not reducing_part(held, delta) and guards.gate_of(core, follower):
+        state.behind = False  # for good: nothing is opened by surprise when the guard is lifted
+        return
     if not reducing_part(held, delta) and (gate or state.hopeless or state.attempts >= _ENTRY_ATTEMPTS):
         state.behind = False
         text = f"{follower.account}: {delta:+d} {symbol_for(follower, leader_symbol)} behind its target"

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from engine import events as ev
+from engine import guards
 from engine.rules import capped, reducing_part, symbol_for, target_net
 from engine.seat import ResyncLine, ResyncPlan
 from schema.records import Decision, Episode, FollowerConfig, Side, Signal, SignalKind
@@ -135,7 +136,7 @@ def resync(core: Core, event: ev.Resync) -> None:
         if follower is None or not follower.enabled or not core.ledger.known(account):
             continue
         leader, symbol = core.groups[follower.group].leader, symbol_for(follower, leader_symbol)
-        if core.inflight.at(account, symbol):
+        if core.inflight.at(account, symbol) or guards.being_flattened(core, account):
             continue
         target, held = _target(core, follower, leader, leader_symbol), core.ledger.net(account, symbol)
         if target is None:

@@ -8,7 +8,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Protocol
 
-from schema.records import Bar, Decision, Environment, OrderType, Record, Side
+from schema.records import Bar, Decision, Environment, Guard, OrderType, Record, Side
 
 
 class Topic(StrEnum):
@@ -28,9 +28,10 @@ class Role(StrEnum):
 
 
 class AccountRow(Record, frozen=True):
-    """One account. `state` is off, armed, syncing, out-of-sync, disarmed, down, refused or unknown; `why` says why
-    it is not armed. `position` is text (``+2 ESH4``; ``flat``; ``?`` when not known). Latencies are leader event
-    received -> venue's answer, ms, -1 when none yet. `as_of_ns` is when the venue last spoke of the account."""
+    """One account. `state` is off, armed, halted, reduce-only, close-only, syncing, out-of-sync, disarmed, down,
+    refused or unknown; `why` says why it is not armed. `position` is text (``+2 ESH4``; ``flat``; ``?`` when not
+    known). Latencies are leader event received -> venue's answer, ms, -1 when none yet. `as_of_ns` is when the
+    venue last spoke of the account."""
 
     account: str
     connection: str
@@ -144,7 +145,8 @@ class LatencySummary(Record, frozen=True):
 
 class StatusRow(Record, frozen=True):
     """The desk as a whole (a topic with exactly one row). `blocked` is empty, or one sentence saying why no order
-    leaves. `undecided` counts pairs past their deadline without a decision and must be 0."""
+    leaves. `undecided` counts pairs past their deadline without a decision and must be 0. `guard` is empty, or what the
+    trader guards (``desk halted``); `flatten` is empty, or how the flatten that runs stands."""
 
     desk: str
     pid: int
@@ -168,6 +170,8 @@ class StatusRow(Record, frozen=True):
     feed_age_ms: float
     day_pnl: Decimal
     open_pnl: Decimal
+    guard: str = ""
+    flatten: str = ""
     collect_ms: float = -1.0  # the last full garbage collection, run by hand when nothing was copied
 
 
@@ -240,6 +244,14 @@ class Seat(Protocol):
         ...
 
     async def set_rule(self, account: str, kind: str, value: str) -> str: ...
+
+    async def guard(self, target: str, guard: Guard) -> str:
+        """Set what a follower, a group or ``all`` (the whole desk) may open; `Guard.NONE` lifts it."""
+        ...
+
+    async def kill(self) -> FlattenResult:
+        """The kill switch: halt the whole desk, then flatten every account."""
+        ...
 
     async def flatten(self, target: str) -> FlattenResult:
         """Cancel working orders and close positions of an account, a group or ``all``, then verify with the venue."""

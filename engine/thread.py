@@ -17,6 +17,7 @@ from engine.desk import Desk
 from engine.recorder import Recorder
 from engine.seat import FlattenResult, ResyncPlan, Topic, View
 from schema.clock import SYSTEM_CLOCK
+from schema.records import Guard
 from schema.settings import Settings
 from schema.store import Store
 from schema.vault import Vault
@@ -115,6 +116,12 @@ class ThreadSeat:
 
     async def set_rule(self, account: str, kind: str, value: str) -> str:
         return await self._there(self._desk.set_rule(account, kind, value))
+
+    async def guard(self, target: str, guard: Guard) -> str:
+        return await self._there(self._desk.guard(target, guard))
+
+    async def kill(self) -> FlattenResult:
+        return await self._there(self._desk.kill())
 
     async def flatten(self, target: str) -> FlattenResult:
         return await self._there(self._desk.flatten(target))

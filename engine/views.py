@@ -12,7 +12,7 @@ from typing import TypeVar
 import psutil
 
 from brokers.adapter import BrokerAdapter
-from engine import recovery
+from engine import guards, recovery
 from engine.core import Core
 from engine.journal import Journal
 from engine.market import Market
@@ -29,7 +29,7 @@ from engine.seat import (
     Topic,
     View,
 )
-from schema.records import Copy, Decision, Environment, Episode, FollowerConfig, Signal, VenueOrder
+from schema.records import Copy, Decision, Environment, Episode, FollowerConfig, Guard, Signal, VenueOrder
 
 _ORDERS_KEPT = 500
 _COPIES_KEPT = 500
@@ -254,6 +254,11 @@ class Views:
             return "armed" if account in core.leads else "off", ""
         if not follower.enabled:
             return "off", "switched off by the trader"
+        guard, _ = guards.guard_of(core, follower)
+        if guard is not Guard.NONE:
+            why = guards.gate_of(core, follower)
+            state = guards.WORDS[guard].replace(" ", "-")
+            return state, f"{why}; {adrift[account]}" if account in adrift else why
         for (checked_on, symbol), error in core.instruments.items():
             if checked_on == connection and error and may_trade(follower, symbol):
                 return "disarmed", error
@@ -311,6 +316,7 @@ class Views:
         return StatusRow(
             desk=self._desk,
             pid=os.getpid(),
+            guard=guards.summary(core),
             now_ns=now_ns // 1_000_000_000 * 1_000_000_000,
             blocked=self._journal.down_reason,
             journal_ok=not self._journal.down_reason,

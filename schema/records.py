@@ -351,9 +351,11 @@ class AccountConfig(Record, frozen=True):
 
 
 class DeskConfig(Record, frozen=True):
-    """The whole configuration that lives in the database. `guard` is the whole desk's."""
+    """The whole configuration that lives in the database. `guard` is the whole desk's; `flattened` says when an account
+    was last flattened by the trader (account, ns), by a desk or from the shell."""
 
     guard: Guard = Guard.NONE
+    flattened: tuple[tuple[str, int], ...] = ()
     connections: tuple[ConnectionConfig, ...] = ()
     accounts: tuple[AccountConfig, ...] = ()
     groups: tuple[GroupConfig, ...] = ()

@@ -53,12 +53,14 @@ class ConfigStore(StorePart):
             groups = await session.fetch('SELECT * FROM groups ORDER BY "group"')
             followers = await session.fetch("SELECT * FROM followers ORDER BY account")
             guard = await session.fetchval("SELECT guard FROM desk")
+            flattened = await session.fetch("SELECT account, at_ns FROM flattened ORDER BY account")
         return DeskConfig(
             connections=tuple(tables.read(row, ConnectionConfig) for row in connections),
             accounts=tuple(tables.read(row, AccountConfig) for row in accounts),
             groups=tuple(tables.read(row, GroupConfig) for row in groups),
             followers=tuple(_follower(row) for row in followers),
             guard=Guard(guard),
+            flattened=tuple((row["account"], row["at_ns"]) for row in flattened),
         )
 
     async def add_connection(self, config: ConnectionConfig, sealed: bytes) -> None:
@@ -163,6 +165,25 @@ class ConfigStore(StorePart):
                 await session.execute('UPDATE groups SET guard = $2 WHERE "group" = $1', group, guard)
             else:
                 await session.execute("UPDATE desk SET guard = $1", guard)
+
+    async def guard_target(self, target: str, guard: Guard) -> None:
+        """As `set_guard`, for a follower's or a group's name, or ``all``."""
+        if target == "all":
+            await self.set_guard(guard)
+            return
+        async with self._session() as session:
+            group = await session.fetchval('SELECT "group" FROM groups WHERE "group" = $1', target)
+        await (self.set_guard(guard, group=target) if group else self.set_guard(guard, account=target))
+
+    async def mark_flattened(self, accounts: Iterable[str], at_ns: int) -> None:
+        """Remember that the trader flattens these accounts: whichever desk runs takes them out of their trades."""
+        async with self._changing() as session:
+            await session.execute(
+                "INSERT INTO flattened (account, at_ns) SELECT account, $2 FROM accounts WHERE account = ANY($1) "
+                "ON CONFLICT (account) DO UPDATE SET at_ns = greatest(flattened.at_ns, excluded.at_ns)",
+                list(accounts),
+                at_ns,
+            )
 
     async def remove_account(self, account: str) -> None:
         """Take an account off the desk, and its login with the last one. Its history stays. Raises StoreRefused when

@@ -50,7 +50,7 @@ ANSWER_S = 2.0
 """How long quitting waits for the desk to say whether positions are open."""
 NARROW, SHORT = 110, 30
 UNDER_A_PAGE = 10
-MOVE_ON = ("command", "filter", "pane", "focus_next", "focus_previous")
+MOVE_ON = ("command", "kill_switch", "filter", "pane", "focus_next", "focus_previous")
 _REMOTE_FONT = re.compile(r"@font-face\s*{[^}]*}\s*")
 
 _log = structlog.get_logger()
@@ -264,6 +264,10 @@ class CopydeskApp(PatientApp):
         if isinstance(self.focused, GridPane):
             self.focused.set_filter("")
 
+    def action_kill_switch(self) -> None:
+        """The first of the two deliberate keys: Enter is the second."""
+        self._open_prompt("command", "kill")
+
     def action_help(self) -> None:
         self.push_screen(HelpPage())
 
@@ -338,10 +342,15 @@ class CopydeskApp(PatientApp):
                 self.run_worker(self._leave(), group="leave", exclusive=True)
             case commands.Flatten(target):
                 self.message.say(f"Flattening {target} …")
-                self._ask(self._flatten(target))
+                self._ask(self._flattened(self._seat.flatten(target)))
             case commands.Resync(target):
                 self.message.say(f"Resync {target}: reading the venue …")
                 self._ask(self._resync(target))
+            case commands.Kill():
+                self.message.say("Kill switch: the desk is halted, flattening all …")
+                self._ask(self._flattened(self._seat.kill()))
+            case commands.SetGuard(target, guard):
+                self._ask(self._seat.guard(target, guard))
             case commands.Toggle(account):
                 self._ask(self._seat.toggle(account))
             case commands.SetRule(account, kind, value):
@@ -368,8 +377,8 @@ class CopydeskApp(PatientApp):
         else:
             self.message.say(said)
 
-    async def _flatten(self, target: str) -> str:
-        result: FlattenResult = await self._seat.flatten(target)
+    async def _flattened(self, asked: Coroutine[Any, Any, FlattenResult]) -> str:
+        result = await asked
         flat = f"{counted(len(result.flat), 'account is', 'accounts are')} flat after {result.seconds:.1f} s"
         if not result.not_flat:
             return f"{flat}, checked with the venue."

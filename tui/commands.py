@@ -11,7 +11,7 @@ from difflib import get_close_matches
 from typing import Any, NamedTuple
 
 from engine.rules import RuleRefused, parse_rule
-from schema.records import RuleKind
+from schema.records import Guard, RuleKind
 
 EXPORTS = ("orders", "copies", "positions", "accounts")
 
@@ -46,6 +46,17 @@ class Resync:
 
 
 @dataclass(frozen=True, slots=True)
+class SetGuard:
+    target: str
+    guard: Guard
+
+
+@dataclass(frozen=True, slots=True)
+class Kill:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
 class SetRule:
     account: str
     kind: str
@@ -74,7 +85,7 @@ class Help:
     pass
 
 
-Command = Toggle | Flatten | Resync | SetRule | Export | SetTheme | Quit | Help
+Command = Toggle | Flatten | Resync | SetGuard | Kill | SetRule | Export | SetTheme | Quit | Help
 
 
 class Argument(NamedTuple):
@@ -92,6 +103,9 @@ class Syntax(NamedTuple):
     does: str
 
 
+_GUARDED = Argument("follower, group or all", "guardable")
+_GUARDS = {"halt": Guard.HALT, "reduce": Guard.REDUCE_ONLY, "closeonly": Guard.CLOSE_ONLY, "resume": Guard.NONE}
+
 SYNTAX: tuple[Syntax, ...] = (
     Syntax("toggle", (Argument("account", "followers"),), "toggle DEMO1001", "switch a follower on or off"),
     Syntax(
@@ -100,6 +114,11 @@ SYNTAX: tuple[Syntax, ...] = (
         "flatten all",
         "cancel orders and close positions, then check with the venue",
     ),
+    Syntax("kill", (), "kill", "halt the desk, then flatten all"),
+    Syntax("halt", (_GUARDED,), "halt all", "open nothing; exits go, resting entries stay"),
+    Syntax("reduce", (_GUARDED,), "reduce main", "as halt, and cancel resting entries"),
+    Syntax("closeonly", (_GUARDED,), "closeonly DEMO1001", "as reduce, and join no trade once flat"),
+    Syntax("resume", (_GUARDED,), "resume all", "lift that guard; trades missed stay missed"),
     Syntax(
         "resync",
         (Argument("account, group or all", "targets"),),
@@ -162,6 +181,10 @@ def _command(name: str, values: Sequence[str]) -> Command:
             return Flatten(target)
         case "resync", target:
             return Resync(target)
+        case "kill", *_:
+            return Kill()
+        case ("halt" | "reduce" | "closeonly" | "resume") as guard, target:
+            return SetGuard(target, _GUARDS[guard])
         case "rule", account, kind, value:
             try:
                 parse_rule(kind, value)
@@ -189,6 +212,8 @@ def _choices(argument: Argument, known: Known) -> tuple[str, ...]:
         return tuple(str(word) for word in argument.source)
     if argument.source == "targets":
         return ("all", *known.groups, *known.accounts)
+    if argument.source == "guardable":
+        return ("all", *known.groups, *known.followers)
     choices: Any = getattr(known, argument.source)
     return choices
 
@@ -203,6 +228,8 @@ def _checked(argument: Argument, word: str, known: Known) -> str:
     same = [choice for choice in choices if choice.casefold() == word.casefold()]
     if len(same) == 1:
         return same[0]
+    if argument.source == "guardable" and word in known.accounts:
+        raise BadCommand(f"account: {word} is not a follower; only a follower, a group or all can be guarded.")
     if argument.source == "followers" and word in known.accounts:
         raise BadCommand(f"account: {word} is not a follower; only a follower has a switch and a rule.")
     hint = nearest(word, choices)

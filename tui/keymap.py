@@ -89,6 +89,7 @@ KEYS: tuple[Key, ...] = (
     Key("newer", "down", "↓", "history(1)", "newer", "A newer command.", "prompt"),
     Key("leave", "escape", "Esc", "leave", "leave", "Leave without doing anything.", "prompt", hint=True),
     Key("command", "colon", ":", "app.command", "command", "Type a command; Tab completes.", "desk", hint=True),
+    Key("kill", "K,shift+k", "K", "app.kill_switch", "kill", "Type :kill; Enter halts and flattens all.", "desk"),
     Key("accounts", "1", "1", "app.pane('accounts')", "accounts", "Go to accounts.", "desk"),
     Key("positions", "2", "2", "app.pane('positions')", "positions", "Go to positions.", "desk"),
     Key("orders", "3", "3", "app.pane('orders')", "orders", "Go to orders.", "desk"),
@@ -101,7 +102,19 @@ KEYS: tuple[Key, ...] = (
     Key("quit", "ctrl+q", "Ctrl+Q", "app.quit", "quit", "Leave; asks when positions are open.", "desk", hint=True),
 )  # fmt: skip
 
-FIRST = ("quit", "command", "filter", "next", "previous", "accounts", "positions", "orders", "copies", "candles")
+FIRST = (
+    "quit",
+    "command",
+    "kill",
+    "filter",
+    "next",
+    "previous",
+    "accounts",
+    "positions",
+    "orders",
+    "copies",
+    "candles",
+)
 """The keys that take the focus elsewhere."""
 BY_ID = {key.id: key for key in KEYS}
 

@@ -71,6 +71,7 @@ async def test_a_migration_that_fails_leaves_nothing(empty: tuple[Connection, Co
     assert await migrate(session, [FIRST, SECOND]) == ["0001_a", "0002_b"]
 
 
-def test_the_real_ones_are_numbered_without_gaps() -> None:
+def test_each_of_the_real_ones_has_a_number_of_its_own() -> None:
     numbers = [int(migration.name[:4]) for migration in migrations()]
-    assert numbers == list(range(1, len(numbers) + 1))
+    assert numbers[0] == 1
+    assert numbers == sorted(set(numbers))

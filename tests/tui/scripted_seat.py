@@ -27,7 +27,7 @@ from engine.seat import (
     Topic,
     View,
 )
-from schema.records import Bar, Decision, Environment, OrderType, Side
+from schema.records import Bar, Decision, Environment, Guard, OrderType, Side
 
 START_NS = 1_703_500_200_000_000_000  # 2023-12-25 10:30 UTC
 EVENT_NS = 20_000_000
@@ -50,6 +50,8 @@ class ScriptedSeat:
         self.price = 4812.25
         self.leader_net = 0
         self.blocked = ""
+        self.guarded = ""
+        self.flattening = ""
         self.bars: list[Bar] = []
         self.accounts: dict[str, AccountRow] = {}
         self.orders: list[OrderRow] = []
@@ -289,6 +291,8 @@ class ScriptedSeat:
             pid=1,
             now_ns=self.now_ns // 1_000_000_000 * 1_000_000_000,
             blocked=self.blocked,
+            guard=self.guarded,
+            flatten=self.flattening,
             journal_ok=True,
             connections_up=5,
             connections=5,
@@ -326,6 +330,16 @@ class ScriptedSeat:
             self._change(account, rule=f"{kind} {value}")
         self.publish()
         return f"{account} now copies {kind} {value}."
+
+    async def guard(self, target: str, guard: Guard) -> str:
+        with self._lock:
+            self.guarded = "" if guard is Guard.NONE else f"{target} {guard}"
+        self.publish()
+        return f"{target} is {guard}."
+
+    async def kill(self) -> FlattenResult:
+        await self.guard("all", Guard.HALT)
+        return await self.flatten("all")
 
     async def flatten(self, target: str) -> FlattenResult:
         done: list[str] = []

@@ -4,15 +4,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from schema.records import Guard
 from tui.commands import (
     SYNTAX,
     BadCommand,
     Export,
     Flatten,
     Help,
+    Kill,
     Known,
     Quit,
     Resync,
+    SetGuard,
     SetRule,
     SetTheme,
     Toggle,
@@ -39,6 +42,11 @@ KNOWN = Known(
         ("flatten LEAD1000", Flatten("LEAD1000")),
         ("resync main", Resync("main")),
         ("resync demo1001", Resync("DEMO1001")),
+        ("kill", Kill()),
+        ("halt all", SetGuard("all", Guard.HALT)),
+        ("reduce main", SetGuard("main", Guard.REDUCE_ONLY)),
+        ("closeonly DEMO1001", SetGuard("DEMO1001", Guard.CLOSE_ONLY)),
+        ("resume all", SetGuard("all", Guard.NONE)),
         ("rule DEMO1002 proportional 0.5", SetRule("DEMO1002", "proportional", "0.5")),
         ("export copies out.csv", Export("copies", "out.csv", None)),
         ('export orders "my file.csv" DEMO1001', Export("orders", "my file.csv", "DEMO1001")),
@@ -61,6 +69,8 @@ def test_a_command_is_understood(line: str, meant: object) -> None:
         ("toggle DEMO1001 now", ":toggle does not take 'now'; write :toggle DEMO1001."),
         ("toggle DEMO1003", "account: there is no 'DEMO1003' here; did you mean DEMO1002?"),
         ("toggle LEAD1000", "account: LEAD1000 is not a follower; only a follower has a switch and a rule."),
+        ("halt LEAD1000", "account: LEAD1000 is not a follower; only a follower, a group or all can be guarded."),
+        ("kill all", ":kill does not take 'all'; write :kill."),
         ("flatten everything", "account, group or all: there is no 'everything' here."),
         ("rule DEMO1001 proportional 0", "value: 0 would not copy the leader; write a number above 0, up to 1000."),
         ("rule DEMO1001 proportional -1", "value: -1 would not copy the leader; write a number above 0, up to 1000."),

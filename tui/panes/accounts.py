@@ -11,6 +11,9 @@ from tui.text import age, millis, money, pnl_look
 
 _STATE_LOOKS = {
     "armed": "good",
+    "halted": "warn",
+    "reduce-only": "warn",
+    "close-only": "warn",
     "syncing": "accent",
     "out-of-sync": "warn",
     "disarmed": "warn",

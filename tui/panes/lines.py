@@ -86,6 +86,8 @@ class StatusLine(SpanLines):
         groups.append(
             (0, _figure("connections", f"{status.connections_up}/{status.connections}", "good" if all_up else "alarm"))
         )
+        if status.guard:
+            groups.append((0, [Span(clean(status.guard).upper(), "warn")]))
         groups.append((2, _figure("signals", f"{status.signals:,}")))
         groups.append((3, _figure("pairs", f"{status.pairs:,}")))
         groups.append((0, _figure("undecided", str(status.undecided), "alarm" if status.undecided else "good")))
@@ -118,6 +120,8 @@ class StatusLine(SpanLines):
     def _news(self, status: StatusRow, alert: AlertRow | None, silent_s: float) -> list[Span]:
         if silent_s >= 3:
             return [Span(f" The desk has said nothing for {silent_s:.0f} s: what is shown is old.", "alarm")]
+        if status.flatten:
+            return [Span(f" {clean(status.flatten)}", "warn")]
         if status.blocked:
             return [Span(f" No order leaves: {clean(status.blocked)}", "alarm")]
         if not status.journal_ok:
