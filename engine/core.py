@@ -82,6 +82,8 @@ class Core:
         self.baselines: dict[str, int] = {}
         self.last_said_ns: dict[str, int] = {}
         self.asked_ns: dict[str, int] = {}
+        self.asked_in_a_row: dict[str, int] = {}  # questions about what is unknown, since nothing was
+        self.unread: dict[str, tuple[int, str]] = {}  # connection -> since when its questions fail, and the reason
         self.fill_seqs: dict[str, int] = {}  # account -> number of the input that last changed its position
         self.flattening: dict[str, int] = {}  # account -> until when (ns) somebody else than the copies closes it
         self.flattened_ns: dict[str, int] = {}  # account -> when it was last flattened
@@ -97,6 +99,7 @@ class Core:
             ev.Flattened: self._flattened,
             ev.Resync: partial(resync.resync, self),
             ev.FlattenEnded: self._flatten_ended,
+            ev.AskFailed: partial(recovery.ask_failed, self),
             ev.SnapshotRead: partial(recovery.snapshot_read, self),
             ev.Tick: partial(recovery.tick, self),
             venue.StreamUp: partial(recovery.stream_up, self),

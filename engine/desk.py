@@ -261,7 +261,11 @@ class Desk:
 
     async def _ask(self, connection: str) -> None:
         asked_seq = self.core.seq
-        snapshot = await self.adapters[connection].snapshot()
+        try:
+            snapshot = await self.adapters[connection].snapshot()
+        except venue.VenueError as error:
+            self._inbox.put_nowait(ev.AskFailed(at_ns=self._clock.now_ns(), connection=connection, reason=str(error)))
+            return
         self._inbox.put_nowait(
             ev.SnapshotRead(at_ns=self._clock.now_ns(), connection=connection, snapshot=snapshot, asked_seq=asked_seq)
         )

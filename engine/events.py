@@ -56,6 +56,13 @@ class SnapshotRead(Input, frozen=True):
     asked_seq: int
 
 
+class AskFailed(Input, frozen=True):
+    """A venue did not answer a question about a login: what it holds is not known, and is not flat."""
+
+    connection: str
+    reason: str
+
+
 class InstrumentChecked(Input, frozen=True):
     """A venue described a contract, or said why not (`error`)."""
 

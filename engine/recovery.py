@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     from engine.core import Core
 
 _ASK_EVERY_NS = 500_000_000
+_ASK_BRISKLY = 4  # so many questions at that pace, then half as often each time
+_ASK_AT_LEAST_NS = 2_000_000_000
+_ASK_UNREAD_NS = 10_000_000_000  # nothing is unknown, but the last question was not answered
 _NOT_THERE_AFTER_NS = 1_000_000_000  # a venue may list an order a little after it took it
 _NOT_THERE_READINGS = 2
 _DISAGREES_AFTER_NS = 1_000_000_000
@@ -48,15 +51,37 @@ def stream_up(core: Core, event: venue.StreamUp) -> None:
     core.asked_ns[event.connection] = event.received_ns
     if not event.first:
         core.emit(ev.Alert(level="info", text=f"{event.connection}: connected again"))
+    _answered(core, event.connection, event.snapshot, event.received_ns)
     _read(core, event.snapshot, event.received_ns, adopt=event.snapshot.complete)
     _correct(core)
 
 
 def snapshot_read(core: Core, event: ev.SnapshotRead) -> None:
     """An answer to a question. Positions of accounts that traded since it was asked are left as they are."""
+    _answered(core, event.connection, event.snapshot, event.at_ns)
     quiet = frozenset(a for a in event.snapshot.complete if core.fill_seqs.get(a, 0) <= event.asked_seq)
     _read(core, event.snapshot, event.at_ns, adopt=quiet)
     _correct(core)
+
+
+def ask_failed(core: Core, event: ev.AskFailed) -> None:
+    """A question went unanswered: nothing is adopted, and the trader is told once."""
+    since_ns, said = core.unread.get(event.connection, (event.at_ns, ""))
+    core.unread[event.connection] = (since_ns, event.reason)
+    if not said:
+        core.emit(ev.Alert(level="warn", text=f"{event.connection}: {event.reason}; asking on"))
+
+
+def _answered(core: Core, connection: str, snapshot: venue.Snapshot, at_ns: int) -> None:
+    """Note which logins can be read: one whose accounts are not all there counts as not answering."""
+    left_out = sorted(set(core.accounts_of(connection)) - snapshot.complete)
+    if left_out:
+        text = f"the venue's answer leaves out what {', '.join(left_out[:3])} hold{'s' if len(left_out) == 1 else ''}"
+        ask_failed(core, ev.AskFailed(at_ns=at_ns, connection=connection, reason=text))
+    elif connection in core.unread:
+        since_ns, _ = core.unread.pop(connection)
+        text = f"{connection}: read again after {(at_ns - since_ns) / 1e9:.0f} s"
+        core.emit(ev.Alert(level="info", text=text))
 
 
 def _read(core: Core, snapshot: venue.Snapshot, at_ns: int, *, adopt: frozenset[str]) -> None:
@@ -177,9 +202,15 @@ def tick(core: Core, event: ev.Tick) -> None:
             asking.add(core.connection_of(account))
     every_ns = int(core.limits.reconcile_every_s * 1e9)
     for connection, up in core.up.items():
-        due_ns = _ASK_EVERY_NS if connection in asking else every_ns
+        asked = core.asked_in_a_row.get(connection, 0)
+        slowest_ns = _ASK_AT_LEAST_NS if connection in asking else _ASK_UNREAD_NS
+        due_ns = min(_ASK_EVERY_NS << max(0, asked - _ASK_BRISKLY), slowest_ns)
+        if connection not in asking and connection not in core.unread:
+            due_ns, asked = every_ns, -1
+            core.asked_in_a_row[connection] = 0
         if up and now_ns - core.asked_ns.get(connection, 0) >= due_ns:
             core.asked_ns[connection] = now_ns
+            core.asked_in_a_row[connection] = asked + 1
             core.emit(ev.Ask(connection=connection))
     _correct(core)
 

@@ -60,30 +60,33 @@ class Resyncs:
         leaders = {follower: core.groups[core.followers[follower].group].leader for follower in followers}
         connections = sorted({core.connection_of(account) for pair in leaders.items() for account in pair})
         answers = await asyncio.gather(*(self._ask(connection) for connection in connections))
-        failed = {connection: why for connection, why in zip(connections, answers, strict=True) if why}
         unread: dict[str, str] = {}
+        for connection, (complete, why) in zip(connections, answers, strict=True):
+            for account in core.accounts_of(connection):
+                if account not in complete:
+                    unread[account] = why or "the venue's answer leaves it out"
+        reasons = {follower: unread.get(follower, "") for follower in leaders}
         for follower, leader in leaders.items():
-            if why := failed.get(core.connection_of(follower)):
-                unread[follower] = why
-            elif why := failed.get(core.connection_of(leader)):
-                unread[follower] = f"its leader {leader}: {why}"
-        return unread
+            if leader in unread and not reasons[follower]:
+                reasons[follower] = f"its leader {leader}: {unread[leader]}"
+        return {follower: why for follower, why in reasons.items() if why}
 
-    async def _ask(self, connection: str) -> str:
+    async def _ask(self, connection: str) -> tuple[frozenset[str], str]:
+        """The accounts that were read, and why the others were not."""
         adapter = self._adapters.get(connection)
         if adapter is None or not self._core.up.get(connection):
-            return f"{connection} is down: {self._core.down_reason.get(connection) or 'not connected yet'}"
+            return frozenset(), f"{connection} is down: {self._core.down_reason.get(connection) or 'not connected yet'}"
         asked_seq = self._core.seq
         try:
             async with asyncio.timeout(_READ_S):
                 snapshot = await adapter.snapshot()
         except VenueError as error:
-            return str(error)
+            return frozenset(), str(error)
         except TimeoutError:
-            return f"{connection} did not answer within {_READ_S:g} s"
+            return frozenset(), f"{connection} did not answer within {_READ_S:g} s"
         now_ns = self._clock.now_ns()
         await self._handle(ev.SnapshotRead(at_ns=now_ns, connection=connection, snapshot=snapshot, asked_seq=asked_seq))
-        return ""
+        return snapshot.complete, ""
 
     async def _send(self, lines: Iterable[ResyncLine]) -> None:
         going = [line for line in lines if line.delta]

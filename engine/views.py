@@ -34,6 +34,7 @@ from schema.records import Copy, Decision, Environment, Episode, FollowerConfig,
 _ORDERS_KEPT = 500
 _COPIES_KEPT = 500
 _ALERTS_KEPT = 200
+_UNREAD_FOR_NS = 5_000_000_000  # a login whose questions fail for so long is shown as unknown
 _SLOW_EVERY_NS = 1_000_000_000
 _FAILED = (Decision.REJECTED, Decision.EXPIRED, Decision.UNKNOWN)
 
@@ -248,8 +249,14 @@ class Views:
             reason = core.down_reason.get(connection, "not connected yet")
             refused = connection in self._adapters and self._adapters[connection].health().state == "refused"
             return ("refused" if refused else "down"), reason
+        unread = ""
+        if connection in core.unread:
+            since_ns, reason = core.unread[connection]
+            if core.now_ns - since_ns < _UNREAD_FOR_NS:
+                reason = ""
+            unread = reason and f"not read for {(core.now_ns - since_ns) / 1e9:.0f} s: {reason}"
         if not core.ledger.known(account):
-            return "unknown", "the venue has not said what it holds"
+            return "unknown", unread or "the venue has not said what it holds"
         if follower is None:
             return "armed" if account in core.leads else "off", ""
         if not follower.enabled:
@@ -263,7 +270,9 @@ class Views:
             if checked_on == connection and error and may_trade(follower, symbol):
                 return "disarmed", error
         if any(order.unknown_since_ns for order in core.inflight.all() if order.copy.follower == account):
-            return "syncing", "an order's outcome is being asked for"
+            return "syncing", unread or "an order's outcome is being asked for"
+        if unread:
+            return "unknown", unread
         if account in adrift:
             return "out-of-sync", adrift[account]
         if any(

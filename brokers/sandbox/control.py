@@ -19,6 +19,7 @@ A Unix socket; one JSON object a line, ``{"order": name, ...}``, answered by one
 | disconnect | login, frame, refuse_s | breaks at the user socket's frame-th frame (0: now); no new one so long |
 | silence | login, seconds | sockets stay open and send nothing |
 | hang | login, seconds | requests lie unread |
+| empty | login, seconds | lists are answered ``[]``, with status 200, all but the accounts themselves |
 | events | login, duplicate, drop_fills, reorder, before_answer | shares 0 to 1 and switches; what is not given is off |
 | listing | login, symbol, tick_size, listed | it is told another tick size of a contract, or (listed false) of none |
 | replay | login | every entity of the session is told again as just created |
@@ -125,6 +126,7 @@ class Control:
             "disconnect": self._disconnect,
             "silence": lambda o: self._hold(self._faults.silent_until_ns, o),
             "hang": lambda o: self._hold(self._faults.hanging_until_ns, o),
+            "empty": lambda o: self._hold(self._faults.empty_until_ns, o),
             "events": self._events,
             "listing": self._listing,
             "replay": lambda o: {"events": self._door.stream.replay_session(o.login)},

@@ -108,6 +108,8 @@ class Library:
     # --- the generic operations ------------------------------------------------------------------------------------
 
     def _list(self, entity_type: str, call: Call) -> Answer:
+        if entity_type != "account" and self._faults.left_s(self._faults.empty_until_ns, call.login):
+            return Answer(data=[])
         return Answer(data=self.visible(call, entity_type))
 
     def _item(self, entity_type: str, call: Call) -> Answer:

@@ -258,7 +258,8 @@ class TradovateAdapter:
         return known if known is not None else await read_instrument(self._ready(), symbol)
 
     async def snapshot(self) -> Snapshot:
-        return await read_snapshot(self._ready(), self._own)
+        joined = self._session.joined if self._session is not None else None
+        return await read_snapshot(self._ready(), self._own, joined.lasting_rows() if joined is not None else set())
 
     async def watch(self, symbol: str, interval_s: int, history: int) -> None:
         self._ready()

@@ -71,6 +71,15 @@ class MoneyJoin:
         """The snapshot was handed over: from here on changes are emitted."""
         self._emit = emit
 
+    def rows(self) -> set[tuple[int, int]]:
+        """(account id, contract id) of every position row, and (account id, 0) of every cash row."""
+        return set(self._positions) | {(account_id, 0) for account_id in self._cash}
+
+    def lasting_rows(self) -> set[tuple[int, int]]:
+        """The rows that a whole reading can't be without: an account's money, and every position that is not flat."""
+        held = {key for key, entity in self._positions.items() if entity.net_pos}
+        return held | {(account_id, 0) for account_id in self._cash}
+
     def records(self) -> tuple[tuple[PositionRecord, ...], tuple[AccountState, ...]]:
         positions = tuple(
             record for entity in self._positions.values() if (record := self._position_record(entity)) is not None

@@ -52,9 +52,9 @@ async def read_instrument(connection: Connection, symbol: str) -> Instrument:
     return instrument
 
 
-async def read_snapshot(connection: Connection, own: OwnOrders) -> Snapshot:
+async def read_snapshot(connection: Connection, own: OwnOrders, lasting: set[tuple[int, int]]) -> Snapshot:
     """Every list of the login, read at the same time. Raises RequestUnknown when any of them could not be read: a
-    failed query is not a flat account."""
+    failed query is not a flat account, and an account whose `lasting` rows are not listed is not complete."""
     rest = connection.rest
     refusal = connection.budget.refusal(reducing=False, count=_LISTS)
     if refusal:
@@ -88,4 +88,4 @@ async def read_snapshot(connection: Connection, own: OwnOrders) -> Snapshot:
         raise RequestUnknown(f"the venue's lists could not be read: {error}") from None
     except VenueError as error:
         raise RequestUnknown(f"the venue's lists could not be read: {error}") from None
-    return joined.snapshot(at_ns)
+    return joined.snapshot(at_ns, lasting)

@@ -74,25 +74,33 @@ class Joined:
             reply.accounts is None and reply.positions is not None and reply.orders is not None
         )
 
-    def complete(self) -> frozenset[str]:
+    def lasting_rows(self) -> set[tuple[int, int]]:
+        """(account id, contract id, or 0 for its money) that every later reading must list."""
+        return self._money.lasting_rows()
+
+    def complete(self, lasting: Iterable[tuple[int, int]] = ()) -> frozenset[str]:
         """Accounts whose every part this reply covers. A row that could not be read makes its account incomplete, and
-        one that does not say whose it is, all of them."""
+        one that does not say whose it is, all of them; so does a row of `lasting` that is not there: an empty list is
+        not a flat account (a closed position's row stays, with 0 lots: `protocols/tradovate.md 1.3`)."""
         if not self.synchronised():
             return frozenset()
+        rows = self._money.rows()
         doubtful = {row.account_id for row in self._unreadable}
+        doubtful |= {account_id for account_id, contract_id in lasting if (account_id, contract_id) not in rows}
         if None in doubtful:
             return frozenset()
         accounts = self._directory.accounts
         ids = accounts.keys() if self._reply.accounts is None else [entity.id for entity in self._reply.accounts]
         return frozenset(accounts[account_id].account for account_id in ids if account_id not in doubtful)
 
-    def snapshot(self, at_ns: int) -> Snapshot:
+    def snapshot(self, at_ns: int, lasting: Iterable[tuple[int, int]] = ()) -> Snapshot:
+        """Everything known; `lasting` as in `complete`."""
         orders, fills = self._orders.records()
         positions, states = self._money.records()
         return Snapshot(
             at_ns=at_ns,
             accounts=tuple(account for account in self._directory.accounts.values()),
-            complete=self.complete(),
+            complete=self.complete(lasting),
             positions=positions,
             orders=orders,
             fills=fills,
