@@ -1,7 +1,8 @@
 """The store's journal part. `commit_signal` stands between a plan and its orders; `record` is written behind them.
 
 Called by `engine/journal.py` only. A signal and its copies are one statement: one round trip, one commit, flushed to
-disk before it returns.
+disk before it returns. The copies travel as one document, a plan; their rows are made behind the orders
+(`expand` in `store_plans.py`), before anybody reads or changes copies.
 """
 
 # ruff: noqa: S608 - table and column names in statements are this package's own
@@ -29,6 +30,7 @@ from schema.records import (
     VenueOrder,
 )
 from schema.store_config import StorePart
+from schema.store_plans import expand
 
 _TIMEOUT_S = 2.0
 _ORDER = LiveOrder  # both order types have the same columns
@@ -54,13 +56,12 @@ class Batch(Record, frozen=True):
 
 
 def _commit_sql() -> str:
-    signal, copy = ("session", *tables.fields(Signal)), tables.fields(Copy)
+    signal = ("session", *tables.fields(Signal))
     parameters = ", ".join(f"${number}" for number in range(1, len(signal) + 1))
     return (
         f"WITH fresh AS (INSERT INTO signals ({tables.quoted(signal)}) VALUES ({parameters}) "
         "ON CONFLICT (signal_id) DO NOTHING RETURNING signal_id), "
-        f"pairs AS (INSERT INTO copies ({tables.quoted(copy)}) SELECT rows.* FROM fresh "
-        f"JOIN {tables.recordset(Copy, len(signal) + 1)} ON fresh.signal_id = rows.signal_id) "
+        f"planned AS (INSERT INTO plans (copies) SELECT ${len(signal) + 1} FROM fresh) "
         "SELECT EXISTS (SELECT FROM fresh)"
     )
 
@@ -148,6 +149,7 @@ class JournalStore(StorePart):
         that the database is there. Raises JournalDown."""
         now_ns = self._clock.now_ns()
         async with driver.session(self._database.journal, _TIMEOUT_S) as session, session.transaction():
+            await expand(session)
             if batch.copies:
                 await session.execute(_UPDATE_COPIES, *tables.arrays(batch.copies, Copy))
             if batch.fills:

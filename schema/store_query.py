@@ -11,6 +11,7 @@ from schema import driver, tables
 from schema.driver import Connection
 from schema.records import Copy, Decision, DoneOrder, LiveOrder, LiveStatus, Signal, SignalKind, VenueOrder
 from schema.store_config import StorePart
+from schema.store_plans import expand
 
 _TIMEOUT_S = 5.0
 _SIGNAL_COLUMNS = ", ".join(f's."{name}" AS "s_{name}"' for name in tables.fields(Signal))
@@ -121,4 +122,5 @@ class QueryStore(StorePart):
     @asynccontextmanager
     async def _reading(self) -> AsyncGenerator[Connection]:
         async with driver.session(self._database.journal, _TIMEOUT_S) as session:
+            await expand(session)
             yield session

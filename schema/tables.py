@@ -45,16 +45,28 @@ def arrays(rows: Sequence[Record], kind: type[Record]) -> list[list[Any]]:
     return [[_plain(getattr(row, name)) for row in rows] for name in fields(kind)]
 
 
-def recordset(kind: type[Record], parameter: int) -> str:
-    """``json_to_recordset($1::json) AS rows ("a" text, ...)``: the rows that `document` passes. Twenty rows are read
-    a fifth of a millisecond sooner than with `unnest`: the driver writes one value, not five hundred."""
+def columns(kind: type[Record]) -> str:
+    """``"a" text, "b" bigint``: the columns of a record and their types, for rows read from a document."""
     hints = get_type_hints(kind)
-    columns = ", ".join(f'"{name}" {_sql_type(hints[name])}' for name in fields(kind))
-    return f"json_to_recordset(${parameter}::json) AS rows ({columns})"
+    return ", ".join(f'"{name}" {_sql_type(hints[name])}' for name in fields(kind))
+
+
+def or_defaults(kind: type[Record], rows: str) -> str:
+    """The columns of `rows`, with the record's default for what a document of an older version does not have."""
+    return ", ".join(_or_default(each, rows) for each in msgspec.structs.fields(kind))
+
+
+def _or_default(field: msgspec.structs.FieldInfo, rows: str) -> str:
+    value = f'{rows}."{field.name}"'
+    if field.default is msgspec.NODEFAULT or field.default is None:
+        return value
+    default = str(field.default).replace("'", "''")
+    return f"coalesce({value}, '{default}')"
 
 
 def document(rows: Sequence[Record]) -> str:
-    """All rows as one JSON document, for the parameter of `recordset`."""
+    """All rows as one JSON document, which `json_to_recordset` reads. Twenty rows travel a fifth of a millisecond
+    sooner than as arrays: the driver writes one value, not five hundred."""
     text = _encoder.encode(rows).decode()
     if "\\u0000" not in text:
         return text

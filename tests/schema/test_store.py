@@ -1,15 +1,19 @@
 """The store keeps what it was given: the journal's commit, the write-behind batch, and what is read back at start."""
 
+import asyncio
+import json
 import statistics
 from decimal import Decimal
 from time import perf_counter
 
+import pytest
 from msgspec.structs import replace
 
 from schema import driver
 from schema.clock import SYSTEM_CLOCK
 from schema.records import (
     AccountState,
+    Copy,
     Decision,
     DoneOrder,
     DoneStatus,
@@ -165,13 +169,39 @@ async def test_no_two_copies_carry_the_same_client_order_id(store: Store) -> Non
     first, second = rows.signal(1), rows.signal(2)
     await store.commit_signal(first, rows.copies(first, ["A"]))
     twin = [replace(copy, cl_ord_id="cd-signal-1-A") for copy in rows.copies(second, ["A"])]
+    await store.commit_signal(second, twin)
+    with pytest.raises(driver.CONSTRAINT):
+        await store.record(Batch())
+
+
+async def test_a_plan_whose_desk_was_killed_is_expanded_once_by_whoever_reads_next(
+    settings: Settings, store: Store
+) -> None:
+    names = await rows.desk(store, followers=3)
+    for number in range(5):
+        signal = rows.signal(number)
+        await store.commit_signal(signal, rows.copies(signal, names))
+    others = [await Store.open(settings, SYSTEM_CLOCK) for _ in range(4)]
     try:
-        await store.commit_signal(second, twin)
-    except driver.CONSTRAINT:
-        pass
-    else:
-        raise AssertionError("a client order id was used twice")
-    assert await store.counts() == (1, {Decision.PENDING: 1})
+        found = await asyncio.gather(*(other.recent_copies(100) for other in others), store.recent_copies(100))
+    finally:
+        await asyncio.gather(*(other.close() for other in others))
+    expected = [(rows.signal(n), copy) for n in range(5) for copy in rows.copies(rows.signal(n), names)]
+    assert all(list(reversed(each)) == expected for each in found)
+
+
+async def test_a_plan_of_an_older_version_gets_the_defaults_of_what_it_does_not_know(store: Store) -> None:
+    names = await rows.desk(store, followers=1)
+    signal = rows.signal(1)
+    await store.commit_signal(signal, [])
+    async with store._database.commit_session() as session:
+        least = {"signal_id": "signal-1", "follower": names[0], "symbol": "ESH4", "leader_symbol": "ESH4"}
+        document = json.dumps([{**least, "decision": "skipped"}])
+        await session.execute(f"INSERT INTO plans (copies) VALUES ('{document}')")
+    ((_, copy),) = await store.recent_copies(10)
+    assert copy == Copy(
+        signal_id="signal-1", follower=names[0], symbol="ESH4", leader_symbol="ESH4", decision=Decision.SKIPPED
+    )
 
 
 async def test_a_commit_of_twenty_copies_is_quick(store: Store) -> None:
