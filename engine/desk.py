@@ -32,10 +32,11 @@ from engine.rules import RuleRefused, parse_rule
 from engine.seat import CommandRefused, FlattenResult, ResyncPlan, Topic, View
 from engine.state import CoreLimits
 from engine.views import Views
+from engine.why import why
 from schema.clock import Clock
 from schema.records import ConnectionConfig, DeskConfig, Guard
 from schema.settings import Settings
-from schema.store import Store, StoreRefused
+from schema.store import JournalDown, Store, StoreRefused
 from schema.vault import Vault
 
 _TICK_S = 0.05
@@ -424,6 +425,15 @@ class Desk:
         except ExportRefused as refused:
             raise CommandRefused(str(refused)) from None
         return f"{rows} {what} written to {path}."
+
+    async def why(self, account: str, at: str | None = None, signal_id: str | None = None) -> str:
+        if not self.journal.down_reason:
+            await self.journal.flush()
+        try:
+            told = await why(self._store, account, at, now_ns=self._clock.now_ns(), signal_id=signal_id)
+        except JournalDown as down:
+            raise CommandRefused(f"why: the journal can't be read now: {down}.") from None
+        return told.as_text()
 
     async def open_positions(self) -> int:
         return len(self.core.ledger.open_accounts())

@@ -115,6 +115,8 @@ def _pair(
         qty=abs(order),
         target_net=target,
         net_before=view.net,
+        rule=str(view.config.rule),
+        on_the_way=view.on_the_way,
         scale=view.scale or _ZERO,
         reducing=reducing and order != 0,
         episode=episode,

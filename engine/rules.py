@@ -34,6 +34,19 @@ def parse_rule(kind: str, value: str, rounding: str = "down", *, invert: bool = 
     return Rule(kind=RuleKind(kind), value=number, rounding=Rounding(rounding), invert=invert)
 
 
+def rule_of(words: str) -> Rule | None:
+    """The rule that `str` made into these words; None when they are empty or no rule's."""
+    match words.split():
+        case kind, value, *rest:
+            rounding = next((word for word in rest if word in set(Rounding)), Rounding.DOWN)
+            try:
+                return parse_rule(kind, value, rounding, invert="invert" in rest)
+            except RuleRefused:
+                return None
+        case _:
+            return None
+
+
 def map_for(follower: FollowerConfig, leader_symbol: str) -> SymbolMap | None:
     """The follower's symbol map for a contract of the leader, or None when it trades the same one. A name that is no
     contract has no map: the check with the venue then keeps it from trading."""

@@ -266,6 +266,11 @@ class Seat(Protocol):
         """Write orders, copies, positions or accounts as CSV to `path`, the same bytes as `copydesk export`."""
         ...
 
+    async def why(self, account: str, at: str | None = None, signal_id: str | None = None) -> str:
+        """The story of one copy, as lines of text: the account's copy of `signal_id`, its newest at or before the
+        time `at` (``14:32``), or its last."""
+        ...
+
     async def open_positions(self) -> int:
         """How many accounts hold a position, for the question before quitting."""
         ...

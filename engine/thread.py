@@ -132,5 +132,8 @@ class ThreadSeat:
     async def export(self, what: str, path: str, account: str | None = None) -> str:
         return await self._there(self._desk.export(what, path, account))
 
+    async def why(self, account: str, at: str | None = None, signal_id: str | None = None) -> str:
+        return await self._there(self._desk.why(account, at, signal_id))
+
     async def open_positions(self) -> int:
         return await self._there(self._desk.open_positions())

@@ -1,7 +1,7 @@
 """The store: everything of the desk that must outlive it. Opened by the engine's thread and by the shell commands.
 
-Three parts, one idea each: the configuration (`store_config.py`), the journal (`store_journal.py`), and what is read
-back (`store_query.py`). All of them raise JournalDown while the database can't be used.
+Four parts, one idea each: the configuration (`store_config.py`), the journal (`store_journal.py`), what is read
+back (`store_query.py`), and the story of a copy (`store_why.py`). All raise JournalDown while it can't be used.
 """
 
 from collections.abc import Awaitable, Callable
@@ -20,11 +20,12 @@ from schema.store_journal import Batch as Batch
 from schema.store_journal import JournalStore
 from schema.store_listen import listen_once
 from schema.store_query import QueryStore
+from schema.store_why import WhyStore
 
 _LONGEST_WAIT_S = 1.0
 
 
-class Store(ConfigStore, JournalStore, QueryStore):
+class Store(ConfigStore, JournalStore, QueryStore, WhyStore):
     """One open database. Not to be shared between loops."""
 
     @classmethod

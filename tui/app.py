@@ -22,6 +22,7 @@ from engine.seat import (
     AccountRow,
     AlertRow,
     CommandRefused,
+    CopyRow,
     FlattenResult,
     ResyncPlan,
     Role,
@@ -32,7 +33,7 @@ from engine.seat import (
 from tui import commands, theme
 from tui.commandline import Prompt
 from tui.commands import BadCommand, Known
-from tui.dialogs import HelpPage, QuitQuestion, ResyncQuestion
+from tui.dialogs import HelpPage, QuitQuestion, ResyncQuestion, StoryPage
 from tui.grid import GridPane
 from tui.keymap import BY_ID, bindings, hints
 from tui.paint import TICKS_PER_S, PaintClock
@@ -216,6 +217,8 @@ class CopydeskApp(PatientApp):
     def _focus_moved(self, focused: Widget | None) -> None:
         if focused is self.accounts:
             contexts = ("accounts", "grid", "desk")
+        elif focused is self.copies:
+            contexts = ("copies", "grid", "desk")
         elif isinstance(focused, GridPane):
             contexts = ("grid", "desk")
         elif isinstance(focused, Divider):
@@ -232,6 +235,10 @@ class CopydeskApp(PatientApp):
     def account_at_hand(self) -> AccountRow | None:
         return self.accounts.current
 
+    @property
+    def copy_at_hand(self) -> CopyRow | None:
+        return self.copies.current
+
     async def action_guarded(self, key_id: str) -> None:
         """A key that may be unable to act now: say why, or act."""
         key = BY_ID[key_id]
@@ -245,6 +252,11 @@ class CopydeskApp(PatientApp):
         row = self.account_at_hand
         if row is not None:
             self._run(commands.Toggle(row.account))
+
+    def action_why(self) -> None:
+        row = self.copy_at_hand
+        if row is not None:
+            self._ask(self._tell(self._seat.why(row.follower, None, row.signal_id)))
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Keys that take the focus elsewhere act before any other, but not while something is typed or asked."""
@@ -355,6 +367,8 @@ class CopydeskApp(PatientApp):
                 self._ask(self._seat.toggle(account))
             case commands.SetRule(account, kind, value):
                 self._ask(self._seat.set_rule(account, kind, value))
+            case commands.Why(account, at):
+                self._ask(self._tell(self._seat.why(account, at)))
             case commands.Export(what, path, account):
                 self._ask(self._seat.export(what, str(Path(path).expanduser()), account))
 
@@ -376,6 +390,12 @@ class CopydeskApp(PatientApp):
             self.message.say(f"It was not done: {type(failure).__name__}. The log has the details.", "refused")
         else:
             self.message.say(said)
+
+    async def _tell(self, asked: Coroutine[Any, Any, str]) -> str:
+        """Open the page with the story that is awaited."""
+        story = await asked
+        self.push_screen(StoryPage(story))
+        return ""
 
     async def _flattened(self, asked: Coroutine[Any, Any, FlattenResult]) -> str:
         result = await asked

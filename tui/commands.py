@@ -71,6 +71,12 @@ class Export:
 
 
 @dataclass(frozen=True, slots=True)
+class Why:
+    account: str
+    at: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class SetTheme:
     name: str
 
@@ -85,7 +91,7 @@ class Help:
     pass
 
 
-Command = Toggle | Flatten | Resync | SetGuard | Kill | SetRule | Export | SetTheme | Quit | Help
+Command = Toggle | Flatten | Resync | SetGuard | Kill | SetRule | Export | Why | SetTheme | Quit | Help
 
 
 class Argument(NamedTuple):
@@ -136,6 +142,12 @@ SYNTAX: tuple[Syntax, ...] = (
         (Argument("what", EXPORTS), Argument("file", None), Argument("account", "accounts", optional=True)),
         "export copies copies.csv",
         "write a CSV file",
+    ),
+    Syntax(
+        "why",
+        (Argument("account", "followers"), Argument("time", None, optional=True)),
+        "why DEMO1001 14:32",
+        "the story of a copy: the last one, or the newest at or before a time",
     ),
     Syntax("theme", (Argument("theme", "themes"),), "theme desk", "change the colours"),
     Syntax("help", (), "help", "show the keys and commands"),
@@ -193,6 +205,8 @@ def _command(name: str, values: Sequence[str]) -> Command:
             return SetRule(account, kind, value)
         case "export", what, path, *account:
             return Export(what, path, account[0] if account else None)
+        case "why", account, *at:
+            return Why(account, at[0] if at else None)
         case "theme", theme:
             return SetTheme(theme)
         case "help", *_:

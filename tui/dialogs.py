@@ -1,5 +1,5 @@
-"""The pages over the desk: the questions before quitting and before a resync, and the keys and commands. Opened by
-`tui/app.py`."""
+"""The pages over the desk: the questions before quitting and before a resync, the keys and commands, and the story of a
+copy. Opened by `tui/app.py`."""
 
 from typing import Any, ClassVar
 
@@ -12,7 +12,7 @@ from engine.seat import ResyncLine, ResyncPlan
 from tui.commands import SYNTAX
 from tui.keymap import CONTEXTS, KEYS
 from tui.patient import PatientModal
-from tui.text import counted
+from tui.text import clean, counted
 
 
 class QuitQuestion(PatientModal[bool]):
@@ -108,6 +108,21 @@ class HelpPage(PatientModal[None]):
     def compose(self) -> ComposeResult:
         with VerticalScroll():
             yield Static(help_text(), markup=False)
+
+
+class StoryPage(PatientModal[None]):
+    """The story of one copy."""
+
+    BINDINGS: ClassVar[list[Any]] = [Binding("escape,q,w", "dismiss(None)", "close")]
+
+    def __init__(self, story: str) -> None:
+        super().__init__()
+        self._story = story
+
+    def compose(self) -> ComposeResult:
+        with VerticalScroll():
+            yield Static("\n".join(clean(line) for line in self._story.splitlines()), markup=False)
+            yield Static("Esc closes this page.", markup=False, classes="answer")
 
 
 def help_text() -> str:

@@ -1,7 +1,7 @@
 """The one table of keys. Bindings, the hint line, the `?` page and the README's key page all come from it.
 
-A key belongs to a context: `desk` works everywhere, `grid` in any table, `accounts` in the accounts pane, `split` on
-a divider, `prompt` while typing. A key that can't act now says why (`disabled`) instead of doing nothing.
+A key belongs to a context: `desk` works everywhere, `grid` in any table, `accounts` and `copies` in their panes,
+`split` on a divider, `prompt` while typing. A key that can't act now says why (`disabled`) instead of doing nothing.
 """
 
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from typing import Protocol
 
 from textual.binding import Binding
 
-from engine.seat import AccountRow, Role
+from engine.seat import AccountRow, CopyRow, Role
 
 
 class KeyState(Protocol):
@@ -19,6 +19,11 @@ class KeyState(Protocol):
     @property
     def account_at_hand(self) -> AccountRow | None:
         """The account under the cursor of the accounts pane."""
+        ...
+
+    @property
+    def copy_at_hand(self) -> CopyRow | None:
+        """The copy under the cursor of the copy ledger."""
         ...
 
 
@@ -49,10 +54,15 @@ def _no_follower(state: KeyState) -> str | None:
     return None
 
 
+def _no_copy(state: KeyState) -> str | None:
+    return None if state.copy_at_hand else "No copy is under the cursor."
+
+
 CONTEXTS = {
     "desk": "Everywhere",
     "grid": "In a table",
     "accounts": "In accounts",
+    "copies": "In the copy ledger",
     "split": "On a divider",
     "prompt": "While typing",
 }
@@ -68,6 +78,17 @@ KEYS: tuple[Key, ...] = (
         "accounts",
         hint=True,
         disabled=_no_follower,
+    ),
+    Key(
+        "why",
+        "w,enter",
+        "w",
+        "app.why",
+        "why",
+        "Tell the story of the copy under the cursor: plan, checks, sends, the venue's answers, six times.",
+        "copies",
+        hint=True,
+        disabled=_no_copy,
     ),
     Key("filter", "slash", "/", "app.filter", "filter", "Show only rows with this text.", "grid", hint=True),
     Key("sort", "s", "s", "sort_next", "sort", "Order by the next column.", "grid", hint=True),

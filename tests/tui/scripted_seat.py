@@ -52,6 +52,7 @@ class ScriptedSeat:
         self.blocked = ""
         self.guarded = ""
         self.flattening = ""
+        self.undecided = 0
         self.bars: list[Bar] = []
         self.accounts: dict[str, AccountRow] = {}
         self.orders: list[OrderRow] = []
@@ -303,7 +304,7 @@ class ScriptedSeat:
             rejected=sum(row.copies_failed for row in accounts),
             expired=0,
             unknown=0,
-            undecided=0,
+            undecided=self.undecided,
             drifting=0,
             latency=(LatencySummary(stage="total", count=self.signals, p50=0.82, p99=2.31, max=4.1),),
             loop_lag_p99_ms=0.4,
@@ -385,6 +386,15 @@ class ScriptedSeat:
         text = "".join(",".join(str(getattr(row, field)) for field in row.__struct_fields__) + "\r\n" for row in rows)
         Path(path).write_bytes(text.encode())
         return f"{len(rows)} {what} written to {path}."
+
+    async def why(self, account: str, at: str | None = None, signal_id: str | None = None) -> str:
+        if account not in self.accounts:
+            raise CommandRefused(f"account: there is no follower {account}.")
+        found = [c for c in self.copies if c.follower == account and signal_id in (None, c.signal_id)]
+        if not found:
+            raise CommandRefused(f"account: nothing was copied to {account} yet.")
+        story = [f"{account} {found[0].signal_id} at {at}", *(f"line {number}" for number in range(60))]
+        return "\n".join([*story, f"the end of {found[0].reason}"])
 
     async def open_positions(self) -> int:
         return sum(row.net_qty != 0 for row in self.accounts.values())

@@ -12,8 +12,9 @@ from engine.seat import AccountRow, CommandRefused, FlattenResult
 from tests.tui.driving import desk
 from tests.tui.scripted_seat import ScriptedSeat
 from tui.commands import Export
-from tui.dialogs import HelpPage, QuitQuestion
+from tui.dialogs import HelpPage, QuitQuestion, StoryPage
 from tui.grid import GridPane
+from tui.panes.lines import StatusLine
 
 
 async def test_space_switches_the_follower_under_the_cursor_off_and_on() -> None:
@@ -431,3 +432,47 @@ async def test_rows_fall_out_of_the_memory_of_a_pane_when_they_leave_the_desk() 
             on.seat.advance(400)
             await on.pilot.pause(0.06)
         assert len(pane._cells) <= 2 * 500 + 50 + len(pane.shown)
+
+
+async def test_w_on_a_copy_tells_its_story_and_escape_closes_it() -> None:
+    async with desk(80, 24) as on:
+        await on.pilot.press("4")
+        await on.pilot.press("w")
+        await on.until(lambda: isinstance(on.app.screen, StoryPage), "the story")
+        row = on.app.copies.current
+        assert row is not None
+        await on.shows(f"{row.follower} {row.signal_id}")
+        await on.pilot.press("end")
+        await on.shows("the end of")
+        await on.pilot.press("escape")
+        await on.until(lambda: not isinstance(on.app.screen, StoryPage), "the desk again")
+
+
+async def test_why_from_the_command_line_tells_the_last_copy_or_says_why_not() -> None:
+    async with desk() as on:
+        await on.command("why DEMO1003 10:30")
+        await on.shows(f"DEMO1003 {next(c for c in on.seat.copies if c.follower == 'DEMO1003').signal_id} at 10:30")
+        await on.pilot.press("escape")
+        on.seat.copies.clear()
+        await on.command("why DEMO1003")
+        await on.shows("account: nothing was copied to DEMO1003 yet.")
+
+
+async def test_w_where_there_is_no_copy_says_so() -> None:
+    async with desk(signals=0) as on:
+        await on.pilot.press("4", "w")
+        await on.shows("No copy is under the cursor.")
+
+
+@pytest.mark.parametrize("width", [80, 200])
+async def test_the_counter_of_undecided_pairs_is_always_there_and_alarms(width: int) -> None:
+    async with desk(width, 24) as on:
+        assert "undecided 0" in on.lines[0]
+        on.seat.undecided = 3
+        on.seat.publish()
+        await on.until(lambda: "undecided 3" in on.lines[0], "the counter to say 3")
+        calm, alarm = (on.app.query_one(StatusLine)._style(look) for look in ("good", "alarm"))
+        at = next(n for n, segment in enumerate(on.segments[0]) if segment.text == "undecided ")
+        shown = on.segments[0][at + 1].style
+        assert shown is not None
+        assert (shown.color, shown.bgcolor) == (alarm.color, alarm.bgcolor) != (calm.color, calm.bgcolor)

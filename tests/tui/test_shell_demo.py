@@ -94,6 +94,14 @@ def test_one_desk_to_a_state_directory_and_no_secret_anywhere(
     replayed = json.loads(outside.does("replay", "--demo", "--json"))
     assert replayed["closed"] and replayed["different"] == 0 and replayed["unrecorded"] == 0
     assert replayed["decisions"] >= json.loads(out)["pairs"] > 0
+    told = json.loads(outside.does("why", "DEMO1001", "--demo", "--json"))
+    assert [moment["name"] for moment in told["times"]] == [
+        "received", "decided", "journaled", "sent", "acked", "filled"
+    ]  # fmt: skip
+    assert all(moment["at_ns"] and moment["since_ns"] >= 0 for moment in told["times"])
+    said = outside.does("why", "DEMO1001", "--demo")
+    assert "plan      leader " in said and "(proportional 1), held " in said and "every gate" in said
+    assert outside.does("why", "--undecided", "--demo") == "0 pairs undecided, 0 unknown and asked about\n"
     written |= outside.files() | {"standard output": out}
 
     # What is looked for is what the desk logs in with, and what is searched is not empty.

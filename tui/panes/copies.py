@@ -1,9 +1,12 @@
 """The copy ledger: one row for each leader event and follower, with its decision and the reason."""
 
+from typing import Any, ClassVar
+
 from engine.seat import CopyRow, Topic
 from schema.records import Decision
 from tui.columns import Cell, Column
 from tui.grid import GridPane
+from tui.keymap import bindings
 from tui.panes.orders import side_cell
 from tui.text import average, clock_time, millis, signed
 
@@ -39,6 +42,7 @@ class CopiesPane(GridPane[CopyRow]):
     ROWS = ("copy", "copies")
     EMPTY = "The leader has not traded yet."
     COLUMNS = COLUMNS
+    BINDINGS: ClassVar[list[Any]] = bindings("copies")
 
     def row_key(self, row: CopyRow) -> str:
         return f"{row.signal_id}/{row.follower}"
