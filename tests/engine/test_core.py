@@ -226,6 +226,7 @@ def test_t_unknown_nothing_unsafe_is_sent_while_an_outcome_is_not_known() -> Non
 
 
 def test_a_reducing_order_passes_a_broken_connection_and_an_open_breaker() -> None:
+    """T-BRK: a breaker gates entries only."""
     table = Table({"DEMO1": ONE})
     table.leader(+3)
     table.execute_all()
@@ -293,6 +294,7 @@ def test_a_rule_change_in_a_trade_moves_the_target() -> None:
 
 
 def test_partial_fills_of_the_leader_leave_no_residue() -> None:
+    """T-PARTIAL."""
     table = Table({"DEMO1": HALF, "DEMO2": Rule(value=Decimal("0.3"))})
     for qty in (1, 1, 1, 1, 1, -1, -1, -1, -1, -1):
         table.leader(qty)

@@ -132,6 +132,8 @@ class Session:
 
 @pytest.mark.parametrize("same_text", [False, True])
 async def test_fifty_dead_tokens_cause_one_renewal(venue: Venue, same_text: bool):
+    """T-AUTH: one renewal in flight, whoever asks."""
+
     async def slowly():
         await asyncio.sleep(0.05)
         answer = venue.give_token()
@@ -153,6 +155,7 @@ async def test_fifty_dead_tokens_cause_one_renewal(venue: Venue, same_text: bool
     "failure", [(500, "boom"), (200, ["odd"]), (429, None), (200, {"p-ticket": "t", "p-time": 3600})]
 )
 async def test_failed_renewal_never_replaces_a_good_token(venue: Venue, failure: tuple):
+    """T-AUTH."""
     async with Session(venue) as session:
         good = session.login.token
         venue.on_renew = lambda: failure

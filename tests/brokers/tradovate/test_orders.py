@@ -95,6 +95,7 @@ async def test_order_leaves_as_the_venue_wants_it_and_is_accepted_once(venue: Ve
     ],
 )
 async def test_reject_keeps_the_venues_words_and_class(venue: Venue, reason: str, text: str, expected: RejectClass):
+    """T-VERBATIM."""
     venue.on_ws = lambda c, path, i, body: (
         (200, {"failureReason": reason, "failureText": text}) if path == "order/placeorder" else None
     )
