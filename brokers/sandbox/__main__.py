@@ -19,7 +19,7 @@ import msgspec
 import uvloop
 
 from brokers.sandbox.market_tape import TapeUnreadable
-from brokers.sandbox.server import Login, Options, Sandbox, desk_logins
+from brokers.sandbox.server import TRADOVATE, Login, Options, Sandbox, UnknownVenue, desk_logins
 from brokers.sandbox.settings import DoorSettings
 from schema.clock import SYSTEM_CLOCK
 
@@ -32,8 +32,11 @@ _ON_OFF = click.Choice(["on", "off"])
 @click.option("--seed", type=int, default=1, show_default=True, help="Of the market, the leader and the passwords.")
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="Port on 127.0.0.1; 0 takes any free one.")
 @click.option("--control", type=click.Path(path_type=Path), help="Unix socket to order faults and read the truth at.")
-@click.option("--accounts", help="JSON file (- for a line of standard input): [{username, accounts: [names]}, ...].")
+@click.option(
+    "--accounts", help="JSON file (- for a line of standard input): [{username, accounts: [names], venue}, ...]."
+)
 @click.option("--logins", type=click.IntRange(min=0), default=4, show_default=True, help="Besides the leader's own.")
+@click.option("--venue", "venues", multiple=True, help="Whose doors the logins are dealt to in turn.  [tradovate]")
 @click.option("--accounts-per-login", type=click.IntRange(min=1), default=5, show_default=True)
 @click.option("--requests-per-min", type=click.IntRange(min=0), default=80, show_default=True, help="Per user; 0: all.")
 @click.option("--balance", type=Decimal, default=Decimal(250_000), show_default=True, help="Of each account.")
@@ -50,10 +53,10 @@ def sandbox_command(**given: Any) -> None:
     try:
         options = _options(given)
         uvloop.run(_run(options, exit_with_parent=given["exit_with_parent"]))
-    except (TapeUnreadable, OSError) as error:
+    except (TapeUnreadable, UnknownVenue, OSError) as error:
         raise click.ClickException(str(error)) from None
     except BaseExceptionGroup as group:
-        known = group.subgroup((TapeUnreadable, OSError))
+        known = group.subgroup((TapeUnreadable, UnknownVenue, OSError))
         if known is None:
             raise
         raise click.ClickException(str(known.exceptions[0])) from None
@@ -77,7 +80,7 @@ def _options(given: dict[str, Any]) -> Options:
 def _logins(given: dict[str, Any]) -> tuple[Login, ...]:
     source: str | None = given["accounts"]
     if source is None:
-        return desk_logins(given["logins"], given["accounts_per_login"])
+        return desk_logins(given["logins"], given["accounts_per_login"], given["venues"] or (TRADOVATE,))
     try:
         text = sys.stdin.readline() if source == "-" else Path(source).read_text("utf-8")
         logins = msgspec.json.decode(text, type=tuple[Login, ...])

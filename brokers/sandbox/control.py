@@ -41,6 +41,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from brokers.sandbox.doors import VenueDoor
 from brokers.sandbox.faults import EventFaults, Latency, Listing, Refusal, Ticketing
 from brokers.sandbox.orders import Order, Origin, Reason, Refused, Terms
 from brokers.sandbox.tradovate_call import encode, endpoint_name
@@ -110,8 +111,9 @@ class Control:
     def __init__(self, sandbox: "Sandbox") -> None:
         self._sandbox = sandbox
         self._venue = sandbox.venue
-        self._door = sandbox.door
-        self._faults = sandbox.door.faults
+        self._doors = sandbox.doors
+        self._house = sandbox.house
+        self._faults = sandbox.house.faults
         self._orders: dict[str, Callable[[ControlOrder], dict[str, Any] | None]] = {
             "ping": lambda _: None,
             "clear": lambda _: self._faults.clear(),
@@ -122,16 +124,16 @@ class Control:
             "http_error": lambda o: self._faults.broken_answers.add(self._account(o), o.count, o.status),
             "throttle": lambda o: self._faults.throttles.add(o.login or None, o.count, 429),
             "ticket": self._ticket,
-            "expire": lambda o: {"tokens": self._door.auth.expire(o.login)},
+            "expire": lambda o: {"tokens": self._sum(lambda door: door.expire(o.login))},
             "disconnect": self._disconnect,
             "silence": lambda o: self._hold(self._faults.silent_until_ns, o),
             "hang": lambda o: self._hold(self._faults.hanging_until_ns, o),
             "empty": lambda o: self._hold(self._faults.empty_until_ns, o),
             "events": self._events,
             "listing": self._listing,
-            "replay": lambda o: {"events": self._door.stream.replay_session(o.login)},
-            "shutdown": self._shutdown,
-            "go_away": self._go_away,
+            "replay": lambda o: {"events": self._sum(lambda door: door.replay(o.login))},
+            "shutdown": lambda o: {"sockets": self._sum(lambda door: door.shutdown(o.login, o.code, o.text))},
+            "go_away": lambda o: {"sockets": self._sum(lambda door: door.go_away(o.login))},
             "state": self._state,
             "leader": self._leader,
             "trade": self._trade,
@@ -185,18 +187,15 @@ class Control:
         self._faults.tickets.add(endpoint_name(wish.endpoint), wish.count, ticketing)
 
     def _hold(self, until_ns: dict[str, int], wish: ControlOrder) -> None:
-        until_ns[wish.login] = self._door.clock.now_ns() + round(wish.seconds * 1e9)
+        until_ns[wish.login] = self._house.clock.now_ns() + round(wish.seconds * 1e9)
 
     def _disconnect(self, wish: ControlOrder) -> dict[str, Any]:
         if wish.refuse_s:
-            self._faults.refuse_until_ns[wish.login] = self._door.clock.now_ns() + round(wish.refuse_s * 1e9)
+            self._faults.refuse_until_ns[wish.login] = self._house.clock.now_ns() + round(wish.refuse_s * 1e9)
         if wish.frame > 0:
             self._faults.frames_left[wish.login] = wish.frame
             return {"sockets": 0}
-        sockets = self._sandbox.sockets_of(wish.login)
-        for socket in sockets:
-            socket.abort()
-        return {"sockets": len(sockets)}
+        return {"sockets": self._sum(lambda door: door.disconnect(wish.login))}
 
     def _events(self, wish: ControlOrder) -> None:
         self._faults.events[wish.login] = EventFaults(
@@ -211,18 +210,9 @@ class Control:
             raise BadOrder(f"symbol: there is no {wish.symbol!r}.")
         self._faults.listings[wish.login, wish.symbol] = Listing(tick_size=wish.tick_size, listed=wish.listed)
 
-    def _shutdown(self, wish: ControlOrder) -> dict[str, Any]:
-        event = encode({"e": "shutdown", "d": {"reasonCode": wish.code, "reason": wish.text}})
-        sockets = self._sandbox.sockets_of(wish.login)
-        for socket in sockets:
-            socket.send_messages([event])
-        return {"sockets": len(sockets)}
-
-    def _go_away(self, wish: ControlOrder) -> dict[str, Any]:
-        sockets = self._sandbox.sockets_of(wish.login)
-        for socket in sockets:
-            socket.go_away()
-        return {"sockets": len(sockets)}
+    def _sum(self, act: Callable[[VenueDoor], int]) -> int:
+        """Do it at every door; a login is known to one of them only."""
+        return sum(act(door) for door in self._doors.values())
 
     # --- the venue's truth -------------------------------------------------------------------------------------------
 
@@ -232,7 +222,7 @@ class Control:
         ids, marks = {account.account_id for account in wanted}, self._venue.marks()
         names = {account.account_id: account.name for account in self._venue.accounts.values()}
         return {
-            "now_ns": self._door.clock.now_ns(),
+            "now_ns": self._house.clock.now_ns(),
             "market_ns": self._sandbox.market.now_ns,
             "accounts": [
                 {
@@ -271,7 +261,7 @@ class Control:
                     "outcome": each.outcome,
                     "order_id": each.order_id,
                 }
-                for each in self._door.trading.received[wish.since :]
+                for each in self._house.received[wish.since :]
                 if only is None or each.account_id == only
             ],
         }

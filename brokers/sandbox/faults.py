@@ -8,14 +8,25 @@ import math
 from collections import defaultdict
 from decimal import Decimal
 from random import Random
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from brokers.sandbox.orders import Reason
-from brokers.sandbox.tradovate_records import Change
 from schema.clock import Clock
 from schema.records import Record
 
 What = TypeVar("What")
+
+
+class Told(Protocol):
+    """One event of a door's stream. `order_id` is 0 for what belongs to no one order."""
+
+    @property
+    def entity_type(self) -> str: ...
+    @property
+    def order_id(self) -> int: ...
+
+
+TellT = TypeVar("TellT", bound=Told)
 _Z95 = 1.6448536269514722
 
 
@@ -133,10 +144,10 @@ class Faults:
                     return True
         return False
 
-    def disturb(self, login: str, changes: list[Change]) -> list[Change]:
-        """The events as they reach a login's sockets."""
+    def disturb(self, login: str, changes: list[TellT]) -> list[TellT]:
+        """The events as they reach a login's sockets; those of entity type ``fill`` are the fills."""
         fault = self.events_of(login)
-        kept: list[Change] = []
+        kept: list[TellT] = []
         for change in changes:
             if change.entity_type == "fill" and fault.drop_fills and self._random.random() < fault.drop_fills:
                 continue

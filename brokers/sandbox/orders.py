@@ -220,6 +220,21 @@ VenueEvent = (
 )
 
 
+def account_of(event: VenueEvent) -> int:
+    """The account an event is about."""
+    match event:
+        case OrderAdded() | OrderChanged() | VersionAdded() | ExecutionReported():
+            return event.order.account_id
+        case CommandTaken() | CommandReported():
+            return event.command.account_id
+        case OrderFilled():
+            return event.fill.account_id
+        case FillsPaired():
+            return event.pair.account_id
+        case PositionMoved() | MoneyMoved() | AccountChanged():
+            return event.account_id
+
+
 class Refused(Exception):
     """The venue will not do it. `order_id` is set when an order was made and rejected."""
 

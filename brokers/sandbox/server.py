@@ -1,6 +1,12 @@
 """The sandbox as a running venue: market, doors, control socket and leader on one event loop.
 
 The composition root of the package: `__main__.py` runs it as a process, tests may run it in their own loop.
+
+**Doors.** There is one matching engine, one market and one set of faults (`doors.House`), and a door for each venue
+that a login is for, each with its own addresses. To add a door: write `NAME_*.py` with a class that is a
+`doors.VenueDoor` and takes a House and its own settings, give `Options` a field for those settings (its limits may then
+be set by ``--limit NAME.limit=N``), and put one line into `_build_doors`. Logins, accounts, faults, the leader,
+the control socket and the ready line need no change.
 """
 
 import asyncio
@@ -12,21 +18,19 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from aiohttp import web
-
 from brokers.sandbox.accounts import Account
 from brokers.sandbox.charts import ChartBook
 from brokers.sandbox.control import Control
+from brokers.sandbox.doors import House, User, VenueDoor
+from brokers.sandbox.faults import Faults
 from brokers.sandbox.instruments import Catalogue
 from brokers.sandbox.leader import Leader
 from brokers.sandbox.market_synthetic import SyntheticMarket
 from brokers.sandbox.market_tape import Market, TapeMarket
 from brokers.sandbox.order_flow import Print
+from brokers.sandbox.orders import VenueEvent, account_of
 from brokers.sandbox.settings import DoorSettings
-from brokers.sandbox.tradovate_auth import User
-from brokers.sandbox.tradovate_door import Door
-from brokers.sandbox.tradovate_rest import TradovateRest
-from brokers.sandbox.tradovate_socket import Socket
+from brokers.sandbox.tradovate_front import TradovateFront
 from brokers.sandbox.venue import Venue
 from schema.clock import Clock
 from schema.records import Record
@@ -34,28 +38,39 @@ from schema.records import Record
 _MARKET_STEP_S = 0.01
 _FIRST_USER_ID = 15_001
 _FIRST_ACCOUNT_ID = 425_001
+TRADOVATE = "tradovate"
 
 
 class Login(Record, frozen=True):
-    """A login to offer, with the names of its accounts; no password: one is drawn from the seed."""
+    """A login to offer at the door of `venue`, with the names of its accounts; no password: one is drawn from the
+    seed."""
 
     username: str
     accounts: tuple[str, ...]
     password: str = ""
+    venue: str = TRADOVATE
 
 
-def desk_logins(logins: int = 4, accounts_per_login: int = 5) -> tuple[Login, ...]:
-    """The usual layout: a leader's login with DEMO1000, then logins desk1, desk2, ... with DEMO1001 and on."""
+def desk_logins(
+    logins: int = 4, accounts_per_login: int = 5, venues: tuple[str, ...] = (TRADOVATE,)
+) -> tuple[Login, ...]:
+    """The usual layout: a leader's login with DEMO1000 at Tradovate, then logins desk1, desk2, ... with DEMO1001 and
+    on, dealt to `venues` in turn."""
     names = (f"DEMO{number}" for number in itertools.count(1001))
     desks = (
-        Login(username=f"desk{number}", accounts=tuple(itertools.islice(names, accounts_per_login)))
+        Login(
+            username=f"desk{number}",
+            accounts=tuple(itertools.islice(names, accounts_per_login)),
+            venue=venues[(number - 1) % len(venues)],
+        )
         for number in range(1, logins + 1)
     )
     return (Login(username="leader", accounts=("DEMO1000",)), *desks)
 
 
 class Options(Record, frozen=True):
-    """How a sandbox is set up. `speed` is the market's time per real time; the first login leads."""
+    """How a sandbox is set up. `speed` is the market's time per real time; the first login leads. `port` is the
+    Tradovate door's; the others take free ones. `door` holds its settings, other doors' have their venue's name."""
 
     logins: tuple[Login, ...] = desk_logins()
     tape: Path | None = None
@@ -81,9 +96,18 @@ class Sandbox:
         self.venue = Venue(catalogue, clock, lambda: next(ids))
         self.charts = {contract.contract_id: ChartBook() for contract in catalogue.fronts}
         self.market: Market = self._make_market(catalogue)
-        self.door = Door(self.venue, self.market, self.charts, clock, self._random("door"), options.door)
-        self.logins: list[dict[str, Any]] = []
-        self.sockets: set[Socket] = set()
+        self.house = House(
+            venue=self.venue,
+            market=self.market,
+            charts=self.charts,
+            clock=clock,
+            faults=Faults(self._random("faults"), clock),
+            random=self._random,
+        )
+        self.doors: dict[str, VenueDoor] = _build_doors(self.house, options)
+        self.logins: dict[str, list[dict[str, Any]]] = {venue: [] for venue in self.doors}
+        self._door_of: dict[int, VenueDoor] = {}
+        self.venue.events = self._on_event
         self.market_paused = False
         self.leading = asyncio.Event()
         self.leader_pace_s = options.leader_pace_s
@@ -91,13 +115,8 @@ class Sandbox:
         self.leader = Leader(self.venue, next(iter(self.venue.accounts)), catalogue.fronts[0], self._random("leader"))
         if options.leader_on:
             self.leading.set()
-        self.door.auth.session_ended = self._end_session
         self.venue.prints = self._on_print
         self.market.open(self.venue)
-
-    def sockets_of(self, login: str) -> list[Socket]:
-        """The open sockets of a login; of all for ''."""
-        return [socket for socket in self.sockets if login in ("", socket.login)]
 
     async def run(self, ready: "asyncio.Future[dict[str, Any]]", stop: asyncio.Event) -> None:
         """Open the doors, set `ready` to the ready line, live until `stop`. Raises OSError, in a group, when an
@@ -114,27 +133,25 @@ class Sandbox:
     async def _live(
         self, group: asyncio.TaskGroup, ready: "asyncio.Future[dict[str, Any]]", stop: asyncio.Event
     ) -> None:
-        rest = TradovateRest(self.door, self.sockets, group)
-
         def later(after_s: float, act: Callable[[], None]) -> None:
             group.create_task(_after(after_s, act))
 
-        self.door.trading.later = later
-        runner = web.AppRunner(rest.application(), access_log=None, handle_signals=False, shutdown_timeout=0.2)
-        await runner.setup()
+        self.house.later = later
         control: asyncio.Server | None = None
         try:
-            await web.TCPSite(runner, "127.0.0.1", self._options.port).start()
+            addresses: dict[str, dict[str, Any]] = {}
+            for venue, door in self.doors.items():
+                port = self._options.port if venue == TRADOVATE else 0
+                addresses[venue] = await door.open(port, group)
             if self._options.control is not None:
                 control = await self._open_control(self._options.control, group)
             for loop in (self._play(), self._quote(), self._lead()):
                 group.create_task(loop)
-            ready.set_result(self._ready_line(runner.addresses[0][1]))
+            ready.set_result(self._ready_line(addresses))
             await stop.wait()
         finally:
-            for socket in list(self.sockets):
-                socket.abort()
-            await runner.cleanup()
+            for door in self.doors.values():
+                await door.close()
             if control is not None and self._options.control is not None:
                 control.close()
                 self._options.control.unlink(missing_ok=True)
@@ -157,27 +174,30 @@ class Sandbox:
         for number, login in enumerate(self._options.logins):
             drawn = f"{passwords.getrandbits(64):016x}"
             user = User(_FIRST_USER_ID + number, login.username, login.password or drawn)
-            self.door.add_user(user)
+            door = self.doors[login.venue]
             shown: list[dict[str, Any]] = []
             for name in login.accounts:
-                account = Account(
+                self.venue.accounts[account_id] = Account(
                     account_id, name, user.user_id, self._options.balance, live=not name.startswith("DEMO")
                 )
-                self.venue.accounts[account_id] = account
-                self.door.records.add_account(account)
+                self._door_of[account_id] = door
                 user.account_ids.append(account_id)
                 shown.append({"name": name, "id": account_id})
                 account_id += 1
-            self.logins.append({"username": user.name, "password": user.password, "accounts": shown})
+            door.add_user(user)
+            self.logins[login.venue].append({"username": user.name, "password": user.password, "accounts": shown})
 
-    def _ready_line(self, port: int) -> dict[str, Any]:
+    def _on_event(self, event: VenueEvent) -> None:
+        self._door_of[account_of(event)].on_event(event)
+
+    def _ready_line(self, addresses: dict[str, dict[str, Any]]) -> dict[str, Any]:
+        """``venues`` has each door's addresses and logins; the Tradovate door's stand at the top as well."""
         return {
             "ready": True,
-            "rest": f"http://127.0.0.1:{port}/v1",
-            "ws": f"ws://127.0.0.1:{port}/v1/websocket",
-            "md": f"ws://127.0.0.1:{port}/v1/md/websocket",
+            **addresses[TRADOVATE],
             "control": str(self._options.control) if self._options.control else None,
-            "logins": self.logins,
+            "logins": self.logins[TRADOVATE],
+            "venues": {venue: {**addresses[venue], "logins": self.logins[venue]} for venue in self.doors},
         }
 
     async def _open_control(self, path: Path, group: asyncio.TaskGroup) -> asyncio.Server:
@@ -195,12 +215,6 @@ class Sandbox:
         chart = self.charts[trade.contract.contract_id]
         chart.on_print(self.market.now_ns, trade.ticks, trade.qty, trade.aggressor, book)
 
-    def _end_session(self, session: object) -> None:
-        """A user's third login: the oldest session's sockets close without a word."""
-        for socket in list(self.sockets):
-            if socket.session is session:
-                socket.go_away(frame=False)
-
     async def _play(self) -> None:
         """Drive the market at its speed."""
         then = time.perf_counter_ns()
@@ -214,13 +228,30 @@ class Sandbox:
     async def _quote(self) -> None:
         while True:
             await asyncio.sleep(1 / self._options.door.quotes_per_s)
-            self.door.market_data.pump()
+            for door in self.doors.values():
+                door.quote()
 
     async def _lead(self) -> None:
         while True:
             await self.leading.wait()
             self.leader.step()
             await asyncio.sleep(self.leader_pace_s)
+
+
+def _build_doors(house: House, options: Options) -> dict[str, VenueDoor]:
+    """The Tradovate door, and one for each other venue that a login is for. Raises UnknownVenue."""
+    known: dict[str, Callable[[], VenueDoor]] = {
+        TRADOVATE: lambda: TradovateFront(house, options.door),
+    }
+    wanted = dict.fromkeys((TRADOVATE, *(login.venue for login in options.logins)))
+    for venue in wanted:
+        if venue not in known:
+            raise UnknownVenue(f"the sandbox has no door for {venue!r}; it has {', '.join(known)}.")
+    return {venue: known[venue]() for venue in wanted}
+
+
+class UnknownVenue(ValueError):
+    """A login is for a venue that has no door here; one sentence."""
 
 
 class _Stopped(Exception):

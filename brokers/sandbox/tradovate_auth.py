@@ -11,20 +11,11 @@ from random import Random
 
 import msgspec
 
+from brokers.sandbox.doors import User
 from brokers.sandbox.settings import DoorSettings
 from brokers.sandbox.tradovate_call import Answer, Call, Malformed
 from brokers.sandbox.tradovate_entities import timestamp
 from schema.clock import Clock
-
-
-@dataclass(slots=True, eq=False)
-class User:
-    """A login. `repr` shows no password."""
-
-    user_id: int
-    name: str
-    password: str = field(repr=False)
-    account_ids: list[int] = field(default_factory=list[int])
 
 
 @dataclass(slots=True, eq=False)

@@ -1,26 +1,21 @@
 """The Tradovate door: every endpoint's way from a request to its answer, the same for REST and sockets.
 
 Two steps, so that a delay fits between them: `admit` (authorisation, limits, p-tickets, faults that refuse) and
-`perform` (the endpoint itself, and faults that lose the answer). Used by `tradovate_socket.py` and `server.py`.
+`perform` (the endpoint itself, and faults that lose the answer). Used by `tradovate_socket.py`, `tradovate_front.py`.
 """
 
-from random import Random
 from typing import Any
 
-from brokers.sandbox.charts import ChartBook
-from brokers.sandbox.faults import Faults
-from brokers.sandbox.market_tape import Market
+from brokers.sandbox.doors import House, Received, User
 from brokers.sandbox.settings import DoorSettings
-from brokers.sandbox.tradovate_auth import AccessToken, Auth, User
+from brokers.sandbox.tradovate_auth import AccessToken, Auth
 from brokers.sandbox.tradovate_call import Answer, Call, Handler, Malformed, NotFound
 from brokers.sandbox.tradovate_library import Library
 from brokers.sandbox.tradovate_limits import Limits
 from brokers.sandbox.tradovate_market_data import MarketData
-from brokers.sandbox.tradovate_orders import Received, Trading
+from brokers.sandbox.tradovate_orders import Trading
 from brokers.sandbox.tradovate_records import Records
 from brokers.sandbox.tradovate_stream import Stream
-from brokers.sandbox.venue import Venue
-from schema.clock import Clock
 
 _PUBLIC = ("auth/accesstokenrequest", "auth/oauthtoken")
 
@@ -28,25 +23,18 @@ _PUBLIC = ("auth/accesstokenrequest", "auth/oauthtoken")
 class Door:
     """See the module's docstring."""
 
-    def __init__(
-        self,
-        venue: Venue,
-        market: Market,
-        charts: dict[int, ChartBook],
-        clock: Clock,
-        random: Random,
-        settings: DoorSettings,
-    ) -> None:
+    def __init__(self, house: House, settings: DoorSettings) -> None:
+        venue, clock, random = house.venue, house.clock, house.random("door")
         self.settings = settings
         self.clock = clock
         self.records = Records(venue, clock, settings.orders_kept)
-        self.faults = Faults(random, clock)
+        self.faults = house.faults
         self.auth = Auth(settings, clock, random)
         self.limits = Limits(settings, clock, random)
         self.library = Library(venue, self.records, settings, self.faults)
-        self.trading = Trading(venue, self.library, self.faults)
+        self.trading = Trading(house, self.library)
         self.stream = Stream(self.records, self.library, settings, self.faults, random)
-        self.market_data = MarketData(venue, charts, lambda: market.now_ns, settings)
+        self.market_data = MarketData(venue, house.charts, lambda: house.market.now_ns, settings)
         self._routes: dict[str, Handler] = {
             "auth/accesstokenrequest": self.auth.access_token,
             "auth/oauthtoken": self.auth.oauth_token,

@@ -1,24 +1,23 @@
 """Trading at the Tradovate door: place, modify, cancel, liquidate, linked orders (`protocols/tradovate.md 1.3`).
 
 A refusal for business reasons is HTTP 200 with failureReason and failureText. Every wish that arrives is written down
-in `received`, whatever becomes of it, so that a test can count what the venue was asked. Routes are merged by
-`tradovate_door.py`.
+in the house's `received`, whatever becomes of it, so that a test can count what the venue was asked. Routes are merged
+by `tradovate_door.py`.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
 import msgspec
 
-from brokers.sandbox.faults import Faults, Refusal
+from brokers.sandbox.doors import House, Received
+from brokers.sandbox.faults import Refusal
 from brokers.sandbox.order_flow import Leg
 from brokers.sandbox.orders import Origin, Reason, Refused, Terms
 from brokers.sandbox.tradovate_call import Answer, Call, Handler, Malformed, NotFound
 from brokers.sandbox.tradovate_library import Library
 from brokers.sandbox.tradovate_records import ORDER_TYPES, TIMES_IN_FORCE
-from brokers.sandbox.venue import Venue
 from schema.records import OrderType, TimeInForce
 
 _TYPES = {word.lower(): order_type for order_type, word in ORDER_TYPES.items()}
@@ -81,28 +80,14 @@ class _LiquidateBody(msgspec.Struct, rename="camel", kw_only=True):
     is_automated: bool = False
 
 
-@dataclass(slots=True, eq=False)
-class Received:
-    """One trading request as it came in. `outcome` is empty until it is known."""
-
-    endpoint: str
-    login: str
-    account_id: int | None
-    cl_ord_id: str | None
-    arrived_ns: int
-    outcome: str = ""
-    order_id: int | None = None
-
-
 class Trading:
-    """See the module's docstring. `later` carries out a late reject after so many seconds."""
+    """See the module's docstring."""
 
-    def __init__(self, venue: Venue, library: Library, faults: Faults) -> None:
-        self.received: list[Received] = []
-        self.later: Callable[[float, Callable[[], None]], None] = lambda _after, act: act()
-        self._venue = venue
+    def __init__(self, house: House, library: Library) -> None:
+        self._house = house
+        self._venue = house.venue
         self._library = library
-        self._faults = faults
+        self._faults = house.faults
 
     def routes(self) -> dict[str, Handler]:
         routes: dict[str, Handler] = {
@@ -128,7 +113,7 @@ class Trading:
             cl_ord_id=_optional_text(call.arguments.get("clOrdId")),
             arrived_ns=call.arrived_ns,
         )
-        self.received.append(received)
+        self._house.received.append(received)
         return received
 
     def account_of(self, call: Call) -> int | None:
@@ -273,7 +258,7 @@ class Trading:
             raise Refused(refusal.reason, refusal.text)
 
     def _reject_later(self, order_id: int, late: Refusal) -> None:
-        self.later(late.after_s, lambda: self._venue.reject_held(order_id, late.reason, late.text))
+        self._house.later(late.after_s, lambda: self._venue.reject_held(order_id, late.reason, late.text))
 
 
 def _answered(act: Callable[[], dict[str, Any]]) -> Answer:

@@ -1,7 +1,7 @@
 """All entities of the Tradovate door: kept by type and id, the one truth behind lists, snapshots and the stream.
 
-`Records` listens to the venue and turns each of its events into entities at the moment it is told; whoever wants the
-stream sets `changed`. Used by `tradovate_library.py` (lists) and `tradovate_stream.py` (events).
+`Records` turns each of the venue's events that it is told into entities at once; whoever wants the stream sets
+`changed`. Used by `tradovate_library.py` (lists) and `tradovate_stream.py` (events).
 """
 
 from collections.abc import Callable, Iterable
@@ -82,7 +82,6 @@ class Records:
         self._of_order: dict[int, dict[tuple[str, int], None]] = {}
         for entity_type, entity in contract_entities(venue.catalogue):
             self._put(entity_type, entity, None, 0)
-        venue.events = self.on_event
 
     # --- reading ---------------------------------------------------------------------------------------------------
 

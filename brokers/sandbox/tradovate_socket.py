@@ -10,10 +10,10 @@ from typing import Any
 import msgspec
 from aiohttp import WSMsgType, web
 
+from brokers.sandbox.doors import Received
 from brokers.sandbox.tradovate_auth import Session
 from brokers.sandbox.tradovate_call import Answer, Call, Malformed, encode, endpoint_name, read_arguments
 from brokers.sandbox.tradovate_door import Door
-from brokers.sandbox.tradovate_orders import Received
 
 _CHECK_S = 0.1
 GO_AWAY = 'c[3000,"Go away!"]'

@@ -92,3 +92,14 @@ def test_a_taken_port_gets_one_sentence() -> None:
         assert done.returncode == 1
         assert port in done.stderr
         assert "Traceback" not in done.stderr
+
+
+def test_the_ready_line_lists_each_venues_addresses_and_logins() -> None:
+    with process("--logins", "2", "--venue", "tradovate") as (_, ready):
+        at_tradovate = ready["venues"]["tradovate"]
+        assert at_tradovate == {key: ready[key] for key in ("rest", "ws", "md", "logins")}
+    done = subprocess.run(
+        [sys.executable, "-m", "brokers.sandbox", "--venue", "nowhere"], capture_output=True, text=True, check=False
+    )
+    assert "no door for 'nowhere'" in done.stderr
+    assert "Traceback" not in done.stderr
