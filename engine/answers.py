@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from brokers import adapter as venue
 from engine import events as ev
+from engine import foreign
 from engine.inflight import InFlight
 from schema.records import Decision, DoneOrder, DoneStatus, Episode, Fill, RejectClass, VenueOrder
 
@@ -87,6 +88,7 @@ def order_updated(core: Core, event: venue.OrderUpdated) -> None:
 
 def order_seen(core: Core, seen: VenueOrder, at_ns: int) -> None:
     """The venue showed an order, by stream or by reading: settle what it says about one of ours."""
+    foreign.seen(core, seen)
     order = core.inflight.get(seen.cl_ord_id) if seen.cl_ord_id else None
     if order is None or order.copy.decision is Decision.REJECTED:
         return
@@ -114,9 +116,9 @@ def copy_filled(core: Core, fill: Fill, at_ns: int) -> None:
         return
     _prove(core, order, fill.order_id, at_ns)
     order.fill(fill, at_ns)
+    foreign.copied(core, fill.account, fill.symbol, fill.net_qty)
     state = core.state(order.copy.follower, order.copy.leader_symbol)
-    state.ours = state.ours + fill.net_qty if core.ledger.net(fill.account, fill.symbol) else 0
-    if state.episode is Episode.MISSED and state.ours:
+    if state.episode is Episode.MISSED and foreign.lots_of(core, fill.account, fill.symbol).copied:
         state.behind = True
     if order.settled:
         core.inflight.end(order)

@@ -14,7 +14,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from brokers import adapter as venue
-from engine import answers, guards, recovery, resync
+from engine import answers, foreign, guards, recovery, resync
 from engine import events as ev
 from engine.breaker import Breaker
 from engine.inflight import InFlight, InFlightBook
@@ -34,6 +34,7 @@ from schema.records import (
     Fill,
     FollowerConfig,
     GroupConfig,
+    Lots,
     Signal,
     SignalKind,
 )
@@ -87,6 +88,10 @@ class Core:
         self.fill_seqs: dict[str, int] = {}  # account -> number of the input that last changed its position
         self.flattening: dict[str, int] = {}  # account -> until when (ns) somebody else than the copies closes it
         self.flattened_ns: dict[str, int] = {}  # account -> when it was last flattened
+        self.lots: dict[tuple[str, str], Lots] = {}  # (account, symbol) -> whose the lots are, of followers
+        self.met: set[str] = set()  # followers whose position was read since they followed
+        self.foreign_orders: set[tuple[str, str]] = set()  # (account, order id) that the trader was told of
+        self.disarming: dict[str, str] = {}  # account -> why it was switched off, until that is stored
         self.now_ns = 0
         self._effects: list[ev.AnyEffect] = []
         self._uncommitted: dict[str, tuple[Signal, list[Copy]]] = {}
@@ -135,12 +140,16 @@ class Core:
 
     def _config_loaded(self, event: ev.ConfigLoaded) -> None:
         config = event.config
+        config = replace(config, followers=foreign.still_disarming(self, config.followers))
         self.config = config
         self.accounts = {account.account: account for account in config.accounts}
         self.groups = {group.group: group for group in config.groups}
         self.leads = {}
         for group in config.groups:
             self.leads.setdefault(group.leader, []).append(group)
+        turned_on = {f.account for f in config.followers if f.enabled}
+        for account in turned_on & {a for a, f in self.followers.items() if not f.enabled}:
+            foreign.back(self, account)
         turned_off = {f.account for f in config.followers if not f.enabled}
         for account in turned_off & {a for a, f in self.followers.items() if f.enabled}:
             self.leave_episodes(account)
@@ -156,6 +165,8 @@ class Core:
         self.members = {}
         for follower in config.followers:
             self.members.setdefault(follower.group, []).append(follower)
+        for follower in config.followers:
+            foreign.meet(self, follower.account)
         for connection in config.connections:
             self.breakers.setdefault(
                 connection.connection, Breaker(self.limits.breaker_failures, self.limits.breaker_open_s)
@@ -166,7 +177,9 @@ class Core:
         for (follower, leader_symbol), state in self.states.items():
             if follower == account:
                 state.behind = False
-                state.ours = 0
+                symbol = symbol_for(self.followers[account], leader_symbol) if account in self.followers else ""
+                if lots := self.lots.get((account, symbol)):
+                    foreign.put(self, replace(lots, copied=0))
                 if self.leader_net_for(follower, leader_symbol) != 0:
                     state.episode = Episode.MISSED
 
@@ -203,6 +216,7 @@ class Core:
         for leader, symbol, net in event.leader_nets:
             self.leader_nets[leader, symbol] = net
         for copy in event.latest_copies:
+            self.met.add(copy.follower)
             state = self.state(copy.follower, copy.leader_symbol)
             state.episode = copy.episode
             state.scale = copy.scale
@@ -215,6 +229,8 @@ class Core:
                 and copy.target_net != copy.net_before
                 and not guards.held_back(copy.reason)
             )
+        self.foreign_orders |= event.live_orders
+        foreign.recovered(self, event)
         for signal, copy in event.open_copies:
             order = InFlight(signal, copy, deadline_ns=0)
             order.sent = True
@@ -264,6 +280,7 @@ class Core:
         if fill.account in self.leads:
             self.leader_filled(fill, event.received_ns)
         answers.copy_filled(self, fill, event.received_ns)
+        foreign.filled(self, fill)
         self.emit(ev.Keep(fills=(fill,)))
 
     def leader_filled(self, fill: Fill, received_ns: int) -> None:
@@ -301,6 +318,7 @@ class Core:
             if starts:
                 scale = self.scale(follower, signal.leader, signal.symbol)
                 self.state(follower.account, signal.symbol).start(scale)
+                foreign.new_trade(self, follower, signal.symbol)
             copies.append(self.plan(signal, follower, gate=late))
         self.commit(signal, copies)
 
@@ -328,7 +346,7 @@ class Core:
                 state.behind = True
             if copy.decision is Decision.PENDING:
                 self.inflight.add(InFlight(signal, copy, deadline_ns))
-            if copy.episode is Episode.MISSED and state.ours:
+            if copy.episode is Episode.MISSED and foreign.lots_of(self, copy.follower, copy.symbol).copied:
                 state.behind = True
         self.emit(ev.Commit(signal=signal, copies=tuple(copies)))
 
@@ -348,7 +366,8 @@ class Core:
         state = self.state(follower.account, leader_symbol)
         symbol = symbol_for(follower, leader_symbol)
         certain, buys, sells = self.inflight.on_the_way(follower.account, symbol)
-        net, known = self.ledger.net(follower.account, symbol), self.ledger.known(follower.account)
+        net = foreign.held_by_copies(self, follower.account, symbol)
+        known = self.ledger.known(follower.account)
         return FollowerView(
             config=follower,
             symbol=symbol,
@@ -359,11 +378,11 @@ class Core:
             unknown_sells=sells,
             episode=state.episode,
             scale=state.scale,
-            gate=guards.gate_of(self, follower) or self._gate(follower.account, symbol),
+            gate=guards.gate_of(self, follower) or self.gate(follower.account, symbol),
             off=guards.off_of(self, follower, flat=known and not (net or certain or buys or sells)),
         )
 
-    def _gate(self, account: str, symbol: str) -> str:
+    def gate(self, account: str, symbol: str) -> str:
         """Why nothing may be opened for this account now, or ''."""
         connection = self.connection_of(account)
         if not self.up.get(connection):
@@ -433,7 +452,7 @@ class Core:
         state.behind = True
         self.inflight.end(order)
         certain, buys, sells = self.inflight.on_the_way(order.copy.follower, order.copy.symbol)
-        held = self.ledger.net(order.copy.follower, order.copy.symbol) or certain or buys or sells
+        held = foreign.held_by_copies(self, order.copy.follower, order.copy.symbol) or certain or buys or sells
         if not held and state.episode is Episode.JOINED:
             state.episode = Episode.MISSED
             order.copy = replace(order.copy, episode=Episode.MISSED)

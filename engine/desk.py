@@ -6,6 +6,7 @@ gives it a thread of its own and a seat to other threads.
 """
 
 import asyncio
+import contextlib
 import difflib
 import time
 from collections.abc import Coroutine
@@ -139,6 +140,9 @@ class Desk:
             leader_nets=tuple(await self._store.leader_nets()),
             seen_fills=frozenset(seen),
             baselines=tuple((leader, at_ns) for leader, at_ns in baselines if at_ns is not None),
+            short_copies=tuple(await self._store.short_copies()),
+            lots=tuple(await self._store.lots()),
+            live_orders=frozenset(await self._store.live_orders()),
         )
         await self._handle(recovered)
         await self._store.rehearse()
@@ -231,6 +235,8 @@ class Desk:
                     self._keep(effect)
                 case ev.Ask():
                     self._start(self._ask(effect.connection))
+                case ev.Disarm():
+                    self._start(self._disarm(effect))
                 case ev.SetBaseline():
                     await self.journal.set_baseline(effect.leader, effect.at_ns)
                 case ev.Alert():
@@ -259,6 +265,12 @@ class Desk:
         for copy in effect.copies:
             if kept := self.core.recent.get((copy.signal_id, copy.follower)):
                 self.views.copy_changed(*kept)
+
+    async def _disarm(self, effect: ev.Disarm) -> None:
+        with contextlib.suppress(StoreRefused):  # no follower any more: nothing to switch off
+            await self.journal.disarm(effect.account, effect.reason)
+        if effect.flatten:
+            await self.flatten(effect.account)
 
     async def _ask(self, connection: str) -> None:
         asked_seq = self.core.seq

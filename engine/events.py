@@ -11,6 +11,7 @@ from schema.records import (
     DeskConfig,
     Fill,
     Instrument,
+    Lots,
     Position,
     Record,
     Signal,
@@ -38,6 +39,9 @@ class Recovered(Input, frozen=True):
     leader_nets: tuple[tuple[str, str, int], ...]  # (leader, symbol, net after its newest signal)
     seen_fills: frozenset[tuple[str, str]]  # (account, fill id)
     baselines: tuple[tuple[str, int], ...]  # (leader, first seen ns)
+    short_copies: tuple[tuple[Signal, Copy], ...] = ()  # copied, and their fills have not all come
+    lots: tuple[Lots, ...] = ()
+    live_orders: frozenset[tuple[str, str]] = frozenset()  # (account, order id) of orders that were working
 
 
 class Committed(Input, frozen=True):
@@ -147,6 +151,15 @@ class Keep(Effect, frozen=True):
     orders: tuple[VenueOrder, ...] = ()
     positions: tuple[Position, ...] = ()
     states: tuple[AccountState, ...] = ()
+    lots: tuple[Lots, ...] = ()
+
+
+class Disarm(Effect, frozen=True):
+    """Store that a follower is off, and why; with `flatten`, also flatten it."""
+
+    account: str
+    reason: str
+    flatten: bool
 
 
 class Alert(Effect, frozen=True):
@@ -156,4 +169,4 @@ class Alert(Effect, frozen=True):
     text: str
 
 
-AnyEffect = Commit | Send | Ask | SetBaseline | Keep | Alert
+AnyEffect = Commit | Send | Ask | Disarm | SetBaseline | Keep | Alert

@@ -50,7 +50,7 @@ def gate_of(core: Core, follower: FollowerConfig) -> str:
 def off_of(core: Core, follower: FollowerConfig, *, flat: bool) -> str:
     """Why a follower takes no part in what the leader does, or ''. `flat`: it holds nothing and nothing can come."""
     if not follower.enabled:
-        return f"off: switched off{_BY_TRADER}"
+        return f"off: {follower.why_off}" if follower.why_off else f"off: switched off{_BY_TRADER}"
     if being_flattened(core, follower.account) or (flat and guard_of(core, follower)[0] is Guard.CLOSE_ONLY):
         return gate_of(core, follower)
     return ""

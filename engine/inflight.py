@@ -22,6 +22,13 @@ class InFlight:
         self.ended_short = False
         self.done_filled = -1  # lots the venue says it filled in all, once the order can trade no more
 
+    @classmethod
+    def ended(cls, signal: Signal, copy: Copy) -> "InFlight":
+        """An order that came to an end as the journal has it; fills of it may still come."""
+        order = cls(signal, copy, 0)
+        order.sent, order.done_filled = True, copy.filled_qty
+        return order
+
     @property
     def net_left(self) -> int:
         """Signed lots that will still be filled (or may be, when the outcome is unknown)."""
@@ -68,6 +75,10 @@ class InFlightBook:
             if len(self._ended) > _ENDED_KEPT:
                 del self._ended[next(iter(self._ended))]
         self._by_place.get((order.copy.follower, order.copy.symbol), {}).pop(order.copy.cl_ord_id, None)
+
+    def remember(self, order: InFlight) -> None:
+        """An order that came to an end before the desk started: the venue may speak of it again."""
+        self._ended[order.copy.cl_ord_id] = order
 
     def at(self, account: str, symbol: str) -> list[InFlight]:
         return list(self._by_place.get((account, symbol), {}).values())

@@ -14,7 +14,7 @@ import structlog
 
 from engine import events as ev
 from schema.clock import Clock
-from schema.records import AccountState, Copy, Fill, Position, Signal, VenueOrder
+from schema.records import AccountState, Copy, Fill, Lots, Position, Signal, VenueOrder
 from schema.store import AlertRecord, Batch, JournalDown, Store
 
 _FLUSH_EVERY_S = 0.05
@@ -36,6 +36,7 @@ class Journal:
         self._orders: dict[tuple[str, str], VenueOrder] = {}
         self._positions: dict[tuple[str, str], Position] = {}
         self._states: dict[str, AccountState] = {}
+        self._lots: dict[tuple[str, str], Lots] = {}
         self._alerts: list[AlertRecord] = []
         self._writing = asyncio.Lock()
 
@@ -47,6 +48,10 @@ class Journal:
     async def set_baseline(self, leader: str, at_ns: int) -> None:
         """Remember when a leader was first seen; waits for Postgres as `commit` does."""
         await self._insist(lambda: self._store.set_baseline(leader, at_ns))
+
+    async def disarm(self, account: str, why: str) -> None:
+        """Store that a follower is off; waits for Postgres as `commit` does. Raises StoreRefused."""
+        await self._insist(lambda: self._store.set_enabled(account, False, why))
 
     async def _insist(self, write: Callable[[], Awaitable[_T]]) -> _T:
         with contextlib.suppress(JournalDown):
@@ -86,6 +91,8 @@ class Journal:
             self._positions[position.account, position.symbol] = position
         for state in effect.states:
             self._states[state.account] = state
+        for lots in effect.lots:
+            self._lots[lots.account, lots.symbol] = lots
 
     def alert(self, level: str, text: str) -> None:
         """Write an alert when there is time."""
@@ -100,27 +107,30 @@ class Journal:
                 orders=tuple(self._orders.values()),
                 positions=tuple(self._positions.values()),
                 states=tuple(self._states.values()),
+                lots=tuple(self._lots.values()),
                 alerts=tuple(self._alerts),
             )
-            taken = (self._copies, self._fills, self._orders, self._positions, self._states)
+            taken = (self._copies, self._fills, self._orders, self._positions, self._states, self._lots)
             self._copies, self._fills, self._orders, self._positions, self._states = {}, {}, {}, {}, {}
-            self._alerts = []
+            self._lots, self._alerts = {}, []
             try:
                 await self._store.record(batch)
             except BaseException:
-                copies, fills, orders, positions, states = taken
+                copies, fills, orders, positions, states, lots = taken
                 self._copies = {**copies, **self._copies}
                 self._fills = {**fills, **self._fills}
                 self._orders = {**orders, **self._orders}
                 self._positions = {**positions, **self._positions}
                 self._states = {**states, **self._states}
+                self._lots = {**lots, **self._lots}
                 self._alerts = [*batch.alerts, *self._alerts]
                 raise
             self.down_reason = ""
 
     @property
     def _waiting(self) -> bool:
-        return bool(self._copies or self._fills or self._orders or self._positions or self._states or self._alerts)
+        rows = (self._copies, self._fills, self._orders, self._positions, self._states, self._lots, self._alerts)
+        return any(rows)
 
     async def run(self) -> None:
         """Write behind until cancelled; with nothing to write, look once a second whether Postgres is there."""

@@ -54,6 +54,11 @@ class Ledger:
         holding = self._holdings.get((account, symbol))
         return holding.net if holding else 0
 
+    def avg_price(self, account: str, symbol: str) -> Decimal:
+        """Average entry price of what is held; 0 when flat."""
+        holding = self._holdings.get((account, symbol))
+        return holding.avg_price if holding else _ZERO
+
     def holding(self, account: str, symbol: str) -> Holding:
         return self._holdings.setdefault((account, symbol), Holding())
 

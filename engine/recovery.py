@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from brokers import adapter as venue
-from engine import answers, guards
+from engine import answers, foreign, guards
 from engine import events as ev
 from engine.rules import capped, reducing_part, symbol_for, target_net
 from engine.state import FollowerState
@@ -109,8 +109,11 @@ def _read(core: Core, snapshot: venue.Snapshot, at_ns: int, *, adopt: frozenset[
         core.emit(ev.SetBaseline(leader=account, at_ns=newest))
     for order in snapshot.orders:
         answers.order_seen(core, order, at_ns)
+    strangers = {account for account in sorted(adopt) if foreign.meet(core, account)}
     for fill in fresh:
         _missed_fill(core, fill, at_ns, booked=fill.account in adopt)
+        if fill.account not in strangers:
+            foreign.filled(core, fill)
     for account in sorted(adopt):
         _leader_agrees(core, account, at_ns)
         _finish(core, account)
@@ -170,7 +173,11 @@ def _finish(core: Core, account: str) -> None:
     """An adopted position holds every fill of a finished order, whether or not the venue still lists them."""
     for order in core.inflight.all():
         if order.copy.follower == account and order.done_filled >= 0 and not order.unknown_since_ns:
+            foreign.copied(core, account, order.copy.symbol, order.net_left)
             core.inflight.end(order)
+    for owner, symbol in list(core.lots):
+        if owner == account:
+            foreign.tidy(core, account, symbol)
 
 
 def _not_there(core: Core, snapshot: venue.Snapshot) -> None:
@@ -224,7 +231,7 @@ def target_of(core: Core, follower: FollowerConfig, leader_symbol: str) -> int |
         return 0
     if state is None or state.episode is not Episode.JOINED or state.scale is None:
         return None
-    held = core.ledger.net(follower.account, symbol_for(follower, leader_symbol))
+    held = foreign.held_by_copies(core, follower.account, symbol_for(follower, leader_symbol))
     return capped(target_net(follower.rule, state.scale, leader_net), held, follower.max_position)
 
 
@@ -240,9 +247,9 @@ def _correct(core: Core) -> None:
         group = core.groups[follower.group]
         if any(core.inflight.on_the_way(account, symbol)) or not _can_correct(core, account, group):
             continue
-        target, held = target_of(core, follower, leader_symbol), core.ledger.net(account, symbol)
+        target, held = target_of(core, follower, leader_symbol), foreign.held_by_copies(core, account, symbol)
         # Who missed the trade is asked for nothing, but what copies brought it all the same must go again.
-        delta = reducing_part(held, -state.ours) if target is None else target - held
+        delta = reducing_part(held, -foreign.lots_of(core, account, symbol).copied) if target is None else target - held
         if delta == 0:
             state.behind = False
             state.attempts = 0
@@ -261,7 +268,7 @@ def _can_correct(core: Core, account: str, group: GroupConfig) -> bool:
 
 def _correct_one(core: Core, follower: FollowerConfig, leader_symbol: str, state: FollowerState, delta: int) -> None:
     group = core.groups[follower.group]
-    held = core.ledger.net(follower.account, symbol_for(follower, leader_symbol))
+    held = foreign.held_by_copies(core, follower.account, symbol_for(follower, leader_symbol))
     gate = "" if group.drift is DriftPolicy.AUTO else "the group corrects exits only"
     if not reducing_part(held, delta) and guards.gate_of(core, follower):
         state.behind = False  # for good: nothing is opened by surprise when the guard is lifted

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from engine import events as ev
-from engine import guards
+from engine import foreign, guards
 from engine.rules import capped, reducing_part, symbol_for, target_net
 from engine.seat import ResyncLine, ResyncPlan
 from schema.records import Decision, Episode, FollowerConfig, Side, Signal, SignalKind
@@ -50,9 +50,9 @@ def leader_symbols(core: Core, follower: FollowerConfig) -> list[str]:
 def _line(core: Core, follower: FollowerConfig, leader: str, leader_symbol: str, price: Decimal) -> ResyncLine:
     account, symbol = follower.account, symbol_for(follower, leader_symbol)
     known = core.ledger.known(account) and core.ledger.known(leader)
-    held = core.ledger.net(account, symbol)
+    held, own = core.ledger.net(account, symbol), foreign.held_by_copies(core, account, symbol)
     target = _target(core, follower, leader, leader_symbol)
-    entry = core.ledger.holding(leader, leader_symbol).avg_price
+    entry = core.ledger.avg_price(leader, leader_symbol)
     delta, note = 0, ""
     if not known:
         note = "not known: the venue has not said what it or its leader holds"
@@ -63,16 +63,19 @@ def _line(core: Core, follower: FollowerConfig, leader: str, leader_symbol: str,
     elif core.inflight.at(account, symbol):
         note = "an order is on its way: look again"
     else:
-        delta = target - held
-        reducing = reducing_part(held, delta)
-        gate = core.view(follower, leader_symbol).gate
+        delta = target - own
+        reducing = reducing_part(own, delta)
+        gate = guards.gate_of(core, follower) or core.gate(account, symbol)
         if delta != reducing and gate:
             delta, note = reducing, f"entry held back: {gate}"
+    if held != own:
+        note = f"{note}; {held - own:+d} not the desk's: left alone".removeprefix("; ")
     return ResyncLine(
         account=account,
         symbol=symbol,
         leader_symbol=leader_symbol,
         held=held if known else None,
+        foreign=held - own,
         target=target,
         delta=delta,
         entry_price=entry if entry else None,
@@ -100,10 +103,11 @@ def _target(core: Core, follower: FollowerConfig, leader: str, leader_symbol: st
     leader_net = core.leader_net_for(follower.account, leader_symbol)
     if leader_net == 0:
         return 0
-    scale = core.state(follower.account, leader_symbol).scale or core.scale(follower, leader, leader_symbol)
+    state = core.states.get((follower.account, leader_symbol))  # only read: looking may change nothing
+    scale = (state and state.scale) or core.scale(follower, leader, leader_symbol)
     if scale is None:
         return None
-    held = core.ledger.net(follower.account, symbol_for(follower, leader_symbol))
+    held = foreign.held_by_copies(core, follower.account, symbol_for(follower, leader_symbol))
     return capped(target_net(follower.rule, scale, leader_net), held, follower.max_position)
 
 
@@ -124,7 +128,7 @@ def places(lines: Iterable[ResyncLine], *, entries: bool) -> tuple[tuple[str, st
     return tuple(
         (line.account, line.leader_symbol, line.delta)
         for line in lines
-        if line.delta and (not entries or reducing_part(line.held or 0, line.delta) != line.delta)
+        if line.delta and (not entries or reducing_part((line.held or 0) - line.foreign, line.delta) != line.delta)
     )
 
 
@@ -138,7 +142,7 @@ def resync(core: Core, event: ev.Resync) -> None:
         leader, symbol = core.groups[follower.group].leader, symbol_for(follower, leader_symbol)
         if core.inflight.at(account, symbol) or guards.being_flattened(core, account):
             continue
-        target, held = _target(core, follower, leader, leader_symbol), core.ledger.net(account, symbol)
+        target, held = _target(core, follower, leader, leader_symbol), foreign.held_by_copies(core, account, symbol)
         if target is None:
             continue
         delta = target - held if event.entries else reducing_part(held, target - held)
@@ -150,7 +154,7 @@ def _send(core: Core, follower: FollowerConfig, leader: str, leader_symbol: str,
     state = core.state(follower.account, leader_symbol)
     leader_net = core.leader_net_for(follower.account, leader_symbol)
     symbol = symbol_for(follower, leader_symbol)
-    opens = reducing_part(core.ledger.net(follower.account, symbol), delta) != delta
+    opens = reducing_part(foreign.held_by_copies(core, follower.account, symbol), delta) != delta
     missed = state.episode
     if opens and leader_net:
         state.episode = Episode.JOINED

@@ -199,9 +199,10 @@ class FlattenResult(Record, frozen=True):
 
 
 class ResyncLine(Record, frozen=True):
-    """What a resync would do for one follower in one contract. `held` and `target` are signed lots (None: not known),
-    `delta` the signed lots of the order that would go, 0 for none (`note` then says why). `entry_price` is the leader's
-    average entry, `price` the market now, `ticks_worse` how much worse now is for that order (below 0: better)."""
+    """What a resync would do for one follower in one contract. `held` and `target` are signed lots (None: not known);
+    `foreign` of those held are not the desk's. `delta` is the signed lots of the order that would go, 0 for none, and
+    `note` then says why. `entry_price` is the leader's average entry, `price` the market now, `ticks_worse` how much
+    worse now is for that order (below 0: better)."""
 
     account: str
     symbol: str
@@ -212,6 +213,7 @@ class ResyncLine(Record, frozen=True):
     entry_price: Decimal | None = None
     price: Decimal | None = None
     ticks_worse: int | None = None
+    foreign: int = 0
     note: str = ""
 
 

@@ -29,20 +29,20 @@ class CoreLimits(Record, frozen=True):
 class FollowerState:
     """Where a follower stands in the leader's trade of one symbol."""
 
-    __slots__ = ("attempts", "behind", "episode", "hopeless", "ours", "retry_ns", "scale")
+    __slots__ = ("attempts", "behind", "episode", "hopeless", "out", "retry_ns", "scale")
 
     def __init__(self) -> None:
         self.episode = Episode.NONE
         self.scale: Decimal | None = None
         self.behind = False  # a copy failed or was held back: recovery looks at it until it stands at its target
         self.hopeless = False  # the venue's last reject will not go away by trying again
+        self.out = False  # stays out of every trade until the trader switches it on again
         self.attempts = 0  # corrections since the last signal
         self.retry_ns = 0
-        self.ours = 0  # lots (signed) that copies have brought since the follower was last flat
 
     def start(self, scale: Decimal | None) -> None:
         """A new trade of the leader begins: whoever missed the last one may join this one."""
-        if self.episode is Episode.MISSED:
+        if self.episode is Episode.MISSED and not self.out:
             self.episode = Episode.NONE
         self.scale = scale
         self.hopeless = False

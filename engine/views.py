@@ -12,7 +12,7 @@ from typing import TypeVar
 import psutil
 
 from brokers.adapter import BrokerAdapter
-from engine import guards, recovery
+from engine import foreign, guards, recovery
 from engine.core import Core
 from engine.journal import Journal
 from engine.market import Market
@@ -196,6 +196,7 @@ class Views:
         leaders = {group.leader: group.group for group in core.config.groups}
         adrift = {
             follower.account: f"holds {held:+d} {symbol}, its rule says {target:+d}"
+            + _foreign_text(core, follower.account, symbol)
             for follower, symbol, target, held in recovery.drifting(core)
         }
         ordered = sorted(core.accounts.values(), key=lambda a: (a.account not in leaders, a.account))
@@ -260,7 +261,7 @@ class Views:
         if follower is None:
             return "armed" if account in core.leads else "off", ""
         if not follower.enabled:
-            return "off", "switched off by the trader"
+            return "off", follower.why_off or "switched off by the trader"
         guard, _ = guards.guard_of(core, follower)
         if guard is not Guard.NONE:
             why = guards.gate_of(core, follower)
@@ -348,6 +349,11 @@ class Views:
             day_pnl=sum((row.day_pnl for row in rows), Decimal(0)),
             open_pnl=sum((row.open_pnl for row in rows), Decimal(0)),
         )
+
+
+def _foreign_text(core: Core, account: str, symbol: str) -> str:
+    lots = foreign.lots_of(core, account, symbol).foreign
+    return f"; {lots:+d} of them not the desk's" if lots else ""
 
 
 def _put(rows: dict[tuple[str, str], _Kept], key: tuple[str, str], row: _Kept, kept: int) -> None:

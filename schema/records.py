@@ -301,11 +301,13 @@ class Foreign(StrEnum):
 
 
 class FollowerConfig(Record, frozen=True):
-    """One follower of a group. The caps bind opening only; None means no cap."""
+    """One follower of a group. The caps bind opening only; None means no cap. `why_off` says why it is not enabled,
+    when somebody else than the trader switched it off."""
 
     account: str
     group: str
     enabled: bool = True
+    why_off: str = ""
     guard: Guard = Guard.NONE
     rule: Rule = Rule()
     symbols: tuple[SymbolMap, ...] = ()
@@ -409,6 +411,24 @@ class Episode(StrEnum):
     NONE = "none"
     JOINED = "joined"
     MISSED = "missed"
+
+
+class Out(StrEnum):
+    """How long a follower that missed a trade, or left one, stays out of what its leader does."""
+
+    NO = "no"
+    TRADE = "trade"  # of the trade that is open now
+    ALWAYS = "always"  # until the trader switches it on again
+
+
+class Lots(Record, frozen=True):
+    """Whose the lots of a follower's position are, signed: what copies brought, and what somebody else did."""
+
+    account: str
+    symbol: str
+    copied: int = 0
+    foreign: int = 0
+    out: Out = Out.NO
 
 
 class Copy(Record, frozen=True):

@@ -144,9 +144,11 @@ class ConfigStore(StorePart):
             )
         await self._upsert("followers", config, ("account",))
 
-    async def set_enabled(self, account: str, enabled: bool) -> None:
-        """Switch a follower on or off. Raises StoreRefused when it is no follower."""
-        await self._set(account, "enabled = $2", enabled)
+    async def set_enabled(self, account: str, enabled: bool, why: str = "") -> None:
+        """Switch a follower on or off; `why` when it was not the trader. Raises StoreRefused when it is no follower."""
+        async with self.all_or_nothing() as changing:
+            await changing._set(account, "enabled = $2", enabled)
+            await changing._set(account, "why_off = $2", "" if enabled else why)
 
     async def set_rule(self, account: str, rule: Rule) -> None:
         """Give a follower another rule. Raises StoreRefused when it is no follower or the rule could not trade."""
@@ -300,6 +302,7 @@ def _follower(row: driver.Row) -> FollowerConfig:
         account=row["account"],
         group=row["group"],
         enabled=row["enabled"],
+        why_off=row["why_off"],
         guard=Guard(row["guard"]),
         rule=msgspec.json.decode(row["rule"], type=Rule),
         symbols=msgspec.json.decode(row["symbols"], type=tuple[SymbolMap, ...]),

@@ -22,6 +22,7 @@ from schema.records import (
     Copy,
     Fill,
     LiveOrder,
+    Lots,
     Position,
     Record,
     Side,
@@ -52,6 +53,7 @@ class Batch(Record, frozen=True):
     orders: tuple[VenueOrder, ...] = ()
     positions: tuple[Position, ...] = ()
     states: tuple[AccountState, ...] = ()
+    lots: tuple[Lots, ...] = ()
     alerts: tuple[AlertRecord, ...] = ()
 
 
@@ -95,6 +97,7 @@ _INSERT_FILLS = _insert_sql("fills", Fill, "ON CONFLICT DO NOTHING")
 _INSERT_ALERTS = _insert_sql("alerts", AlertRecord)
 _UPSERT_ORDERS = _upsert_sql("orders", _ORDER, ("account", "order_id"))
 _UPSERT_POSITIONS = _upsert_sql("positions", Position, ("account", "symbol"))
+_UPSERT_LOTS = _upsert_sql("lots", Lots, ("account", "symbol"))
 _UPSERT_STATES = _upsert_sql("account_states", AccountState, ("account",))
 
 
@@ -160,6 +163,8 @@ class JournalStore(StorePart):
                 await session.execute(_UPSERT_POSITIONS, now_ns, *tables.arrays(batch.positions, Position))
             if batch.states:
                 await session.execute(_UPSERT_STATES, now_ns, *tables.arrays(batch.states, AccountState))
+            if batch.lots:
+                await session.execute(_UPSERT_LOTS, now_ns, *tables.arrays(batch.lots, Lots))
             if batch.alerts:
                 await session.execute(_INSERT_ALERTS, *tables.arrays(batch.alerts, AlertRecord))
 

@@ -9,11 +9,12 @@ from contextlib import asynccontextmanager
 
 from schema import driver, tables
 from schema.driver import Connection
-from schema.records import Copy, Decision, DoneOrder, LiveOrder, LiveStatus, Signal, SignalKind, VenueOrder
+from schema.records import Copy, Decision, DoneOrder, LiveOrder, LiveStatus, Lots, Signal, SignalKind, VenueOrder
 from schema.store_config import StorePart
 from schema.store_plans import expand
 
 _TIMEOUT_S = 5.0
+_DAY_NS = 24 * 3600 * 1_000_000_000
 _SIGNAL_COLUMNS = ", ".join(f's."{name}" AS "s_{name}"' for name in tables.fields(Signal))
 
 # The newest row of each key, by jumping from key to key through the index.
@@ -55,6 +56,30 @@ class QueryStore(StorePart):
                 "WHERE c.decision IN ('pending', 'unknown') ORDER BY c.seq"
             )
         return [(tables.read(row, Signal, prefix="s_"), tables.read(row, Copy)) for row in rows]
+
+    async def short_copies(self) -> list[tuple[Signal, Copy]]:
+        """Pairs whose order the venue took, and whose fills have not all been booked, of the last day."""
+        async with self._reading() as session:
+            rows = await session.fetch(
+                f"SELECT c.*, {_SIGNAL_COLUMNS} FROM copies c JOIN signals s USING (signal_id) "  # noqa: S608 - ours
+                "WHERE c.decision = 'copied' AND c.filled_qty < c.qty AND c.received_ns > $1 ORDER BY c.seq",
+                self._clock.now_ns() - _DAY_NS,
+            )
+        return [(tables.read(row, Signal, prefix="s_"), tables.read(row, Copy)) for row in rows]
+
+    async def lots(self) -> list[Lots]:
+        """Whose the lots of each follower's positions are."""
+        async with self._reading() as session:
+            return [tables.read(row, Lots) for row in await session.fetch("SELECT * FROM lots")]
+
+    async def live_orders(self) -> list[tuple[str, str]]:
+        """(account, order id) of the followers' orders that were working when they were last heard of."""
+        async with self._reading() as session:
+            rows = await session.fetch(
+                "SELECT account, order_id FROM orders JOIN followers USING (account) WHERE status = ANY($1)",
+                [str(status) for status in LiveStatus],
+            )
+        return [(row["account"], row["order_id"]) for row in rows]
 
     async def latest_copies(self) -> list[Copy]:
         """The newest copy of each (follower, leader symbol): where each follower stands in its episode."""
