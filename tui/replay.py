@@ -4,13 +4,16 @@ Works on the session's file alone: no desk, no database, no venue. Loads no term
 """
 
 import sys
+from decimal import Decimal
 from pathlib import Path
 
 import click
 import msgspec
 
 from engine.replay import Difference, Replayed, replay, words
+from engine.rulefile import OtherRules
 from engine.session import ENDING, SessionRefused, read_header, sessions
+from engine.whatif import Outcome, WhatIf, what_if
 from schema.clock import to_datetime
 from schema.records import Copy
 from schema.settings import Settings
@@ -24,11 +27,16 @@ _SHOWN = 10
 @click.argument("session", required=False)
 @click.option("--list", "listing", is_flag=True, help="Show the recorded sessions.")
 @click.option("--each", is_flag=True, help="Show every decision, the same or not.")
+@click.option(
+    "--rules",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="What other rules would have done: a TOML file with [default] and [accounts.NAME].",
+)
 @click.option("--demo", is_flag=True, help="A session of the practice desk.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 @click.pass_obj
 def replay_command(
-    config: Path | None, session: str | None, listing: bool, each: bool, demo: bool, as_json: bool
+    config: Path | None, session: str | None, listing: bool, each: bool, rules: Path | None, demo: bool, as_json: bool
 ) -> None:
     """Replay a recorded SESSION (the latest) and compare every decision; exit code 1 when one is different."""
     with refusals():
@@ -39,6 +47,10 @@ def replay_command(
             _list(settings, as_json=as_json)
             return
         path = _chosen(settings, session)
+        if rules is not None:
+            other = what_if(path, OtherRules.read(rules))
+            click.echo(msgspec.json.encode(other).decode() if as_json else _as_table(other))
+            return
         found = replay(path, _say if each and not as_json else None)
     click.echo(msgspec.json.encode(found).decode() if as_json else as_text(found))
     sys.exit(0 if found.same else 1)
@@ -113,3 +125,38 @@ def _difference(found: Difference) -> list[str]:
         f"  recorded  {found.recorded or 'nothing'}",
         f"  now       {found.now}",
     ]
+
+
+def _as_table(found: WhatIf) -> str:
+    """What other rules would have done, a line a follower and below it what was recorded."""
+    lines = [
+        f"session {found.session} with other rules: {found.inputs:,} inputs, {found.signals:,} signals; orders filled "
+        "at once at the leader's price"
+    ]
+    lines += [f"note: {note}" for note in found.notes]
+    lines += [
+        "",
+        f"{'follower':12} {'':9} {'rule':28} {'copies':>7} {'lots':>7} {'final':14} {'realised':>13} {'open':>13}",
+    ]
+    for follower in found.followers:
+        lines += [_row(follower.account, "now", follower.other), _row("", "recorded", follower.recorded)]
+    lines.append("")
+    for name in ("now", "recorded"):
+        each = [follower.other if name == "now" else follower.recorded for follower in found.followers]
+        total = Outcome(
+            rule="",
+            copies=sum(outcome.copies for outcome in each),
+            lots=sum(outcome.lots for outcome in each),
+            final="",
+            realized=sum((outcome.realized for outcome in each), Decimal(0)),
+            open=sum((outcome.open for outcome in each), Decimal(0)),
+        )
+        lines.append(_row("all" if name == "now" else "", name, total))
+    return "\n".join(lines)
+
+
+def _row(account: str, name: str, outcome: Outcome) -> str:
+    return (
+        f"{account:12} {name:9} {outcome.rule:28} {outcome.copies:7,} {outcome.lots:7,} {outcome.final:14} "
+        f"{outcome.realized:13,.2f} {outcome.open:13,.2f}"
+    )

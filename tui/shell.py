@@ -15,6 +15,7 @@ from click.exceptions import NoArgsIsHelpError
 
 from brokers.adapter import VenueError
 from engine.export import ExportRefused
+from engine.rules import RuleRefused
 from engine.seat import CommandRefused
 from engine.session import SessionRefused
 from schema.lock import StateDirBusy
@@ -36,6 +37,7 @@ _REFUSALS = (
     CommandRefused,
     ExportRefused,
     SessionRefused,
+    RuleRefused,
 )
 
 

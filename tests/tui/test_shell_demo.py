@@ -94,6 +94,14 @@ def test_one_desk_to_a_state_directory_and_no_secret_anywhere(
     replayed = json.loads(outside.does("replay", "--demo", "--json"))
     assert replayed["closed"] and replayed["different"] == 0 and replayed["unrecorded"] == 0
     assert replayed["decisions"] >= json.loads(out)["pairs"] > 0
+    rules = state_dir / "same.toml"
+    rules.write_text("[default]\n")
+    tried = json.loads(outside.does("replay", "--demo", "--rules", str(rules), "--json"))
+    assert len(tried["followers"]) == 20
+    for each in tried["followers"]:
+        assert [each["other"][name] for name in ("rule", "copies", "lots", "final")] == [
+            each["recorded"][name] for name in ("rule", "copies", "lots", "final")
+        ]
     told = json.loads(outside.does("why", "DEMO1001", "--demo", "--json"))
     assert [moment["name"] for moment in told["times"]] == [
         "received", "decided", "journaled", "sent", "acked", "filled"

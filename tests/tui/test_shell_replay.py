@@ -47,6 +47,14 @@ def test_a_killed_practice_session_replays_and_a_changed_rule_does_not(shell: Sh
     said = shell.does("replay", "--demo")
     assert f"{found['inputs']:,} inputs, {found['decisions']:,} decisions, all the same" in said
 
+    rules = shell.state_dir / "rules.toml"
+    rules.write_text("[accounts.DEMO1001]\nvalue = 3\n")
+    tried = shell.does("replay", "--demo", "--rules", str(rules))
+    assert "DEMO1001     now       proportional 3 " in tried and "             recorded  proportional 1 " in tried
+    rules.write_text("[accounts.DEMO1O01]\nvalue = 3\n")
+    refused = shell.refuses("replay", "--demo", "--rules", str(rules))
+    assert refused.startswith("rules: the session has no follower DEMO1O01; did you mean DEMO10")
+
     mutate_rules(path, "DEMO1001", Rule(value=Decimal(3)))
     done = shell("replay", str(path))
     assert done.returncode == 1 and done.stderr == ""
