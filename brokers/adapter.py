@@ -178,6 +178,24 @@ class Snapshot(Record, frozen=True):
     states: tuple[AccountState, ...]
 
 
+class WorkingOrder(Record, frozen=True):
+    """An order that may still trade, by what a cancel needs. `symbol` is empty when the venue did not say."""
+
+    account: str
+    order_id: str
+    symbol: str
+
+
+class Exposure(Record, frozen=True):
+    """What a login's accounts hold and have working at `at_ns`, and nothing else. `complete` names the accounts that
+    were read: of those, what is not listed is not there; any other account is not known, and never flat."""
+
+    at_ns: int
+    complete: frozenset[str]
+    positions: tuple[Position, ...]
+    working: tuple[WorkingOrder, ...]
+
+
 class Capabilities(Record, frozen=True):
     """What a venue can do; a test that needs a flag is asserted to be refused without it."""
 
@@ -259,6 +277,11 @@ class BrokerAdapter(Protocol):
     async def snapshot(self) -> Snapshot:
         """Read the venue's truth now, by request (not from the stream's memory). Raises RequestUnknown when any
         part could not be read: a failed query is not a flat account."""
+        ...
+
+    async def exposure(self) -> Exposure:
+        """Read what is open now, by request, with the fewest requests that tell it and from the tokens kept for exits.
+        Raises RequestUnknown when any part could not be read."""
         ...
 
     async def watch(self, symbol: str, interval_s: int, history: int) -> None:

@@ -1,10 +1,12 @@
 """The request budget of one login: a rolling minute of requests, some of them kept back for what reduces risk.
 
 Adapters ask it before every request that a venue counts. Nothing queues here: a request is allowed now or it is not,
-so an exit never waits behind an entry (`protocols/tradovate.md 1.5`).
+so an exit never waits behind an entry (`protocols/tradovate.md 1.5`). Each lane leaves something to the ones before
+it: a storm of modifications takes nothing from entries, and nothing of the reserve.
 """
 
 from collections import deque
+from enum import IntEnum
 
 from schema.clock import Clock
 
@@ -14,13 +16,33 @@ LONGEST_PAUSE_S = 3600.0  # a venue that said 429 is asked to be left alone for 
 _NS = 1_000_000_000
 
 
+class Lane(IntEnum):
+    """What a request is for, the most urgent first."""
+
+    EXIT = 0  # closes something, or verifies that it is closed
+    CANCEL = 1
+    PROTECTIVE = 2  # a resting order that reduces
+    ENTRY = 3
+    MODIFY = 4
+    QUERY = 5
+
+
 class RequestBudget:
-    """Counts requests of the last minute. `per_min` is the venue's limit, `reserved` how many of them only reducing
-    orders and cancels may use."""
+    """Counts requests of the last minute. `per_min` is the venue's limit, `reserved` how many of them are kept back for
+    exits, cancels and protective orders."""
 
     def __init__(self, clock: Clock, per_min: int, reserved: int) -> None:
         self.per_min = per_min
         self.reserved = min(reserved, per_min)
+        others = self.per_min - self.reserved
+        self._leaves = {
+            Lane.EXIT: 0,
+            Lane.CANCEL: self.reserved // 4,
+            Lane.PROTECTIVE: self.reserved // 2,
+            Lane.ENTRY: self.reserved,
+            Lane.MODIFY: self.reserved + others // 8,
+            Lane.QUERY: self.reserved + others // 4,
+        }
         self._clock = clock
         self._spent: deque[int] = deque()
         self._paused_until_ns = 0
@@ -31,19 +53,18 @@ class RequestBudget:
         self._forget()
         return max(0, self.per_min - len(self._spent))
 
-    def refusal(self, reducing: bool, count: int = 1) -> str:
+    def refusal(self, lane: Lane, count: int = 1) -> str:
         """Why `count` requests may not be made now; empty when they may. Counts nothing."""
-        left = self.left() - (0 if reducing else self.reserved)
-        if left < count:
+        if self.left() - self._leaves[lane] < count:
             return f"request budget spent: {self.per_min} a minute, {self.reserved} of them kept for exits"
         pause_s = (self._paused_until_ns - self._clock.now_ns()) / _NS
-        if pause_s > 0 and not reducing:
+        if pause_s > 0 and lane >= Lane.ENTRY:
             return f"request budget paused for {pause_s:.1f} s more: the venue said too many requests"
         return ""
 
-    def take(self, reducing: bool) -> str:
+    def take(self, lane: Lane) -> str:
         """Count one request if it is allowed: empty, or why it is not."""
-        refusal = self.refusal(reducing)
+        refusal = self.refusal(lane)
         if not refusal:
             self.spend()
         return refusal

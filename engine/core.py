@@ -45,6 +45,10 @@ FLATTEN_HOLD_NS = 15_000_000_000
 """How long a flatten by somebody else may last: until then the desk leaves the closing of the account to it."""
 
 
+_FLATTEN_GRACE_NS = 1_000_000_000
+"""The stream may tell the fills of a flatten a little after the venue was read."""
+
+
 def digest(*parts: str) -> str:
     """The id of what `parts` name, the same for ever: 20 hex digits of SHA-256."""
     return hashlib.sha256("|".join(parts).encode()).hexdigest()[:20]
@@ -208,7 +212,7 @@ class Core:
 
     def _flatten_ended(self, event: ev.FlattenEnded) -> None:
         for account in event.accounts:
-            self.flattening.pop(account, None)
+            self.flattening[account] = event.at_ns + _FLATTEN_GRACE_NS
 
     def _recovered(self, event: ev.Recovered) -> None:
         self.seen_fills |= event.seen_fills

@@ -9,10 +9,11 @@ import asyncio
 import contextlib
 import difflib
 import time
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from random import Random
 from typing import Any
 
+import stamina
 import structlog
 from msgspec.structs import replace
 
@@ -24,6 +25,7 @@ from engine.collector import collect
 from engine.core import Core
 from engine.exits import Exits
 from engine.export import ExportRefused, export
+from engine.flatten import exposure_of
 from engine.journal import Journal
 from engine.latency import Latencies, percentile
 from engine.market import Market
@@ -105,6 +107,7 @@ class Desk:
 
     async def close(self) -> None:
         """Stop taking signals, leave the venues, write everything down. Positions and orders stay as they are."""
+        await self.exits.stop()
         if self._running is not None and not self._running.done():
             self._running.cancel()
         if self._running is not None:
@@ -205,6 +208,7 @@ class Desk:
         elif isinstance(event, venue.MessageUnreadable):
             self._alert("warn", f"{event.connection}: a message could not be read ({event.error})")
         else:
+            self.exits.book.see(event)
             self._inbox.put_nowait(event)
 
     async def _work(self) -> None:
@@ -260,7 +264,6 @@ class Desk:
         self.journal.keep(effect)
         now_ns = self._clock.now_ns()
         for order in effect.orders:
-            self.exits.order_changed(order)
             self.views.order_changed(order, now_ns)
         for copy in effect.copies:
             if kept := self.core.recent.get((copy.signal_id, copy.follower)):
@@ -279,6 +282,7 @@ class Desk:
         except venue.VenueError as error:
             self._inbox.put_nowait(ev.AskFailed(at_ns=self._clock.now_ns(), connection=connection, reason=str(error)))
             return
+        self.exits.book.read(connection, exposure_of(snapshot))
         self._inbox.put_nowait(
             ev.SnapshotRead(at_ns=self._clock.now_ns(), connection=connection, snapshot=snapshot, asked_seq=asked_seq)
         )
@@ -304,6 +308,7 @@ class Desk:
                 self.views.collect_ms = collect()
             if self._inbox.empty() and not self.journal.down_reason:
                 self._inbox.put_nowait(ev.Tick(at_ns=now_ns))
+            self.views.flatten = self.exits.says()
             self.views.loop_lag_p99_ms = percentile(sorted(lags), 99)
             self.views.publish(now_ns)
 
@@ -388,8 +393,25 @@ class Desk:
         return said
 
     async def kill(self) -> FlattenResult:
-        await self.guard("all", Guard.HALT)
+        """Halted in memory first, so that no database keeps an exit waiting; then for good, beside the exits."""
+        halted = replace(self.core.config, guard=Guard.HALT)
+        await self._handle(ev.ConfigLoaded(at_ns=self._clock.now_ns(), config=halted))
+        self._alert("alarm", "kill switch: the desk is halted and every account is flattened, by the trader")
+        self._start(self._remember(lambda: self._store.set_guard(Guard.HALT), "the halt"))
         return await self.flatten("all")
+
+    async def _remember(self, write: Callable[[], Awaitable[None]], what: str) -> None:
+        """Store what an exit must not wait for, as soon as the database takes it."""
+        async for attempt in stamina.retry_context(
+            on=JournalDown, attempts=None, timeout=None, wait_initial=0.05, wait_max=0.5, wait_jitter=0.05
+        ):
+            with attempt:
+                try:
+                    await write()
+                except JournalDown:
+                    if attempt.num == 1:
+                        self._alert("alarm", f"{what} can't be stored while the database is away; it holds meanwhile")
+                    raise
 
     async def _configure(self, write: Coroutine[Any, Any, None]) -> None:
         """Store a change of configuration and have the core follow it before the next signal."""
@@ -404,13 +426,19 @@ class Desk:
         self.views.publish(self._clock.now_ns())
 
     async def flatten(self, target: str) -> FlattenResult:
-        if self.journal.down_reason:
-            raise CommandRefused(self.journal.down_reason)
-        accounts = self._accounts(target)
+        assert self._group is not None
+        # The desk's own task: a seat that goes away meanwhile leaves nothing half closed.
+        return await asyncio.shield(self._group.create_task(self._flatten(target, self._accounts(target))))
+
+    async def _flatten(self, target: str, accounts: tuple[str, ...]) -> FlattenResult:
+        at_ns = self._clock.now_ns()
+        await self._handle(ev.Flattened(at_ns=at_ns, accounts=accounts))
         self._alert("warn", f"flatten {target}: {len(accounts)} accounts, by the trader")
-        await self.journal.flush()
-        await self._handle(ev.Flattened(at_ns=self._clock.now_ns(), accounts=accounts))
-        result = await self.exits.flatten(accounts)
+        # Neither waits for the journal: a database that is away keeps nobody from closing.
+        self._start(self._remember(lambda: self._store.mark_flattened(accounts, at_ns), "the flatten"))
+        result = await self.exits.flatten(target, accounts)
+        # In line with the venues' events, so that the core has booked what they brought.
+        self._inbox.put_nowait(ev.FlattenEnded(at_ns=self._clock.now_ns(), accounts=accounts))
         for account, reason in result.not_flat:
             self._alert("alarm", f"{account} is NOT flat: {reason}")
         return result

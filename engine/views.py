@@ -65,6 +65,7 @@ class Views:
         self._summaries = core.tally.latencies.summaries()
         self._rss_mb = 0.0
         self.loop_lag_p99_ms = 0.0
+        self.flatten = ""  # how a flatten that runs stands
         self.collect_ms = -1.0
 
     def view(self, topic: Topic) -> View:
@@ -327,6 +328,7 @@ class Views:
             desk=self._desk,
             pid=os.getpid(),
             guard=guards.summary(core),
+            flatten=self.flatten,
             now_ns=now_ns // 1_000_000_000 * 1_000_000_000,
             blocked=self._journal.down_reason,
             journal_ok=not self._journal.down_reason,

@@ -18,6 +18,7 @@ from brokers.adapter import (
     Credentials,
     Emit,
     Event,
+    Exposure,
     LoginRefused,
     RequestRefused,
     RequestUnknown,
@@ -34,7 +35,7 @@ from brokers.tradovate.http import Addresses, Http, addresses
 from brokers.tradovate.login import Login
 from brokers.tradovate.market_data import MarketData, Watch
 from brokers.tradovate.own import OwnOrders
-from brokers.tradovate.reads import read_instrument, read_snapshot
+from brokers.tradovate.reads import read_exposure, read_instrument, read_snapshot
 from brokers.tradovate.rest import Rest
 from brokers.tradovate.sending import Sender
 from brokers.tradovate.session import Session, first_of
@@ -258,8 +259,15 @@ class TradovateAdapter:
         return known if known is not None else await read_instrument(self._ready(), symbol)
 
     async def snapshot(self) -> Snapshot:
+        return await read_snapshot(self._ready(), self._own, self._lasting())
+
+    async def exposure(self) -> Exposure:
+        return await read_exposure(self._ready(), self._lasting())
+
+    def _lasting(self) -> set[tuple[int, int]]:
+        """The rows that the stream knows of and a whole reading must list."""
         joined = self._session.joined if self._session is not None else None
-        return await read_snapshot(self._ready(), self._own, joined.lasting_rows() if joined is not None else set())
+        return joined.lasting_rows() if joined is not None else set()
 
     async def watch(self, symbol: str, interval_s: int, history: int) -> None:
         self._ready()

@@ -1,8 +1,10 @@
 """What is read from the venue by request: an instrument and the whole truth of the login. `adapter.py` calls it."""
 
 import asyncio
+from decimal import Decimal
 
-from brokers.adapter import RequestRefused, RequestUnknown, Snapshot, VenueError
+from brokers.adapter import Exposure, RequestRefused, RequestUnknown, Snapshot, VenueError, WorkingOrder
+from brokers.budget import Lane
 from brokers.tradovate.connection import Connection
 from brokers.tradovate.entities import (
     Account,
@@ -20,8 +22,10 @@ from brokers.tradovate.entities import (
 from brokers.tradovate.own import OwnOrders
 from brokers.tradovate.session import first_of
 from brokers.tradovate.stream import Joined
+from brokers.tradovate.translate import may_trade
 from brokers.tradovate.wire import clean
 from schema.records import Instrument, RejectClass
+from schema.records import Position as PositionRecord
 
 _LISTS = 7
 
@@ -56,7 +60,7 @@ async def read_snapshot(connection: Connection, own: OwnOrders, lasting: set[tup
     """Every list of the login, read at the same time. Raises RequestUnknown when any of them could not be read: a
     failed query is not a flat account, and an account whose `lasting` rows are not listed is not complete."""
     rest = connection.rest
-    refusal = connection.budget.refusal(reducing=False, count=_LISTS)
+    refusal = connection.budget.refusal(Lane.QUERY, count=_LISTS)
     if refusal:
         raise RequestUnknown(f"the venue was not asked: {refusal}")
     at_ns = connection.clock.now_ns()
@@ -89,3 +93,56 @@ async def read_snapshot(connection: Connection, own: OwnOrders, lasting: set[tup
     except VenueError as error:
         raise RequestUnknown(f"the venue's lists could not be read: {error}") from None
     return joined.snapshot(at_ns, lasting)
+
+
+async def read_exposure(connection: Connection, lasting: set[tuple[int, int]]) -> Exposure:
+    """Accounts, orders and positions of the login, from the tokens kept for exits: the least that tells who is flat.
+    An account whose `lasting` position rows are not listed is not complete. Raises RequestUnknown when any of the lists
+    could not be read."""
+    rest, directory = connection.rest, connection.directory
+    at_ns = connection.clock.now_ns()
+    try:
+        async with asyncio.TaskGroup() as group:
+            listed = group.create_task(rest.read("account/list", list[Account], lane=Lane.EXIT))
+            orders = group.create_task(rest.read("order/list", list[Order], lane=Lane.EXIT))
+            positions = group.create_task(rest.read("position/list", list[Position], lane=Lane.EXIT))
+        directory.add_accounts(listed.result())
+        live = [order for order in orders.result() if may_trade(order.ord_status)]
+        open_now = [position for position in positions.result() if position.net_pos]
+        unnamed = {each.contract_id for each in (*live, *open_now)} - directory.symbols.keys() - {None}
+        for contract_id in sorted(unnamed, key=str):
+            query = {"id": str(contract_id)}
+            directory.add_contracts([await rest.read("contract/item", Contract, query, lane=Lane.EXIT)])
+    except BaseExceptionGroup as group_error:
+        error = first_of(group_error)
+        if not isinstance(error, VenueError):
+            raise
+        raise RequestUnknown(f"the venue's lists could not be read: {error}") from None
+    except VenueError as error:
+        raise RequestUnknown(f"the venue's lists could not be read: {error}") from None
+    rows = {(position.account_id, position.contract_id) for position in positions.result()}
+    doubtful = {
+        account_id for account_id, contract_id in lasting if contract_id and (account_id, contract_id) not in rows
+    }
+    names = {account_id: account.account for account_id, account in directory.accounts.items()}
+    return Exposure(
+        at_ns=at_ns,
+        complete=frozenset(names[account.id] for account in listed.result() if account.id not in doubtful),
+        positions=tuple(
+            PositionRecord(
+                account=names.get(each.account_id, ""),
+                symbol=directory.symbols[each.contract_id],
+                net_qty=each.net_pos,
+                avg_price=each.net_price or Decimal(0),
+            )
+            for each in open_now
+        ),
+        working=tuple(
+            WorkingOrder(
+                account=names.get(each.account_id, ""),
+                order_id=str(each.id),
+                symbol=directory.symbols.get(each.contract_id or 0, ""),
+            )
+            for each in live
+        ),
+    )

@@ -7,7 +7,7 @@ from typing import TypeVar
 import msgspec
 
 from brokers.adapter import RequestRefused, RequestUnknown
-from brokers.budget import RequestBudget
+from brokers.budget import Lane, RequestBudget
 from brokers.tradovate.answers import Outcome, Refused, Taken, Unproven, judge
 from brokers.tradovate.entities import ErrorAnswer, Penalty
 from brokers.tradovate.entities import penalty as decode_penalty
@@ -27,7 +27,15 @@ class Rest:
         self._login = login
         self._budget = budget
 
-    async def read(self, path: str, kind: type[T], query: dict[str, str] | None = None, *, needed: bool = False) -> T:
+    async def read(
+        self,
+        path: str,
+        kind: type[T],
+        query: dict[str, str] | None = None,
+        *,
+        needed: bool = False,
+        lane: Lane = Lane.QUERY,
+    ) -> T:
         """One read, renewed once when the token is dead, waited for once when a p-ticket asks for it. `needed`: the
         stream cannot go on without it, so it is counted but never held back by the budget.
 
@@ -37,7 +45,7 @@ class Rest:
         ticket = ""
         renewed = False
         for _ in range(3):
-            refusal = "" if needed else self._budget.take(reducing=False)
+            refusal = "" if needed else self._budget.take(lane)
             if needed:
                 self._budget.spend()
             if refusal:
@@ -76,13 +84,13 @@ class Rest:
             raise RequestRefused(f"{path}: {outcome.text}", outcome.reject_class)
         raise RequestUnknown(f"{path}: the venue answers {status}")
 
-    async def command(self, path: str, body: bytes, *, reducing: bool, order: bool, timeout_s: float) -> Outcome:
+    async def command(self, path: str, body: bytes, *, lane: Lane, order: bool, timeout_s: float) -> Outcome:
         """Send an order or a command over HTTP, once. `order`: a yes names the order, and a dead token is a reject;
         otherwise the request, proven not taken, goes again with a new token.
 
         Raises VenueUnreachable (proven never to have left) or RequestUnknown; RequestRefused when over budget.
         """
-        refusal = self._budget.take(reducing)
+        refusal = self._budget.take(lane)
         if refusal:
             raise RequestRefused(refusal, RejectClass.THROTTLED)
         generation = self._login.generation

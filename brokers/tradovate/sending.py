@@ -18,7 +18,7 @@ from brokers.adapter import (
     RequestUnknown,
     VenueUnreachable,
 )
-from brokers.budget import RequestBudget
+from brokers.budget import Lane, RequestBudget
 from brokers.tradovate import wire
 from brokers.tradovate.answers import Outcome, Refused, Taken, judge
 from brokers.tradovate.connection import Connection
@@ -83,7 +83,7 @@ class Sender:
             self._emit(event)
 
     async def _place_on(self, socket: VenueSocket, order: ApprovedOrder, account_id: int) -> Event:
-        refusal = self._budget.take(order.reducing)
+        refusal = self._budget.take(_lane(order))
         if refusal:
             return self._not_sent(order, refusal)
         own = self._register(order, account_id)
@@ -141,7 +141,7 @@ class Sender:
             outcome = await connection.rest.command(
                 "order/placeorder",
                 body,
-                reducing=order.reducing,
+                lane=_lane(order),
                 order=True,
                 # Ends before the deadline of the promise, which then has this answer to tell.
                 timeout_s=self._settings.deadline_s * 0.9,
@@ -175,13 +175,13 @@ class Sender:
 
     async def cancel(self, order_id: str) -> None:
         body = wire.encode({"orderId": _number(order_id), "isAutomated": True})
-        taken_or_raise(await self._command("order/cancelorder", body, reducing=True))
+        taken_or_raise(await self._command("order/cancelorder", body, lane=Lane.CANCEL))
 
     async def modify(
         self, order_id: str, qty: int, order_type: OrderType, limit_price: Decimal | None, stop_price: Decimal | None
     ) -> None:
         body = wire.encode(modify_body(_number(order_id), qty, order_type, limit_price, stop_price))
-        taken_or_raise(await self._command("order/modifyorder", body, reducing=False))
+        taken_or_raise(await self._command("order/modifyorder", body, lane=Lane.MODIFY))
 
     async def liquidate(self, account: str, symbol: str, cl_ord_id: str) -> None:
         """The caller has made the contract of `symbol` known."""
@@ -194,14 +194,14 @@ class Sender:
         body = wire.encode({"accountId": account_id, "contractId": contract_id, "admin": False, "isAutomated": True})
         own = self._own.sent(cl_ord_id, account, account_id, symbol, None, promise=False)
         try:
-            taken = taken_or_raise(await self._command("order/liquidateposition", body, reducing=True))
+            taken = taken_or_raise(await self._command("order/liquidateposition", body, lane=Lane.EXIT))
         except (RequestRefused, VenueUnreachable):
             self._own.never_left(own)
             raise
         if taken.order_id:
             self._own.accepted(cl_ord_id, taken.order_id)
 
-    async def _command(self, path: str, body: bytes, *, reducing: bool) -> Outcome:
+    async def _command(self, path: str, body: bytes, *, lane: Lane) -> Outcome:
         """Over the socket, or over REST when it is down. Raises RequestRefused or RequestUnknown."""
         connection, session = self._connection, self._session
         if connection is None or session is None or self._group is None:
@@ -210,11 +210,11 @@ class Sender:
         if socket is None or not socket.writable:
             try:
                 return await connection.rest.command(
-                    path, body, reducing=reducing, order=False, timeout_s=self._settings.deadline_s
+                    path, body, lane=lane, order=False, timeout_s=self._settings.deadline_s
                 )
             except (VenueUnreachable, LoginRefused) as not_taken:
                 raise RequestRefused(str(not_taken), RejectClass.UNAVAILABLE) from None
-        refusal = self._budget.take(reducing)
+        refusal = self._budget.take(lane)
         if refusal:
             raise RequestRefused(refusal, RejectClass.THROTTLED)
         try:
@@ -228,6 +228,12 @@ class Sender:
         outcome = judge(answer.s or 0, answer.d, needs_order_id=False)
         self._learn(outcome)
         return outcome
+
+
+def _lane(order: ApprovedOrder) -> Lane:
+    if not order.reducing:
+        return Lane.ENTRY
+    return Lane.EXIT if order.order_type is OrderType.MARKET else Lane.PROTECTIVE
 
 
 def _number(order_id: str) -> int:

@@ -166,6 +166,11 @@ def status_of(word: str | None, *, filled: bool) -> LiveStatus | DoneStatus:
     return _DONE.get(word or "") or _LIVE.get(word or "", LiveStatus.PENDING)
 
 
+def may_trade(word: str | None) -> bool:
+    """Whether an order of this status may still trade; an unknown word counts as one that may."""
+    return isinstance(status_of(word, filled=True), LiveStatus)
+
+
 def reject_class(reason: str | None, words: str) -> RejectClass:
     """What follows from a failureReason or rejectReason. The enum has no word for margin: that is in the text."""
     known = _REJECTS.get(reason or "")
