@@ -7,7 +7,7 @@ that is not proven is `OrderUnknown`.
 
 from collections.abc import Callable, Sequence
 from decimal import Decimal
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from schema.login import AdapterSettings as AdapterSettings
 from schema.login import Credentials as Credentials
@@ -289,3 +289,13 @@ class BrokerAdapter(Protocol):
         ...
 
     def health(self) -> ConnectionHealth: ...
+
+
+@runtime_checkable
+class PlacesAtOnce(Protocol):
+    """An adapter that can write orders without waiting for anything. The desk then has no task between its journal
+    and the wire."""
+
+    def place_at_once(self, orders: Sequence[ApprovedOrder]) -> None:
+        """As `BrokerAdapter.place`; the bytes have left when it returns."""
+        ...

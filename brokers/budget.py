@@ -50,23 +50,28 @@ class RequestBudget:
 
     def left(self) -> int:
         """Requests still allowed in the current window, the reserve included."""
-        self._forget()
+        self._forget(self._clock.now_ns())
         return max(0, self.per_min - len(self._spent))
 
     def refusal(self, lane: Lane, count: int = 1) -> str:
         """Why `count` requests may not be made now; empty when they may. Counts nothing."""
-        if self.left() - self._leaves[lane] < count:
+        return self._refusal(self._clock.now_ns(), lane, count)
+
+    def _refusal(self, now_ns: int, lane: Lane, count: int) -> str:
+        self._forget(now_ns)
+        if max(0, self.per_min - len(self._spent)) - self._leaves[lane] < count:
             return f"request budget spent: {self.per_min} a minute, {self.reserved} of them kept for exits"
-        pause_s = (self._paused_until_ns - self._clock.now_ns()) / _NS
-        if pause_s > 0 and lane >= Lane.ENTRY:
+        if now_ns < self._paused_until_ns and lane >= Lane.ENTRY:
+            pause_s = (self._paused_until_ns - now_ns) / _NS
             return f"request budget paused for {pause_s:.1f} s more: the venue said too many requests"
         return ""
 
     def take(self, lane: Lane) -> str:
         """Count one request if it is allowed: empty, or why it is not."""
-        refusal = self.refusal(lane)
+        now_ns = self._clock.now_ns()
+        refusal = self._refusal(now_ns, lane, 1)
         if not refusal:
-            self.spend()
+            self._spent.append(now_ns)
         return refusal
 
     def spend(self) -> None:
@@ -85,8 +90,8 @@ class RequestBudget:
             wait_s = self._pause_s
         self._paused_until_ns = max(self._paused_until_ns, now + int(min(wait_s, LONGEST_PAUSE_S) * _NS))
 
-    def _forget(self) -> None:
-        before = self._clock.now_ns() - int(WINDOW_S * _NS)
+    def _forget(self, now_ns: int) -> None:
+        before = now_ns - int(WINDOW_S * _NS)
         spent = self._spent
         while spent and spent[0] <= before:
             spent.popleft()

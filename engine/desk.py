@@ -26,6 +26,7 @@ from engine.core import Core
 from engine.exits import Exits
 from engine.export import ExportRefused, export
 from engine.flatten import exposure_of
+from engine.inbox import Inbox
 from engine.journal import Journal
 from engine.latency import Latencies, percentile
 from engine.market import Market
@@ -37,7 +38,7 @@ from engine.state import CoreLimits
 from engine.views import Views
 from engine.why import why
 from schema.clock import Clock
-from schema.records import ConnectionConfig, DeskConfig, Guard
+from schema.records import ConnectionConfig, DeskConfig, Guard, Mode
 from schema.settings import Settings
 from schema.store import JournalDown, Store, StoreRefused
 from schema.vault import Vault
@@ -72,11 +73,12 @@ class Desk:
         self.core = Core(CoreLimits.of(settings), Latencies(random))
         self.market = Market()
         self.adapters: dict[str, venue.BrokerAdapter] = {}
+        self._at_once: dict[str, venue.PlacesAtOnce] = {}
         self.journal = Journal(store, clock, store.revive)
         self.exits = Exits(self.core, self.adapters, clock)
         self.resyncs = Resyncs(self.core, self.adapters, self.market, clock, self._handle)
         self.views = Views(self.core, self.market, self.adapters, self.journal, settings.desk)
-        self._inbox: asyncio.Queue[ev.AnyInput] = asyncio.Queue()
+        self._inbox = Inbox()
         self._group: asyncio.TaskGroup | None = None
         self._running: asyncio.Task[None] | None = None
         self._ready = asyncio.Event()
@@ -156,6 +158,8 @@ class Desk:
             config, credentials, self._settings.adapter(config), self._clock, self._emit, self._random
         )
         self.adapters[config.connection] = adapter
+        if isinstance(adapter, venue.PlacesAtOnce):
+            self._at_once[config.connection] = adapter
         while True:
             try:
                 await adapter.connect()
@@ -209,7 +213,12 @@ class Desk:
             self._alert("warn", f"{event.connection}: a message could not be read ({event.error})")
         else:
             self.exits.book.see(event)
-            self._inbox.put_nowait(event)
+            self._inbox.put_nowait(event, urgent=isinstance(event, venue.Filled) and self._is_urgent(event))
+
+    def _is_urgent(self, event: venue.Filled) -> bool:
+        """A leader's fill, where nothing but fills is mirrored: other modes must hear of the order first."""
+        groups = self.core.leads.get(event.fill.account, ())
+        return bool(groups) and all(group.mode is Mode.FILLS for group in groups)
 
     async def _work(self) -> None:
         while True:
@@ -218,7 +227,7 @@ class Desk:
             await self._handle(event)
             if isinstance(event, venue.StreamUp) and self._ready.is_set():
                 self._start(self._check_known_symbols())
-            self._inbox.task_done()
+            self._inbox.handled()
 
     def _feed(self, event: ev.AnyInput) -> list[ev.AnyEffect]:
         if self._recorder is None:
@@ -234,7 +243,7 @@ class Desk:
                 case ev.Commit():
                     await self._commit(effect)
                 case ev.Send():
-                    self._start(self.adapters[effect.connection].place(effect.orders))
+                    self._send(effect)
                 case ev.Keep():
                     self._keep(effect)
                 case ev.Ask():
@@ -245,6 +254,13 @@ class Desk:
                     await self.journal.set_baseline(effect.leader, effect.at_ns)
                 case ev.Alert():
                     self._alert(effect.level, effect.text)
+
+    def _send(self, effect: ev.Send) -> None:
+        """Bytes to the socket now, where the adapter can; else in a task of its own."""
+        if at_once := self._at_once.get(effect.connection):
+            at_once.place_at_once(effect.orders)
+        else:
+            self._start(self.adapters[effect.connection].place(effect.orders))
 
     async def _commit(self, effect: ev.Commit) -> None:
         decided_ns = self._signalled_ns = self._clock.now_ns()

@@ -26,6 +26,8 @@ WORDS = {
 def guard_of(core: Core, follower: FollowerConfig) -> tuple[Guard, str]:
     """The guard that holds for a follower now, and who carries it: ``desk``, ``group main``, or its own name."""
     group = core.groups.get(follower.group)
+    if core.config.guard is follower.guard is Guard.NONE and (group is None or group.guard is Guard.NONE):
+        return Guard.NONE, "desk"  # as the rest would say, sooner: every order waits for it
     levels = (
         (core.config.guard, "desk"),
         (group.guard if group else Guard.NONE, f"group {follower.group}"),

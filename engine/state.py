@@ -65,14 +65,20 @@ class Tally:
         """A pair appears with its first decision."""
         if signal.kind is not SignalKind.CORRECTION:
             self.decisions[copy.decision] += 1
-            self.followers.setdefault(copy.follower, Counter())[copy.decision] += 1
+            self._of(copy.follower)[copy.decision] += 1
 
     def decided(self, signal: Signal, copy: Copy, decision: Decision) -> None:
         """A pair's decision changes from `copy.decision` to `decision`."""
         if signal.kind is not SignalKind.CORRECTION:
-            for counter in (self.decisions, self.followers.setdefault(copy.follower, Counter())):
+            for counter in (self.decisions, self._of(copy.follower)):
                 counter[copy.decision] -= 1
                 counter[decision] += 1
+
+    def _of(self, follower: str) -> Counter[Decision]:
+        counter = self.followers.get(follower)
+        if counter is None:
+            counter = self.followers[follower] = Counter()
+        return counter
 
     def answered(self, copy: Copy) -> None:
         self.latencies.add(copy)

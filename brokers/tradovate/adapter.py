@@ -230,7 +230,10 @@ class TradovateAdapter:
     # --- orders and commands -------------------------------------------------------------------------------------
 
     async def place(self, orders: Sequence[ApprovedOrder]) -> None:
-        await self._sender.place(orders)
+        self._sender.place(orders)
+
+    def place_at_once(self, orders: Sequence[ApprovedOrder]) -> None:
+        self._sender.place(orders)
 
     async def cancel(self, account: str, order_id: str) -> None:
         await self._sender.cancel(order_id)

@@ -63,37 +63,40 @@ class Sender:
     def detach(self) -> None:
         self._group = None
 
-    async def place(self, orders: Sequence[ApprovedOrder]) -> None:
+    def place(self, orders: Sequence[ApprovedOrder]) -> None:
+        """See `brokers/adapter.py`, place_at_once."""
         for order in orders:
             if order.cl_ord_id in self._own:
                 raise ValueError(f"order {order.cl_ord_id} was already sent; nothing is sent twice")
         # Bytes first: what the engine does with each OrderSent must not delay the next order.
         told: list[Event] = []
+        leaving: list[tuple[ApprovedOrder, OwnOrder, bytes]] = []
+        socket = self._session.socket if self._session is not None else None
         for order in orders:
             account_id = self._directory.account_ids.get(order.account)
             if account_id is None:
                 told.append(self._not_sent(order, f"account {order.account} is not of this connection"))
-                continue
-            socket = self._session.socket if self._session is not None else None
-            if socket is None or not socket.writable:
+            elif socket is None or not socket.writable:
                 told.extend(self._place_without_socket(order, account_id))
+            elif refusal := self._budget.take(_lane(order)):
+                told.append(self._not_sent(order, refusal))
             else:
-                told.append(await self._place_on(socket, order, account_id))
+                body = wire.encode(place_body(order, account_id))
+                leaving.append((order, self._register(order, account_id), body))
+        if leaving and socket is not None:
+            told.extend(self._write(socket, leaving))
         for event in told:
             self._emit(event)
 
-    async def _place_on(self, socket: VenueSocket, order: ApprovedOrder, account_id: int) -> Event:
-        refusal = self._budget.take(_lane(order))
-        if refusal:
-            return self._not_sent(order, refusal)
-        own = self._register(order, account_id)
-        body = wire.encode(place_body(order, account_id))
+    def _write(self, socket: VenueSocket, leaving: Sequence[tuple[ApprovedOrder, OwnOrder, bytes]]) -> list[Event]:
         try:
-            await socket.request("order/placeorder", self._on_placed(own), body=body)
+            socket.request_all("order/placeorder", [(self._on_placed(own), body) for _, own, body in leaving])
         except StreamLost as lost:
-            self._own.never_left(own)
-            return self._not_sent(order, str(lost))
-        return self._sent(order, self._clock.now_ns())
+            for _, own, _ in leaving:
+                self._own.never_left(own)
+            return [self._not_sent(order, str(lost)) for order, _, _ in leaving]
+        at_ns = self._clock.now_ns()
+        return [self._sent(order, at_ns) for order, _, _ in leaving]
 
     def _register(self, order: ApprovedOrder, account_id: int) -> OwnOrder:
         return self._own.sent(order.cl_ord_id, order.account, account_id, order.symbol, order.side)

@@ -138,7 +138,7 @@ class Session:
                 self.joined = None
                 self._early = []
                 self._gaps = Gaps(self._connection)
-                group.create_task(socket.serve(self._on_event, self._on_unreadable))
+                group.create_task(socket.serve(self._on_event, self._on_unreadable, give_way=True))
                 await self._synchronise(socket)
                 was_up = True
                 up_s = asyncio.get_running_loop().time()

@@ -4,9 +4,12 @@ A frame from the venue is one type character and optional JSON; a request is exa
 newlines: endpoint, id, query, body (`protocols/tradovate.md 1.4`).
 """
 
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Sequence
+from struct import Struct
 
 import msgspec
+from aiohttp._websocket.helpers import websocket_mask
 
 SHOWN_CHARS = 400  # of a venue's sentence
 KEPT_CHARS = 2_000  # of a message that could not be read
@@ -49,6 +52,7 @@ class Messages(msgspec.Struct, frozen=True):
 
 Frame = Open | Heartbeat | Closed | Messages
 
+_SHORT, _MEDIUM, _LONG = Struct("!BB"), Struct("!BBH"), Struct("!BBQ")
 _OPEN, _HEARTBEAT = Open(), Heartbeat()
 _envelopes = msgspec.json.Decoder(list[Envelope])
 _envelope = msgspec.json.Decoder(Envelope)
@@ -97,6 +101,24 @@ def _one_by_one(array: bytes) -> Messages:
 def request_frame(endpoint: str, request_id: int, query: str = "", body: bytes = b"") -> bytes:
     """The four parts in one frame; the two empty lines stay when query and body are empty."""
     return b"%b\n%d\n%b\n%b" % (endpoint.encode(), request_id, query.encode(), body)
+
+
+def text_frames(payloads: Sequence[bytes]) -> bytes:
+    """Text messages as a client's WebSocket frames (RFC 6455 5.2, masked), one after the other, for a single write."""
+    keys = os.urandom(4 * len(payloads))
+    parts: list[bytes | bytearray] = []
+    for number, payload in enumerate(payloads):
+        size, key = len(payload), keys[4 * number : 4 * number + 4]
+        if size < 126:
+            head = _SHORT.pack(0x81, 0x80 | size)
+        elif size < 65_536:
+            head = _MEDIUM.pack(0x81, 0x80 | 126, size)
+        else:
+            head = _LONG.pack(0x81, 0x80 | 127, size)
+        masked = bytearray(payload)
+        websocket_mask(key, masked)
+        parts += (head, key, masked)
+    return b"".join(parts)
 
 
 HEARTBEAT_FRAME = b"[]"
