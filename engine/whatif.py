@@ -2,8 +2,9 @@
 
 The core is given the session again, with three things changed. The followers have the file's rules. Whatever a venue
 said about the desk's own orders is left out, and instead every order is filled at once, whole, at the leader's last
-price. Whatever followers hold is what those fills bring, from the positions the session began with. Everything else is
-as it was recorded: the leader's trades, the connections that were down, equities, switches, guards and flattens.
+price. Whatever followers hold is what those fills bring, from the positions the session began with; what somebody else traded
+on them is left out. Everything else is as it was recorded: the leader's trades, the connections that were down,
+equities, switches, guards and flattens.
 """
 
 from collections.abc import Iterable
@@ -171,7 +172,7 @@ class _Ideal(_Books):
             case ev.ConfigLoaded():
                 return [replace(event, config=self._other(event.config))]
             case ev.Recovered():
-                return [replace(event, open_copies=())]
+                return [replace(event, open_copies=(), short_copies=())]
             case ev.SnapshotRead():
                 asked_seq = self._seqs[min(event.asked_seq, len(self._seqs) - 1)]
                 return [replace(event, asked_seq=asked_seq, snapshot=self._seen(event.snapshot))]

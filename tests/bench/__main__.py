@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from tests.bench import alone, fanout, seat
+from tests.bench import alone, fanout, recording, seat
 from tests.bench.figures import Figure
 
 _SIGNALS = 200
@@ -24,6 +24,7 @@ def main() -> None:
         lambda: fanout.measure(20, _SIGNALS, screen=False),
         lambda: fanout.measure(100, _SIGNALS // 2),
         alone.measure,
+        recording.measure,
         seat.measure,
     ):
         for found in part():
