@@ -1,8 +1,9 @@
 """The recorder: writes every input of the core to the session's file before the core handles it.
 
-One `write` an input, so a killed desk has recorded all that it handled; what was decided follows within 50 ms, and
-the disk is made to keep it all once a second from another thread: no order waits for either. The journal in Postgres
-is what the desk recovers from; this file is for `copydesk replay`. So a file that can't be written (a full disk, a
+One `write` an input, so a killed desk has recorded all that it handled; what was decided follows within 50 ms. The disk
+is made to keep it all (against a power cut) from another thread when half a second was quiet, every 30 s at the latest:
+the journal's commits wait for the same disk, and orders for them. The journal in Postgres is what the desk recovers
+from; this file is for `copydesk replay`. So a file that can't be written (a full disk, a
 session over its cap) does not stop the desk: recording ends, for this session, and an alert says so.
 """
 
@@ -38,7 +39,8 @@ from schema.clock import Clock, to_datetime
 from schema.settings import Settings
 
 _FLUSH_EVERY_S = 0.05
-_FLUSHES_A_SYNC = 20
+_QUIET_FLUSHES = 10
+_LONGEST_UNSYNCED_FLUSHES = 600
 _LOST = (OSError, TypeError, ValueError, OverflowError, msgspec.MsgspecError)
 log = structlog.get_logger(__name__)
 
@@ -54,6 +56,7 @@ class Recorder:
         self._cap = cap_bytes
         self._written = 0
         self._unsynced = False
+        self._busy = False
         self._tick_ns = 0
         self._effects: list[tuple[int, Sequence[ev.AnyEffect]]] = []
         self._encoder = msgspec.msgpack.Encoder()
@@ -92,7 +95,7 @@ class Recorder:
         self.seq += 1
         if type(event) is not ev.Tick:
             self._put(INPUT, event)
-            self._unsynced = True
+            self._unsynced = self._busy = True
             return
         since_ns = event.at_ns - self._tick_ns
         self._tick_ns = event.at_ns
@@ -118,14 +121,17 @@ class Recorder:
     async def run(self, alert: Callable[[str, str], None]) -> None:
         """Flush until cancelled, have the disk keep it, and say through `alert` when recording ended."""
         said = ""
+        quiet = unsynced = 0
         while True:
-            for _ in range(_FLUSHES_A_SYNC):
-                await asyncio.sleep(_FLUSH_EVERY_S)
-                self.flush()
-                if self.trouble != said:
-                    said = self.trouble
-                    alert("warn", said)
-            if self._unsynced and self._fd >= 0:
+            self._busy = False
+            await asyncio.sleep(_FLUSH_EVERY_S)
+            self.flush()
+            if self.trouble != said:
+                said = self.trouble
+                alert("warn", said)
+            quiet = 0 if self._busy else quiet + 1
+            unsynced = unsynced + 1 if self._unsynced else 0
+            if self._unsynced and self._fd >= 0 and (quiet >= _QUIET_FLUSHES or unsynced >= _LONGEST_UNSYNCED_FLUSHES):
                 self._unsynced = False
                 await asyncio.to_thread(_sync, os.dup(self._fd))
 

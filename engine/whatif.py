@@ -2,8 +2,8 @@
 
 The core is given the session again, with three things changed. The followers have the file's rules. Whatever a venue
 said about the desk's own orders is left out, and instead every order is filled at once, whole, at the leader's last
-price. Whatever followers hold is what those fills bring, from the positions the session began with; what somebody else traded
-on them is left out. Everything else is as it was recorded: the leader's trades, the connections that were down,
+price. Whatever followers hold is what those fills bring, from the positions the session began with; what somebody else
+traded on them is left out. Everything else is as it was recorded: the leader's trades, the connections that were down,
 equities, switches, guards and flattens.
 """
 
