@@ -14,7 +14,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from brokers import adapter as venue
-from engine import answers, foreign, guards, recovery, resync
+from engine import answers, foreign, guards, late, recovery, resync
 from engine import events as ev
 from engine.breaker import Breaker
 from engine.inflight import InFlight, InFlightBook
@@ -92,6 +92,8 @@ class Core:
         self.fill_seqs: dict[str, int] = {}  # account -> number of the input that last changed its position
         self.flattening: dict[str, int] = {}  # account -> until when (ns) somebody else than the copies closes it
         self.flattened_ns: dict[str, int] = {}  # account -> when it was last flattened
+        self.prices: dict[str, tuple[Decimal, int]] = {}  # leader's contract -> price now, and when it was said
+        self.entered_ns: dict[tuple[str, str], int] = {}  # (leader, symbol) -> when its open trade began
         self.lots: dict[tuple[str, str], Lots] = {}  # (account, symbol) -> whose the lots are, of followers
         self.met: set[str] = set()  # followers whose position was read since they followed
         self.foreign_orders: set[tuple[str, str]] = set()  # (account, order id) that the trader was told of
@@ -108,6 +110,7 @@ class Core:
             ev.Flattened: self._flattened,
             ev.Resync: partial(resync.resync, self),
             ev.FlattenEnded: self._flatten_ended,
+            ev.PriceSeen: partial(late.price_seen, self),
             ev.AskFailed: partial(recovery.ask_failed, self),
             ev.SnapshotRead: partial(recovery.snapshot_read, self),
             ev.Tick: partial(recovery.tick, self),
@@ -209,6 +212,7 @@ class Core:
         self.flattened_ns[account] = at_ns
         self.flattening[account] = at_ns + FLATTEN_HOLD_NS
         self.leave_episodes(account)
+        foreign.left(self, account)
 
     def _flatten_ended(self, event: ev.FlattenEnded) -> None:
         for account in event.accounts:
@@ -292,6 +296,7 @@ class Core:
         before = self.leader_nets.get((fill.account, fill.symbol), 0)
         after = before + fill.net_qty
         self.leader_nets[fill.account, fill.symbol] = after
+        late.traded(self, fill.account, fill.symbol, fill.price, fill.venue_ns, before=before, after=after)
         for group in self.leads[fill.account]:
             self.signal(
                 Signal(
@@ -316,14 +321,14 @@ class Core:
         """Plan a leader's signal for `followers` and ask for its commit."""
         starts = leader_before == 0 or leader_before * signal.leader_net < 0
         age_s = (self.now_ns - signal.venue_ns) / 1e9
-        late = f"the signal is {age_s:.1f} s old" if age_s > self.limits.deadline_s else ""
+        gate = f"the signal is {age_s:.1f} s old" if age_s > self.limits.deadline_s else ""
         copies: list[Copy] = []
         for follower in followers:
             if starts:
                 scale = self.scale(follower, signal.leader, signal.symbol)
                 self.state(follower.account, signal.symbol).start(scale)
                 foreign.new_trade(self, follower, signal.symbol)
-            copies.append(self.plan(signal, follower, gate=late))
+            copies.append(self.plan(signal, follower, gate=gate))
         self.commit(signal, copies)
 
     def plan(self, signal: Signal, follower: FollowerConfig, *, gate: str) -> Copy:
@@ -350,6 +355,8 @@ class Core:
                 state.behind = True
             if copy.decision is Decision.PENDING:
                 self.inflight.add(InFlight(signal, copy, deadline_ns))
+            if copy.episode is Episode.MISSED and (follower := self.followers.get(copy.follower)):
+                late.missed(self, follower, copy, state)
             if copy.episode is Episode.MISSED and foreign.lots_of(self, copy.follower, copy.symbol).copied:
                 state.behind = True
         self.emit(ev.Commit(signal=signal, copies=tuple(copies)))
@@ -383,7 +390,8 @@ class Core:
             episode=state.episode,
             scale=state.scale,
             gate=guards.gate_of(self, follower) or self.gate(follower.account, symbol),
-            off=guards.off_of(self, follower, flat=known and not (net or certain or buys or sells)),
+            off=guards.off_of(self, follower, flat=known and not (net or certain or buys or sells))
+            or (f"out: {late.STAYS_OUT}" if state.out else ""),
         )
 
     def gate(self, account: str, symbol: str) -> str:

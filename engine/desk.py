@@ -20,7 +20,7 @@ from msgspec.structs import replace
 from brokers import adapter as venue
 from brokers.registry import build_adapter
 from engine import events as ev
-from engine import guards, instruments
+from engine import guards, instruments, late
 from engine.collector import collect
 from engine.core import Core
 from engine.exits import Exits
@@ -324,9 +324,17 @@ class Desk:
                 self.views.collect_ms = collect()
             if self._inbox.empty() and not self.journal.down_reason:
                 self._inbox.put_nowait(ev.Tick(at_ns=now_ns))
+                self._price()
             self.views.flatten = self.exits.says()
             self.views.loop_lag_p99_ms = percentile(sorted(lags), 99)
             self.views.publish(now_ns)
+
+    def _price(self) -> None:
+        """Tell the core the prices that decide whether a late joiner joins, each one once."""
+        for symbol in sorted(late.wanted(self.core)):
+            price, heard_ns = self.market.mark(symbol), self.market.heard_ns(symbol)
+            if price and heard_ns > self.core.prices.get(symbol, (price, 0))[1]:
+                self._inbox.put_nowait(ev.PriceSeen(at_ns=heard_ns, symbol=symbol, price=price))
 
     # --- contracts -------------------------------------------------------------------------------------------------
 

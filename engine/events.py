@@ -3,6 +3,8 @@
 Every input is numbered by the core; effects are returned, not performed (`DESIGN.md`, the way a trade takes).
 """
 
+from decimal import Decimal
+
 from brokers.adapter import Event, Snapshot
 from schema.records import (
     AccountState,
@@ -101,6 +103,13 @@ class Resync(Input, frozen=True):
 
     places: tuple[tuple[str, str, int], ...]
     entries: bool
+
+
+class PriceSeen(Input, frozen=True):
+    """The market's price of a leader's contract, asked for by `late.wanted`; `at_ns` is when the venue said it."""
+
+    symbol: str
+    price: Decimal
 
 
 class Tick(Input, frozen=True):

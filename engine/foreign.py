@@ -198,6 +198,15 @@ def back(core: Core, account: str) -> None:
             state.out = False
 
 
+def left(core: Core, account: str) -> None:
+    """The account was flattened: it is out of the trades that are open now."""
+    follower = core.followers.get(account)
+    for owner, leader_symbol in core.states:
+        if follower is not None and owner == account and core.leader_net_for(account, leader_symbol):
+            lots = lots_of(core, account, symbol_for(follower, leader_symbol))
+            put(core, replace(lots, out=Out.TRADE if lots.out is Out.NO else lots.out))
+
+
 def leave(core: Core, follower: FollowerConfig, symbol: str) -> None:
     """The copies' lots were closed by hand: the follower takes no further part in the trade that is open."""
     for (account, leader_symbol), state in core.states.items():

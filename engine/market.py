@@ -18,6 +18,7 @@ class Market:
         self.version = 0
         self.said_ns = 0
         self._quotes: dict[str, Quote] = {}
+        self._heard_ns: dict[str, int] = {}
         self._bars: dict[int, Bar] = {}
 
     def quote(self, quote: Quote, received_ns: int) -> None:
@@ -27,6 +28,7 @@ class Market:
             fields = {name: getattr(quote, name) for name in quote.__struct_fields__}
             quote = Quote(**{name: getattr(known, name) if value is None else value for name, value in fields.items()})
         self._quotes[quote.symbol] = quote
+        self._heard_ns[quote.symbol] = received_ns
         if quote.symbol == self.symbol:
             self.said_ns = received_ns
             self.version += 1
@@ -42,6 +44,10 @@ class Market:
                 del self._bars[start_ns]
         self.said_ns = received_ns
         self.version += 1
+
+    def heard_ns(self, symbol: str) -> int:
+        """When the venue last quoted a symbol; 0 when it never did."""
+        return self._heard_ns.get(symbol, 0)
 
     def mark(self, symbol: str) -> Decimal:
         """The price positions in `symbol` are marked at: the last trade, else the middle; 0 when there is none."""

@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from brokers import adapter as venue
-from engine import answers, foreign, guards
+from engine import answers, foreign, guards, late
 from engine import events as ev
 from engine.rules import capped, reducing_part, symbol_for, target_net
 from engine.state import FollowerState
@@ -220,6 +220,7 @@ def tick(core: Core, event: ev.Tick) -> None:
             core.asked_in_a_row[connection] = asked + 1
             core.emit(ev.Ask(connection=connection))
     _correct(core)
+    late.join(core)
 
 
 def target_of(core: Core, follower: FollowerConfig, leader_symbol: str) -> int | None:

@@ -29,7 +29,7 @@ class CoreLimits(Record, frozen=True):
 class FollowerState:
     """Where a follower stands in the leader's trade of one symbol."""
 
-    __slots__ = ("attempts", "behind", "episode", "hopeless", "out", "retry_ns", "scale")
+    __slots__ = ("attempts", "behind", "episode", "hopeless", "out", "retry_ns", "scale", "tried_late")
 
     def __init__(self) -> None:
         self.episode = Episode.NONE
@@ -37,6 +37,7 @@ class FollowerState:
         self.behind = False  # a copy failed or was held back: recovery looks at it until it stands at its target
         self.hopeless = False  # the venue's last reject will not go away by trying again
         self.out = False  # stays out of every trade until the trader switches it on again
+        self.tried_late = False  # joining the open trade was tried, which is done once
         self.attempts = 0  # corrections since the last signal
         self.retry_ns = 0
 
@@ -46,6 +47,7 @@ class FollowerState:
             self.episode = Episode.NONE
         self.scale = scale
         self.hopeless = False
+        self.tried_late = False
         self.attempts = 0
 
 

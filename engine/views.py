@@ -12,7 +12,7 @@ from typing import TypeVar
 import psutil
 
 from brokers.adapter import BrokerAdapter
-from engine import foreign, guards, recovery
+from engine import foreign, guards, late, recovery
 from engine.core import Core
 from engine.journal import Journal
 from engine.market import Market
@@ -277,12 +277,10 @@ class Views:
             return "unknown", unread
         if account in adrift:
             return "out-of-sync", adrift[account]
-        if any(
-            state.episode is Episode.MISSED and core.leader_net_for(account, symbol)
-            for (name, symbol), state in core.states.items()
-            if name == account
-        ):
-            return "armed", "missed this trade; joins the next"
+        for (name, symbol), missing in core.states.items():
+            out = name == account and missing.episode is Episode.MISSED
+            if out and (missing.out or core.leader_net_for(account, symbol)):
+                return "armed", late.words(core, follower, symbol)
         return "armed", ""
 
     def _positions(self) -> list[PositionRow]:

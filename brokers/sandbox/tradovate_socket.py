@@ -5,7 +5,7 @@ Made by `server.py` for each connection to the user or the market data address; 
 
 import asyncio
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 from aiohttp import WSMsgType, web
@@ -66,8 +66,8 @@ class Socket:
 
     def abort(self) -> None:
         """Break the connection without a word."""
-        if isinstance(self._transport, asyncio.Transport):
-            self._transport.abort()
+        if self._transport is not None:
+            cast(asyncio.WriteTransport, self._transport).abort()  # uvloop's is none of asyncio's classes
 
     def _put(self, frame: str) -> None:
         if not self._closing:

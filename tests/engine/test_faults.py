@@ -64,6 +64,9 @@ async def test_the_promise_holds_under(fault: str, state_dir: Path) -> None:
         await asyncio.sleep(max(0.0, started + seconds - desk.now_s()))
         await desk.control("clear")
         await desk.promise_holds(within_s=3.0)
+        if "disconnect" in fault:
+            cut = sum(adapter.health().reconnects for adapter in desk.desk.adapters.values())
+            assert cut > 0, "the lines were cut"
         await desk.leader(+3)  # flat: whatever happened to a follower, it is out
         await desk.promise_holds(within_s=3.0)
         assert not (await desk.off_target())
