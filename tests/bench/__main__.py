@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from tests.bench import alone, fanout, recording, seat
+from tests.bench import alone, fanout, hung, recording, seat
 from tests.bench.figures import Figure
 
 _SIGNALS = 200
@@ -16,13 +16,15 @@ _SIGNALS = 200
 def main() -> None:
     print(f"{platform.platform()}, {os.cpu_count()} cores, Python {platform.python_version()}, p50 / p99 / max")
     print(
-        "a leader's trade every 100 ms; the venue is a batch process on the same machine and may not preempt the desk"
+        "a leader's trade every 100 ms (every second with 100 followers, whose orders keep the venue busy longer); the "
+        "venue is a batch process on the same machine and may not preempt the desk"
     )
     figures: list[Figure] = []
     for part in (
         lambda: fanout.measure(20, _SIGNALS),
         lambda: fanout.measure(20, _SIGNALS, screen=False),
-        lambda: fanout.measure(100, _SIGNALS // 2),
+        lambda: fanout.measure(100, _SIGNALS // 4, every_s=1.0),
+        hung.measure,
         alone.measure,
         recording.measure,
         seat.measure,

@@ -17,11 +17,13 @@ ROOT = Path(__file__).parents[2]
 _COLUMNS, _ROWS = 200, 50
 
 
-def measure(followers: int, signals: int, *, screen: bool = True) -> list[Measured]:
-    """Run one desk in a pty (or without a screen) and turn its samples into figures."""
+def measure(followers: int, signals: int, *, screen: bool = True, every_s: float = 0.1) -> list[Measured]:
+    """Run one desk in a pty (or without a screen), the leader trading every so many seconds, and turn its samples
+    into figures."""
     with tempfile.TemporaryDirectory(prefix="copydesk-bench-") as name:
         folder = Path(name)
         arguments = ["--followers", str(followers), "--signals", str(signals), "--folder", name]
+        arguments += ["--every", str(every_s)]
         if not screen:
             arguments.append("--no-screen")
         status = _in_pty([sys.executable, "-m", "tests.bench.fanout_desk", *arguments], folder / "screen.log")

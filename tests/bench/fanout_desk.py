@@ -1,9 +1,9 @@
 """One desk under its real screen, timed: run by `tests/bench/fanout.py` in a pty, writes its samples to a file.
 
-The leader trades every 100 ms at market from another front end; the desk copies to N followers on logins of five;
-each sample is leader's fill read from the socket -> last order's bytes at the socket, the journal's commit included.
-Then, under the same painting screen, on the same loop and at the same pace, the floor: the same bytes on as many
-prebuilt sockets. Only the warm-up is left out. The venue's process is scheduled as a batch job (see `main`).
+The leader trades every 100 ms (`--every`) at market from another front end; the desk copies to N followers on logins
+of five; each sample is leader's fill read from the socket -> last order's bytes at the socket, the journal's commit
+included. Then, under the same painting screen, on the same loop and at the same pace, the floor: the same bytes on as
+many prebuilt sockets. Only the warm-up is left out. The venue's process is scheduled as a batch job (see `main`).
 """
 
 import argparse
@@ -46,7 +46,15 @@ class Driver(threading.Thread):
     """Makes the leader trade, then measures the floor and the publishing, then ends the screen."""
 
     def __init__(
-        self, sandbox: Sandbox, engine: EngineThread, seat: ThreadSeat, *, signals: int, followers: int, screen: bool
+        self,
+        sandbox: Sandbox,
+        engine: EngineThread,
+        seat: ThreadSeat,
+        *,
+        signals: int,
+        followers: int,
+        screen: bool,
+        every_s: float,
     ) -> None:
         super().__init__(name="driver", daemon=True)
         self._sandbox = sandbox
@@ -56,6 +64,7 @@ class Driver(threading.Thread):
         self._rounds = min(signals, _FLOOR_ROUNDS)
         self._followers = followers
         self._screen = screen
+        self._every_s = every_s
         self.go = threading.Event()
         self.done = threading.Event()
         self.floor_ms: list[float] = []
@@ -82,7 +91,7 @@ class Driver(threading.Thread):
 
     def _trade(self) -> None:
         for number in range(self._signals):
-            due = time.monotonic() + _EVERY_S
+            due = time.monotonic() + self._every_s
             side = "sell" if number % 2 else "buy"
             self._sandbox.control.order("trade", account=LEADER, symbol=SYMBOL, side=side, qty=1)
             time.sleep(max(0.0, due - time.monotonic()))
@@ -196,6 +205,7 @@ def main() -> None:
     arguments.add_argument("--followers", type=int, required=True)
     arguments.add_argument("--signals", type=int, required=True)
     arguments.add_argument("--folder", type=Path, required=True)
+    arguments.add_argument("--every", type=float, default=_EVERY_S)
     arguments.add_argument("--no-screen", action="store_true")
     chosen = arguments.parse_args()
     followers: int = chosen.followers
@@ -219,7 +229,15 @@ def main() -> None:
         )
         engine = EngineThread(settings)
         seat = engine.start()
-        driver = Driver(sandbox, engine, seat, signals=chosen.signals, followers=followers, screen=not chosen.no_screen)
+        driver = Driver(
+            sandbox,
+            engine,
+            seat,
+            signals=chosen.signals,
+            followers=followers,
+            screen=not chosen.no_screen,
+            every_s=chosen.every,
+        )
         driver.start()
         try:
             if chosen.no_screen:

@@ -1,6 +1,7 @@
 """The desk is killed in the middle of fan-outs, over and over, against a venue and a Postgres that go on living."""
 
 import asyncio
+import os
 import subprocess
 import sys
 import time
@@ -18,8 +19,9 @@ from tui.demo import GROUP, Sandbox, set_up
 from tui.demo_report import Account, account_for, books_of
 
 ROOT = Path(__file__).parents[2]
-KILLS = 50
+SOAK_POINTS = int(os.environ.get("POINTS", "300"))
 READY_S = 5.0
+_SLOWEST_POINT_S = 8
 
 
 class CrashDesk:
@@ -46,9 +48,20 @@ class CrashDesk:
         self.process.stdout.close()
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(50 * _SLOWEST_POINT_S)
 def test_t_dup_killed_at_50_moments_of_a_fan_out_nothing_is_doubled_or_lost(state_dir: Path) -> None:
-    random = Random(7)
+    kill_at(50, Random(7), state_dir)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(SOAK_POINTS * _SLOWEST_POINT_S)
+def test_t_dup_killed_at_300_moments_of_a_fan_out_nothing_is_doubled_or_lost(state_dir: Path) -> None:
+    """`make soak`; POINTS says how many."""
+    kill_at(SOAK_POINTS, Random(11), state_dir)
+
+
+def kill_at(points: int, random: Random, state_dir: Path) -> None:
+    """Kill the desk at so many moments drawn from `random`, then hold the journal against the venue's books."""
     settings = practice_settings(state_dir)
     state_dir.mkdir()
     sandbox = Sandbox(state_dir, "--seed", "7", "--requests-per-min", "0", "--limit", "syncs_per_hour=10000")
@@ -57,7 +70,7 @@ def test_t_dup_killed_at_50_moments_of_a_fan_out_nothing_is_doubled_or_lost(stat
     leader_net = 0
     try:
         asyncio.run(set_up(settings, sandbox.ready, requests_per_min=5_000))
-        for _ in range(KILLS):
+        for _ in range(points):
             desk = CrashDesk(state_dir)
             ready.append(desk.ready_s)
             for _ in range(random.randint(1, 2)):
@@ -76,9 +89,9 @@ def test_t_dup_killed_at_50_moments_of_a_fan_out_nothing_is_doubled_or_lost(stat
             return not (accounts[-1].unaccounted or accounts[-1].open)
 
         wait_for(at_rest, 10.0)
-        print(f"{accounts[-1]}; ready after kill -9: median {median(ready):.2f} s, worst {max(ready):.2f} s")
+        print(f"{points} kills: {accounts[-1]}; ready again: median {median(ready):.2f} s, worst {max(ready):.2f} s")
         assert accounts[-1].duplicates == 0
-        assert accounts[-1].signals >= KILLS
+        assert accounts[-1].signals >= points
         assert max(ready) < READY_S
     finally:
         if desk is not None:
