@@ -12,7 +12,7 @@ import stat
 import sys
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 import msgspec
@@ -20,7 +20,7 @@ import uvloop
 
 from brokers.sandbox.market_tape import TapeUnreadable
 from brokers.sandbox.server import TRADOVATE, Login, Options, Sandbox, UnknownVenue, desk_logins
-from brokers.sandbox.settings import DoorSettings
+from brokers.sandbox.settings import DoorSettings, ProjectXSettings
 from schema.clock import SYSTEM_CLOCK
 
 _ON_OFF = click.Choice(["on", "off"])
@@ -47,7 +47,13 @@ _ON_OFF = click.Choice(["on", "off"])
 @click.option("--strict-entity-types", type=_ON_OFF, default="off", show_default=True, help="No types, no sync.")
 @click.option("--split-responses", type=_ON_OFF, default="off", show_default=True, help="Heed splitResponses.")
 @click.option("--exit-with-parent/--no-exit-with-parent", default=True, show_default=True, help="When stdin closes.")
-@click.option("--limit", "limits", multiple=True, metavar="NAME=N", help="Any other limit of the door's settings.")
+@click.option(
+    "--limit",
+    "limits",
+    multiple=True,
+    metavar="NAME=N",
+    help="Any other limit of the door's settings; VENUE.NAME=N at another door.",
+)
 def sandbox_command(**given: Any) -> None:
     """The practice venue: a matching engine behind a broker's real protocol, on this machine only."""
     try:
@@ -74,6 +80,7 @@ def _options(given: dict[str, Any]) -> Options:
         leader_on=given["leader_script"] == "on",
         leader_pace_s=given["leader_pace"],
         door=_door_settings(given),
+        projectx=_projectx_settings(given),
     )
 
 
@@ -99,16 +106,37 @@ def _door_settings(given: dict[str, Any]) -> DoorSettings:
         "strict_entity_types": given["strict_entity_types"] == "on",
         "split_responses": given["split_responses"] == "on",
     }
+    return _with_limits(DoorSettings, wanted, [limit for limit in given["limits"] if "." not in limit.split("=")[0]])
+
+
+SettingsT = TypeVar("SettingsT", DoorSettings, ProjectXSettings)
+
+
+def _limits_of(venue: str, given: dict[str, Any]) -> list[str]:
+    """What ``--limit VENUE.NAME=N`` says of one door (`Options` has a field of each such door's name)."""
     for limit in given["limits"]:
+        named = limit.split("=")[0].rpartition(".")[0]
+        if named and named not in Options.__struct_fields__:
+            raise click.BadParameter(f"there is no door {named!r}.", param_hint="--limit")
+    return [limit.removeprefix(f"{venue}.") for limit in given["limits"] if limit.startswith(f"{venue}.")]
+
+
+def _with_limits(shape: type[SettingsT], wanted: dict[str, Any], limits: list[str]) -> SettingsT:
+    """A door's settings. Raises click.BadParameter naming what is wrong."""
+    for limit in limits:
         name, _, value = limit.partition("=")
-        if name not in DoorSettings.__struct_fields__:
-            known = ", ".join(DoorSettings.__struct_fields__)
+        if name not in shape.__struct_fields__:
+            known = ", ".join(shape.__struct_fields__)
             raise click.BadParameter(f"there is no {name!r}; there are {known}.", param_hint="--limit")
         wanted[name] = value
     try:
-        return msgspec.convert(wanted, DoorSettings, strict=False)
+        return msgspec.convert(wanted, shape, strict=False)
     except msgspec.ValidationError as error:
         raise click.BadParameter(str(error), param_hint="--limit") from None
+
+
+def _projectx_settings(given: dict[str, Any]) -> ProjectXSettings:
+    return _with_limits(ProjectXSettings, {}, _limits_of("projectx", given))
 
 
 async def _run(options: Options, *, exit_with_parent: bool) -> None:

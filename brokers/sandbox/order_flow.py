@@ -41,11 +41,13 @@ LIMITS = (OrderType.LIMIT, OrderType.STOP_LIMIT)
 
 
 class Leg(Record, frozen=True):
-    """One order of a linked pair or of a bracket: its side (+1, -1), terms and the front end's marks."""
+    """One order of a linked pair or of a bracket: its side (+1, -1), terms and the front end's marks. A bracket's
+    `offset` puts its price so many ticks from the entry's average fill, once the entry has been filled."""
 
     sign: int
     terms: Terms
     origin: Origin = Origin()
+    offset: int | None = None
 
 
 class Print(Record, frozen=True):
@@ -181,6 +183,7 @@ class OrderFlow:
             placed_ns=self._clock.now_ns(),
             oco_id=oco_id,
             parent_id=parent_id,
+            offset=leg.offset,
             status=OrderStatus.SUSPENDED if suspended else OrderStatus.PENDING,
         )
         self.orders[order.order_id] = order
@@ -317,6 +320,8 @@ class OrderFlow:
                 continue
             if child.terms.qty != parent.filled_qty:
                 self._resize(child, parent.filled_qty)
+            if child.offset is not None:
+                self._price(child, round(parent.filled_ticks / parent.filled_qty) + child.offset)
             self._activate(child)
 
     def _resize(self, order: Order, qty: int) -> None:
@@ -325,6 +330,13 @@ class OrderFlow:
         self.events(VersionAdded(version_id=self._next_id(), order=order, terms=order.terms))
         if order.status is OrderStatus.WORKING and order not in self._stops[order.contract.contract_id]:
             self.books[order.contract.contract_id].shrink(order.order_id, order.left)
+
+    def _price(self, order: Order, ticks: int) -> None:
+        """A bracket gets the price that its entry's fill gives it."""
+        price = order.contract.price(ticks)
+        named = {"stop": price} if order.terms.order_type is OrderType.STOP else {"limit": price}
+        order.terms = msgspec.structs.replace(order.terms, **named)
+        self.events(VersionAdded(version_id=self._next_id(), order=order, terms=order.terms))
 
     def _check_stops(self, contract: ListedContract, ticks: int) -> None:
         """A trade at `ticks` wakes the stops it reached, in the order they came."""

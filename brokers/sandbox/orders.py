@@ -73,7 +73,8 @@ class Origin(Record, frozen=True):
 
 @dataclass(slots=True, eq=False)
 class Order:
-    """One order. `oco_id` is the order that dies when this one fills, `parent_id` the one whose fill awakes it."""
+    """One order. `oco_id` is the order that dies when this one fills, `parent_id` the one whose fill awakes it,
+    `offset` how many ticks from that fill its price then is."""
 
     order_id: int
     account_id: int
@@ -87,6 +88,7 @@ class Order:
     triggered: bool = False
     oco_id: int | None = None
     parent_id: int | None = None
+    offset: int | None = None
     command_id: int = 0
     child_ids: list[int] = field(default_factory=list[int])
 

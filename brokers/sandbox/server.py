@@ -29,7 +29,8 @@ from brokers.sandbox.market_synthetic import SyntheticMarket
 from brokers.sandbox.market_tape import Market, TapeMarket
 from brokers.sandbox.order_flow import Print
 from brokers.sandbox.orders import VenueEvent, account_of
-from brokers.sandbox.settings import DoorSettings
+from brokers.sandbox.projectx_door import ProjectXDoor
+from brokers.sandbox.settings import DoorSettings, ProjectXSettings
 from brokers.sandbox.tradovate_front import TradovateFront
 from brokers.sandbox.venue import Venue
 from schema.clock import Clock
@@ -82,6 +83,7 @@ class Options(Record, frozen=True):
     leader_on: bool = False
     leader_pace_s: float = 0.5
     door: DoorSettings = DoorSettings()
+    projectx: ProjectXSettings = ProjectXSettings()
 
 
 class Sandbox:
@@ -242,6 +244,7 @@ def _build_doors(house: House, options: Options) -> dict[str, VenueDoor]:
     """The Tradovate door, and one for each other venue that a login is for. Raises UnknownVenue."""
     known: dict[str, Callable[[], VenueDoor]] = {
         TRADOVATE: lambda: TradovateFront(house, options.door),
+        "projectx": lambda: ProjectXDoor(house, options.projectx),
     }
     wanted = dict.fromkeys((TRADOVATE, *(login.venue for login in options.logins)))
     for venue in wanted:

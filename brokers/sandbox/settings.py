@@ -35,3 +35,36 @@ class DoorSettings(Record, frozen=True):
     quotes_per_s: float = 20.0
     doms_per_s: float = 4.0
     charts_per_s: float = 4.0
+
+
+class ProjectXSettings(Record, frozen=True):
+    """Limits and switches of the ProjectX door (`protocols/projectx.md`). What the page marks UNVERIFIED is a switch.
+
+    Requests are counted per user in rolling windows: `requests` in `requests_window_s`, bars apart; 0 counts nothing.
+    `wrapped`: user events come as ``{"action", "data"}`` (on), bare (off), or, with `flat_fills`, only orders wrapped.
+    `position_brackets`: accounts are in Position Brackets mode and refuse an order's brackets, which with
+    `refused_bracket_leaves_order` stays in the market all the same. `logout_on_second_login`: the hubs of a user's
+    earlier sessions are told GatewayLogout. `validate_renews`: validating a token answers with a new one.
+    `batch_market_data`: several trades or depth rows come as one array.
+    """
+
+    token_lifetime_s: float = 24 * 3600.0
+    validate_renews: bool = True
+    requests: int = 200
+    requests_window_s: float = 60.0
+    bars: int = 50
+    bars_window_s: float = 30.0
+    wrapped: bool = True
+    flat_fills: bool = False
+    position_brackets: bool = False
+    refused_bracket_leaves_order: bool = False
+    reject_names_order: bool = False
+    stop_limit: bool = True
+    min_bracket_ticks: int = 4
+    logout_on_second_login: bool = True
+    duplicate_tag_text: str = "The specified custom tag already in use"
+    ping_s: float = 15.0
+    client_silence_s: float = 30.0
+    handshake_within_s: float = 15.0
+    batch_market_data: bool = True
+    depth_levels: int = 10
