@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from brokers import adapter as venue
 from engine import events as ev
-from engine import foreign
+from engine import foreign, mirror, mirror_answers
 from engine.inflight import InFlight
 from schema.records import Decision, DoneOrder, DoneStatus, Episode, Fill, RejectClass, VenueOrder
 
@@ -84,6 +84,7 @@ def order_updated(core: Core, event: venue.OrderUpdated) -> None:
     core.last_said_ns[event.order.account] = event.received_ns
     core.emit(ev.Keep(orders=(event.order,)))
     order_seen(core, event.order, event.received_ns)
+    mirror.leader_order(core, event.order, event.received_ns)
 
 
 def order_seen(core: Core, seen: VenueOrder, at_ns: int) -> None:
@@ -97,6 +98,7 @@ def order_seen(core: Core, seen: VenueOrder, at_ns: int) -> None:
         core.end(order, Decision.REJECTED, seen.text or "rejected")
     else:
         _prove(core, order, seen.order_id, at_ns)
+        mirror_answers.own_seen(core, seen)
         if isinstance(seen, DoneOrder):
             order.done_filled = max(seen.filled_qty, order.copy.filled_qty)
             if order.done_filled < order.copy.qty and not order.ended_short:
@@ -140,3 +142,5 @@ def _prove(core: Core, order: InFlight, order_id: str, at_ns: int) -> None:
         core.breakers[core.connection_of(copy.follower)].succeeded()
     if not copy.acked_ns:
         core.tally.answered(order.copy)
+    if order.rests and not order.over:
+        core.inflight.rest(order)

@@ -14,13 +14,14 @@ from typing import Any
 from msgspec.structs import replace
 
 from brokers import adapter as venue
-from engine import answers, foreign, guards, late, recovery, resync
+from engine import answers, foreign, guards, late, mirror, mirror_answers, mirror_plan, recovery, resync
 from engine import events as ev
 from engine.breaker import Breaker
 from engine.inflight import InFlight, InFlightBook
 from engine.latency import Latencies
 from engine.ledger import Ledger
-from engine.planner import FollowerView, correct, plan
+from engine.mirror_book import MirrorBook
+from engine.planner import ASKING, FollowerView, correct, plan
 from engine.risk import approve
 from engine.rules import scale_for, symbol_for
 from engine.state import CoreLimits, FollowerState, Tally
@@ -73,6 +74,7 @@ class Core:
         self.members: dict[str, list[FollowerConfig]] = {}
         self.ledger = Ledger()
         self.inflight = InFlightBook()
+        self.mirrored = MirrorBook()
         self.tally = Tally(latencies)
         self.recent: dict[tuple[str, str], tuple[Signal, Copy]] = {}
         self.states: dict[tuple[str, str], FollowerState] = {}
@@ -108,6 +110,7 @@ class Core:
             ev.ConnectionRefused: self._refused,
             ev.InstrumentChecked: self._instrument_checked,
             ev.Flattened: self._flattened,
+            ev.ChangeAnswered: partial(mirror_answers.change_answered, self),
             ev.Resync: partial(resync.resync, self),
             ev.FlattenEnded: self._flatten_ended,
             ev.PriceSeen: partial(late.price_seen, self),
@@ -137,6 +140,8 @@ class Core:
         self.now_ns = max(self.now_ns, event.received_ns if isinstance(event, venue.Event) else event.at_ns)
         self._effects = []
         self._handlers[type(event)](event)
+        if self.mirrored.places:
+            mirror.align_after(self, event)
         return self._effects
 
     def emit(self, effect: ev.AnyEffect) -> None:
@@ -286,6 +291,7 @@ class Core:
         self.fill_seqs[fill.account] = self.seq
         self.last_said_ns[fill.account] = event.received_ns
         if fill.account in self.leads:
+            mirror.leader_fill(self, fill)
             self.leader_filled(fill, event.received_ns)
         answers.copy_filled(self, fill, event.received_ns)
         foreign.filled(self, fill)
@@ -326,7 +332,10 @@ class Core:
         for follower in followers:
             if starts:
                 scale = self.scale(follower, signal.leader, signal.symbol)
-                self.state(follower.account, signal.symbol).start(scale)
+                state = self.state(follower.account, signal.symbol)
+                place = self.mirrored.places.get((follower.account, signal.symbol))
+                # Orders at rest were sized by the scale they began with.
+                state.start(state.scale if place is not None and place.live else scale)
                 foreign.new_trade(self, follower, signal.symbol)
             copies.append(self.plan(signal, follower, gate=gate))
         self.commit(signal, copies)
@@ -348,6 +357,9 @@ class Core:
         self._uncommitted[signal.signal_id] = (signal, list(copies))
         deadline_ns = signal.received_ns + int(self.limits.deadline_s * 1e9)
         for copy in copies:
+            if copy.leader_order_id:
+                mirror.staged(self, signal, copy, deadline_ns)
+                continue
             state = self.state(copy.follower, signal.symbol)
             state.episode = copy.episode
             coming = self.inflight.on_the_way(copy.follower, copy.symbol)[0] + copy.qty * copy.side.sign
@@ -379,6 +391,7 @@ class Core:
         certain, buys, sells = self.inflight.on_the_way(follower.account, symbol)
         net = foreign.held_by_copies(self, follower.account, symbol)
         known = self.ledger.known(follower.account)
+        slack_low, slack_high = mirror_plan.slack(self, follower, leader_symbol)
         return FollowerView(
             config=follower,
             symbol=symbol,
@@ -387,6 +400,8 @@ class Core:
             on_the_way=certain,
             unknown_buys=buys,
             unknown_sells=sells,
+            slack_low=slack_low,
+            slack_high=slack_high,
             episode=state.episode,
             scale=state.scale,
             gate=guards.gate_of(self, follower) or self.gate(follower.account, symbol),
@@ -409,6 +424,8 @@ class Core:
             return "the venue lets this account only reduce"
         if not self.breakers[connection].allows(self.now_ns):
             return f"breaker of {connection} is open"
+        if self.inflight.asking(account, symbol):
+            return ASKING
         return ""
 
     # --- after the journal ------------------------------------------------------------------------------------
@@ -419,6 +436,7 @@ class Core:
             for copy in copies:
                 if order := self.inflight.get(copy.cl_ord_id):
                     self.inflight.end(order)
+            mirror.committed(self, event)
             return
         self.tally.signal(signal)
         orders: dict[str, list[venue.ApprovedOrder]] = {}
@@ -452,6 +470,7 @@ class Core:
             self.emit(ev.Send(connection=connection, orders=tuple(batch)))
         if changed:
             self.emit(ev.Keep(copies=tuple(changed)))
+        mirror.committed(self, event)
 
     # --- shared by the parts ------------------------------------------------------------------------------------
 
@@ -491,7 +510,7 @@ class Core:
         return sum(
             order.copy.decision is Decision.PENDING and now_ns > order.deadline_ns + _TICK_GRACE_NS
             for order in self.inflight.all()
-        )
+        ) + mirror.undecided(self, now_ns)
 
     # --- money and positions as the venue says them --------------------------------------------------------------
 

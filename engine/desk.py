@@ -38,7 +38,7 @@ from engine.state import CoreLimits
 from engine.views import Views
 from engine.why import why
 from schema.clock import Clock
-from schema.records import ConnectionConfig, DeskConfig, Guard, Mode
+from schema.records import ConnectionConfig, DeskConfig, Guard, Mode, RejectClass
 from schema.settings import Settings
 from schema.store import JournalDown, Store, StoreRefused
 from schema.vault import Vault
@@ -244,6 +244,8 @@ class Desk:
                     await self._commit(effect)
                 case ev.Send():
                     self._send(effect)
+                case ev.ChangeOrder():
+                    self._start(self._change(effect))
                 case ev.Keep():
                     self._keep(effect)
                 case ev.Ask():
@@ -290,6 +292,42 @@ class Desk:
             await self.journal.disarm(effect.account, effect.reason)
         if effect.flatten:
             await self.flatten(effect.account)
+
+    async def _change(self, effect: ev.ChangeOrder) -> None:
+        """One request about an order at rest, and what is known of it afterwards."""
+        terms, outcome, reject_class, text = effect.terms, ev.Outcome.TAKEN, RejectClass.OTHER, ""
+        adapter = self.adapters.get(effect.connection)
+        try:
+            if adapter is None:
+                raise venue.RequestRefused("its connection is not running", RejectClass.UNAVAILABLE)
+            if terms is None:
+                await adapter.cancel(effect.account, effect.order_id)
+            else:
+                await adapter.modify(
+                    effect.account,
+                    effect.order_id,
+                    qty=terms.qty,
+                    order_type=terms.order_type,
+                    limit_price=terms.limit_price,
+                    stop_price=terms.stop_price,
+                )
+        except venue.RequestRefused as refused:
+            outcome, reject_class, text = ev.Outcome.REFUSED, refused.reject_class, str(refused)
+        except venue.VenueUnreachable as unreachable:
+            outcome, reject_class, text = ev.Outcome.REFUSED, RejectClass.UNAVAILABLE, str(unreachable)
+        except venue.VenueError as unknown:
+            outcome, text = ev.Outcome.UNKNOWN, str(unknown)
+        self._inbox.put_nowait(
+            ev.ChangeAnswered(
+                at_ns=self._clock.now_ns(),
+                account=effect.account,
+                cl_ord_id=effect.cl_ord_id,
+                terms=terms,
+                outcome=outcome,
+                reject_class=reject_class,
+                text=text,
+            )
+        )
 
     async def _ask(self, connection: str) -> None:
         asked_seq = self.core.seq

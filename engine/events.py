@@ -4,8 +4,10 @@ Every input is numbered by the core; effects are returned, not performed (`DESIG
 """
 
 from decimal import Decimal
+from enum import StrEnum
 
 from brokers.adapter import Event, Snapshot
+from engine.mirror_terms import Terms
 from schema.records import (
     AccountState,
     ApprovedOrder,
@@ -16,6 +18,7 @@ from schema.records import (
     Lots,
     Position,
     Record,
+    RejectClass,
     Signal,
     VenueOrder,
 )
@@ -97,6 +100,25 @@ class FlattenEnded(Input, frozen=True):
     accounts: tuple[str, ...]
 
 
+class Outcome(StrEnum):
+    """What is known of a request: UNKNOWN when it may or may not have taken effect."""
+
+    TAKEN = "taken"
+    REFUSED = "refused"
+    UNKNOWN = "unknown"
+
+
+class ChangeAnswered(Input, frozen=True):
+    """A venue's answer to a ChangeOrder, with the terms that it asked for; `text` are its words when it refused."""
+
+    account: str
+    cl_ord_id: str
+    terms: Terms | None
+    outcome: Outcome
+    reject_class: RejectClass = RejectClass.OTHER
+    text: str = ""
+
+
 class Resync(Input, frozen=True):
     """The trader confirmed that these (follower, leader's contract, signed lots) go to their targets: first what
     reduces (`entries` False), then the rest."""
@@ -139,6 +161,17 @@ class Send(Effect, frozen=True):
     orders: tuple[ApprovedOrder, ...]
 
 
+class ChangeOrder(Effect, frozen=True):
+    """Give an order at rest these terms, or cancel it (None); the answer comes back as ChangeAnswered."""
+
+    connection: str
+    account: str
+    order_id: str
+    cl_ord_id: str
+    reducing: bool
+    terms: Terms | None
+
+
 class Ask(Effect, frozen=True):
     """Ask a venue what is true of a login; the answer comes back as SnapshotRead."""
 
@@ -178,4 +211,4 @@ class Alert(Effect, frozen=True):
     text: str
 
 
-AnyEffect = Commit | Send | Ask | Disarm | SetBaseline | Keep | Alert
+AnyEffect = Commit | Send | ChangeOrder | Ask | Disarm | SetBaseline | Keep | Alert

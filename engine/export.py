@@ -59,8 +59,9 @@ _TABLES = {
         columns=(
             'c.received_ns, c.signal_id, s.kind, s."group", s.leader, c.leader_symbol, s.side AS leader_side, '
             "s.qty AS leader_qty, s.price AS leader_price, s.leader_net, c.follower AS account, c.symbol, c.decision, "
-            "c.reason, c.side, c.qty, c.target_net, c.net_before, c.filled_qty, c.avg_price, c.reducing, c.episode, "
-            "c.cl_ord_id, c.order_id, s.venue_ns, c.decided_ns, c.journaled_ns, c.sent_ns, c.acked_ns, c.filled_ns"
+            "c.reason, c.side, c.order_type, c.qty, c.limit_price, c.stop_price, c.target_net, c.net_before, "
+            "c.filled_qty, c.avg_price, c.reducing, c.episode, c.leader_order_id, c.cl_ord_id, c.order_id, s.venue_ns, "
+            "c.decided_ns, c.journaled_ns, c.sent_ns, c.acked_ns, c.filled_ns"
         ),
         source="copies c JOIN signals s USING (signal_id)",
         account="c.follower",

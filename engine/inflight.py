@@ -1,8 +1,11 @@
-"""Orders on their way: from the plan until nothing more can come of them. Owned by the core, synchronous."""
+"""Orders on their way: from the plan until nothing more can come of them. Owned by the core, synchronous.
+
+An order that waits for its price leaves the way once the venue has it: it is then at rest, and found by its tag.
+"""
 
 from msgspec.structs import replace
 
-from schema.records import Copy, Decision, Fill, Signal
+from schema.records import Copy, Decision, Fill, OrderType, Signal
 
 _ENDED_KEPT = 20_000
 
@@ -31,14 +34,32 @@ class InFlight:
 
     @property
     def net_left(self) -> int:
-        """Signed lots that will still be filled (or may be, when the outcome is unknown)."""
+        """Signed lots that will still be filled (or may be, when the outcome is unknown). Nobody can say that of an
+        order that waits for its price, so of it only fills that are proven and have not arrived count."""
+        if self.rests and self.done_filled < 0:
+            return 0
+        return self._left * self.copy.side.sign
+
+    @property
+    def _left(self) -> int:
         whole = self.copy.qty if self.done_filled < 0 else self.done_filled
-        return max(0, whole - self.copy.filled_qty) * self.copy.side.sign
+        return max(0, whole - self.copy.filled_qty)
+
+    @property
+    def rests(self) -> bool:
+        """The order waits at the venue for its price."""
+        return self.copy.order_type is not OrderType.MARKET
+
+    @property
+    def over(self) -> bool:
+        """It can trade no more, as far as anyone knows: fills of it may still be on their way here."""
+        gone = self.copy.decision in (Decision.REJECTED, Decision.EXPIRED, Decision.SKIPPED)
+        return gone or self.done_filled >= 0 or self.copy.filled_qty >= self.copy.qty
 
     @property
     def settled(self) -> bool:
         """Nothing more can come: every lot is filled, or the order is done and its fills have arrived."""
-        return self.net_left == 0 and not self.unknown_since_ns
+        return self._left == 0 and not self.unknown_since_ns
 
     def fill(self, fill: Fill, at_ns: int) -> None:
         """Add one fill to the copy: quantity, average price, time."""
@@ -58,6 +79,7 @@ class InFlightBook:
     def __init__(self) -> None:
         self._by_tag: dict[str, InFlight] = {}
         self._ended: dict[str, InFlight] = {}
+        self._resting: dict[str, InFlight] = {}
         self._by_place: dict[tuple[str, str], dict[str, InFlight]] = {}
 
     def add(self, order: InFlight) -> None:
@@ -66,11 +88,32 @@ class InFlightBook:
 
     def get(self, cl_ord_id: str) -> InFlight | None:
         """The order with this tag, still on its way or ended lately: a venue may speak of it again."""
-        return self._by_tag.get(cl_ord_id) or self._ended.get(cl_ord_id)
+        return self._by_tag.get(cl_ord_id) or self._resting.get(cl_ord_id) or self._ended.get(cl_ord_id)
+
+    def rest(self, order: InFlight) -> None:
+        """The venue has it, and it waits for its price: it is on its way no more, and may trade at any time."""
+        tag = order.copy.cl_ord_id
+        self._by_tag.pop(tag, None)
+        self._by_place.get((order.copy.follower, order.copy.symbol), {}).pop(tag, None)
+        self._resting[tag] = order
+
+    def doubt(self, order: InFlight) -> None:
+        """An order at rest whose state is asked for: on its way again until that is known."""
+        if self._resting.pop(order.copy.cl_ord_id, None):
+            self.add(order)
+
+    def resting(self) -> list[InFlight]:
+        """Orders that wait at their venues."""
+        return list(self._resting.values())
+
+    def asking(self, account: str, symbol: str) -> bool:
+        """Whether the outcome of an order that may rest there is being asked for."""
+        return any(o.rests and o.unknown_since_ns for o in self._by_place.get((account, symbol), {}).values())
 
     def end(self, order: InFlight) -> None:
         """Nothing more is expected of it."""
-        if self._by_tag.pop(order.copy.cl_ord_id, None):
+        resting = self._resting.pop(order.copy.cl_ord_id, None)
+        if self._by_tag.pop(order.copy.cl_ord_id, None) or resting:
             self._ended[order.copy.cl_ord_id] = order
             if len(self._ended) > _ENDED_KEPT:
                 del self._ended[next(iter(self._ended))]

@@ -11,13 +11,14 @@ from engine.rules import capped, reducing_part, target_net
 from schema.records import Copy, Decision, Episode, FollowerConfig, Record, Side, Signal
 
 _ZERO = Decimal(0)
-_ASKING = "an earlier order's outcome is being asked for"
+ASKING = "an earlier order's outcome is being asked for"
 
 
 class FollowerView(Record, frozen=True):
     """All the planner may know of a follower. `on_the_way` is what certain orders will still fill (signed);
-    `unknown_buys` and `unknown_sells` are lots of orders whose outcome is being asked for. `gate` is empty, or says
-    why nothing may be opened now; `off` is empty, or says why nothing at all may be copied."""
+    `unknown_buys` and `unknown_sells` are lots of orders whose outcome is being asked for. Its own orders
+    at rest explain a position from `slack_low` (0 or less) to `slack_high` lots off its target. `gate` is empty, or
+    says why nothing may be opened now; `off` is empty, or says why nothing at all may be copied."""
 
     config: FollowerConfig
     symbol: str
@@ -26,6 +27,8 @@ class FollowerView(Record, frozen=True):
     on_the_way: int = 0
     unknown_buys: int = 0
     unknown_sells: int = 0
+    slack_low: int = 0
+    slack_high: int = 0
     episode: Episode = Episode.NONE
     scale: Decimal | None = None
     gate: str = ""
@@ -48,12 +51,14 @@ def plan(signal: Signal, view: FollowerView, *, tag: str) -> Copy:
         new = view.episode is Episode.NONE
         return _pair(signal, view, target, missed if new else joined, "position is not known yet")
     low, high = current - view.unknown_sells, current + view.unknown_buys
-    if low <= target <= high:
-        return _pair(signal, view, target, joined, f"at target {target:+d}" if low == high else _ASKING)
+    least, most = target + view.slack_low, target + view.slack_high
+    if low <= most and least <= high:
+        reason = f"at target {target:+d}" if low <= target <= high else "its own order at rest works for it"
+        return _pair(signal, view, target, joined, reason if low == high else ASKING)
     # The nearest possible position decides: an order for more would be wrong in some outcome.
-    nearest = low if target < low else high
-    gate = view.gate or (_ASKING if low != high else "")
-    return _ordered(signal, view, target, joined, tag, nearest, target - nearest, gate)
+    nearest, goal = (low, most) if most < low else (high, least)
+    gate = view.gate or (ASKING if low != high else "")
+    return _ordered(signal, view, target, joined, tag, nearest, goal - nearest, gate)
 
 
 def correct(signal: Signal, view: FollowerView, delta: int, *, tag: str) -> Copy:

@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from brokers import adapter as venue
-from engine import answers, foreign, guards, late
+from engine import answers, foreign, guards, late, mirror, mirror_answers, mirror_plan
 from engine import events as ev
 from engine.rules import capped, reducing_part, symbol_for, target_net
 from engine.state import FollowerState
@@ -53,6 +53,7 @@ def stream_up(core: Core, event: venue.StreamUp) -> None:
         core.emit(ev.Alert(level="info", text=f"{event.connection}: connected again"))
     _answered(core, event.connection, event.snapshot, event.received_ns)
     _read(core, event.snapshot, event.received_ns, adopt=event.snapshot.complete)
+    mirror_answers.snapshot_read(core, event.snapshot, core.seq, event.received_ns)
     _correct(core)
 
 
@@ -61,6 +62,7 @@ def snapshot_read(core: Core, event: ev.SnapshotRead) -> None:
     _answered(core, event.connection, event.snapshot, event.at_ns)
     quiet = frozenset(a for a in event.snapshot.complete if core.fill_seqs.get(a, 0) <= event.asked_seq)
     _read(core, event.snapshot, event.at_ns, adopt=quiet)
+    mirror_answers.snapshot_read(core, event.snapshot, event.asked_seq, event.at_ns)
     _correct(core)
 
 
@@ -131,6 +133,7 @@ def _meet_leader(core: Core, leader: str, symbol: str, net: int) -> None:
 
 def _missed_fill(core: Core, fill: Fill, at_ns: int, *, booked: bool) -> None:
     core.seen_fills.add((fill.account, fill.fill_id))
+    mirror.leader_fill(core, fill)
     if not booked:
         core.ledger.book(fill)
     answers.copy_filled(core, fill, at_ns)
@@ -197,7 +200,8 @@ def _not_there(core: Core, snapshot: venue.Snapshot) -> None:
 def tick(core: Core, event: ev.Tick) -> None:
     """Time passed: deadlines, questions that are due, corrections."""
     now_ns = event.at_ns
-    asking: set[str] = set()
+    mirror_answers.tick(core, now_ns)
+    asking = mirror_answers.asking(core)
     for order in core.inflight.all():
         if order.copy.decision is Decision.PENDING and order.copy.journaled_ns and now_ns > order.deadline_ns:
             answers.becomes_unknown(core, order, f"no answer within {core.limits.deadline_s:g} s; asking the venue")
@@ -246,11 +250,15 @@ def _correct(core: Core) -> None:
             continue
         symbol = symbol_for(follower, leader_symbol)
         group = core.groups[follower.group]
-        if any(core.inflight.on_the_way(account, symbol)) or not _can_correct(core, account, group):
+        if any(core.inflight.on_the_way(account, symbol)) or not _can_correct(
+            core, account, group, chased=core.now_ns < state.chase_until_ns
+        ):
             continue
         target, held = target_of(core, follower, leader_symbol), foreign.held_by_copies(core, account, symbol)
         # Who missed the trade is asked for nothing, but what copies brought it all the same must go again.
-        delta = reducing_part(held, -foreign.lots_of(core, account, symbol).copied) if target is None else target - held
+        copied = foreign.lots_of(core, account, symbol).copied
+        low, high = mirror_plan.slack(core, follower, leader_symbol)
+        delta = reducing_part(held, -copied) if target is None else _beyond(target, held, low, high)
         if delta == 0:
             state.behind = False
             state.attempts = 0
@@ -258,19 +266,25 @@ def _correct(core: Core) -> None:
             _correct_one(core, follower, leader_symbol, state, delta)
 
 
-def _can_correct(core: Core, account: str, group: GroupConfig) -> bool:
+def _beyond(target: int, held: int, low: int, high: int) -> int:
+    """The lots that bring `held` to the nearest position from `low` to `high` lots off the target."""
+    return max(target + low, min(target + high, held)) - held
+
+
+def _can_correct(core: Core, account: str, group: GroupConfig, *, chased: bool) -> bool:
     return (
         bool(core.up.get(core.connection_of(account)))
         and core.ledger.known(account)
         and core.ledger.known(group.leader)
-        and group.drift is not DriftPolicy.SHOW
+        and (group.drift is not DriftPolicy.SHOW or chased)
     )
 
 
 def _correct_one(core: Core, follower: FollowerConfig, leader_symbol: str, state: FollowerState, delta: int) -> None:
     group = core.groups[follower.group]
     held = foreign.held_by_copies(core, follower.account, symbol_for(follower, leader_symbol))
-    gate = "" if group.drift is DriftPolicy.AUTO else "the group corrects exits only"
+    chased = core.now_ns < state.chase_until_ns
+    gate = "" if group.drift is DriftPolicy.AUTO or chased else "the group corrects exits only"
     if not reducing_part(held, delta) and guards.gate_of(core, follower):
         state.behind = False  # for good: nothing is opened by surprise when the guard is lifted
         return
@@ -310,5 +324,7 @@ def drifting(core: Core) -> Iterable[tuple[FollowerConfig, str, int, int]]:
         for leader_symbol in leader_symbols:
             symbol = symbol_for(follower, leader_symbol)
             target, held = target_of(core, follower, leader_symbol), core.ledger.net(follower.account, symbol)
-            if target is not None and target != held and not core.inflight.at(follower.account, symbol):
+            low, high = mirror_plan.slack(core, follower, leader_symbol)
+            off = target is not None and _beyond(target, held, low, high)
+            if target is not None and off and not core.inflight.at(follower.account, symbol):
                 yield follower, symbol, target, held

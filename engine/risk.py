@@ -1,10 +1,10 @@
 """Pre-trade risk: the only place that makes an `ApprovedOrder`. Pure; called by the core after the journal's commit."""
 
-from schema.records import ApprovedOrder, Copy, Decision, OrderType
+from schema.records import ApprovedOrder, Copy, Decision
 
 
 def approve(copy: Copy, venue_account_id: str, *, now_ns: int, deadline_ns: int) -> ApprovedOrder | str:
-    """The market order of a journaled copy, or the reason why it must not leave any more.
+    """The order of a journaled copy, or the reason why it must not leave any more.
 
     A copy past its deadline is refused even when it reduces: the market and the position have moved on since it was
     planned, and reconcile plans the reduction anew from what is held now.
@@ -19,7 +19,9 @@ def approve(copy: Copy, venue_account_id: str, *, now_ns: int, deadline_ns: int)
         symbol=copy.symbol,
         side=copy.side,
         qty=copy.qty,
-        order_type=OrderType.MARKET,
+        order_type=copy.order_type,
         cl_ord_id=copy.cl_ord_id,
         reducing=copy.reducing,
+        limit_price=copy.limit_price,
+        stop_price=copy.stop_price,
     )

@@ -29,7 +29,9 @@ class CoreLimits(Record, frozen=True):
 class FollowerState:
     """Where a follower stands in the leader's trade of one symbol."""
 
-    __slots__ = ("attempts", "behind", "episode", "hopeless", "out", "retry_ns", "scale", "tried_late")
+    __slots__ = (
+        "attempts", "behind", "chase_until_ns", "episode", "hopeless", "out", "retry_ns", "scale", "tried_late",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self.episode = Episode.NONE
@@ -40,6 +42,7 @@ class FollowerState:
         self.tried_late = False  # joining the open trade was tried, which is done once
         self.attempts = 0  # corrections since the last signal
         self.retry_ns = 0
+        self.chase_until_ns = 0  # until then what it lacks is sent at market, whatever the group does about drift
 
     def start(self, scale: Decimal | None) -> None:
         """A new trade of the leader begins: whoever missed the last one may join this one."""

@@ -152,6 +152,8 @@ class _Order(Record, frozen=True):
     cl_ord_id: str = ""
     text: str = ""
     venue_ns: int = 0
+    oco_id: str = ""  # the order that is canceled when this one fills, where the venue itself links them
+    parent_id: str = ""  # the entry whose fill awakes this order, where the venue itself holds it back
 
 
 class LiveOrder(_Order, frozen=True, kw_only=True, tag="live"):
@@ -371,13 +373,17 @@ class SignalKind(StrEnum):
     LEADER_FILL = "leader_fill"
     LEADER_POSITION = "leader_position"  # the venue says the leader holds something else than its fills add up to
     CORRECTION = "correction"  # reconcile brings one follower to its target
+    LEADER_ORDER = "leader_order"  # an order of the leader is working
+    LEADER_CHANGE = "leader_change"  # its quantity or a price of it is another
+    LEADER_CANCEL = "leader_cancel"  # it was canceled, or expired
 
 
 class Signal(Record, frozen=True):
     """A leader event that asks something of every follower, or a correction that asks it of one.
 
     `signal_id` is a hash of its source, so the same event always has the same id. `leader_net` is the leader's
-    position in `symbol` after the event. `venue_ns` is the venue's time of the event, `received_ns` ours.
+    position in `symbol` after the event. `venue_ns` is the venue's time of the event, `received_ns` ours. A signal
+    about an order of the leader has its id in `source` and its terms in `qty`, `order_type` and the two prices.
     """
 
     signal_id: str
@@ -389,9 +395,12 @@ class Signal(Record, frozen=True):
     qty: int
     price: Decimal
     leader_net: int
-    source: str  # the fill id, or what the correction answers
+    source: str  # the fill id, the order id, or what the correction answers
     venue_ns: int
     received_ns: int
+    order_type: OrderType = OrderType.MARKET
+    limit_price: Decimal | None = None
+    stop_price: Decimal | None = None
 
 
 class Decision(StrEnum):
@@ -434,6 +443,9 @@ class Lots(Record, frozen=True):
 class Copy(Record, frozen=True):
     """One (signal, follower) pair: the row of the copy ledger. `qty` is 0 when nothing was to be sent.
 
+    `leader_order_id` names the leader's order that this one mirrors. A pair that changes or cancels such an order has
+    no tag of its own: `order_id` says which. `working` is true while the order may rest at the venue.
+
     The six times: received (leader event at our door), decided, journaled (commit returned), sent (bytes handed
     to the socket), acked (venue's first answer), filled (last fill). 0 means it has not happened.
     """
@@ -463,6 +475,11 @@ class Copy(Record, frozen=True):
     sent_ns: int = 0
     acked_ns: int = 0
     filled_ns: int = 0
+    order_type: OrderType = OrderType.MARKET
+    limit_price: Decimal | None = None
+    stop_price: Decimal | None = None
+    leader_order_id: str = ""
+    working: bool = False
 
 
 class ApprovedOrder(Record, frozen=True):

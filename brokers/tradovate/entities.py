@@ -51,6 +51,8 @@ class Order(Entity, frozen=True):
     contract_id: int | None = None
     timestamp: str | None = None
     ord_status: str | None = None
+    oco_id: int | None = None
+    parent_id: int | None = None
 
 
 class OrderVersion(Entity, frozen=True):

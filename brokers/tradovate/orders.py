@@ -343,6 +343,8 @@ def _order_record(
             cl_ord_id=cl_ord_id,
             text=joined.text,
             venue_ns=joined.venue_ns,
+            oco_id=_linked(order.oco_id),
+            parent_id=_linked(order.parent_id),
             status=status,
         )
     return LiveOrder(
@@ -359,8 +361,14 @@ def _order_record(
         cl_ord_id=cl_ord_id,
         text=joined.text,
         venue_ns=joined.venue_ns,
+        oco_id=_linked(order.oco_id),
+        parent_id=_linked(order.parent_id),
         status=status,
     )
+
+
+def _linked(order_id: int | None) -> str:
+    return str(order_id) if order_id else ""
 
 
 def _fill_record(fill: Fill, account: str, symbol: str, cl_ord_id: str) -> FillRecord:

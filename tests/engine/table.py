@@ -50,10 +50,12 @@ class Table:
         *,
         drift: DriftPolicy = DriftPolicy.AUTO,
         connect: bool = True,
+        **group: object,
     ) -> None:
         self.now_ns = 1_000 * S
         self.core = Core(CoreLimits(), Latencies(Random(1)))
         self.sent: list[ApprovedOrder] = []
+        self.changes: list[ev.ChangeOrder] = []
         self.alerts: list[str] = []
         self.copies: dict[tuple[str, str], Copy] = {}
         self.signals: list[str] = []
@@ -76,7 +78,7 @@ class Table:
                 for n in names
             ),
             accounts=tuple(AccountConfig(account=n, connection=f"at-{n}", venue_id=n[4:]) for n in names),
-            groups=(GroupConfig(group="main", leader=LEADER, drift=drift),),
+            groups=(GroupConfig(group="main", leader=LEADER, drift=drift, **group),),  # type: ignore[arg-type]
             followers=configs,
         )
         self.feed(ev.ConfigLoaded(at_ns=self.now_ns, config=self.config))
@@ -104,6 +106,8 @@ class Table:
                             cl_ord_id=order.cl_ord_id,
                         )
                     )
+            elif isinstance(effect, ev.ChangeOrder):
+                self.changes.append(effect)
             elif isinstance(effect, ev.Alert):
                 self.alerts.append(effect.text)
             elif isinstance(effect, ev.Ask):

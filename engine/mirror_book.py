@@ -1,0 +1,186 @@
+"""What the core knows of mirrored orders: the leaders' working orders, and the followers' copies of them.
+
+Data and small questions about it; `engine/mirror.py` decides, `engine/mirror_answers.py` books what venues say.
+"""
+
+from collections.abc import Iterator
+from decimal import Decimal
+
+from engine.inflight import InFlight
+from engine.mirror_terms import Rung, Terms
+from schema.records import Copy, LiveOrder, LiveStatus, OrderType, Signal, VenueOrder
+
+
+class LeaderOrder:
+    """An order of a leader that rests, or rested while a copy of it still does. `signals` holds each group's newest
+    signal about it."""
+
+    __slots__ = (
+        "account", "counted", "order_id", "seen_seq", "shown", "signals", "symbol", "terms", "venue_ns", "working",
+    )  # fmt: skip
+
+    def __init__(self, account: str, order_id: str, symbol: str, terms: Terms) -> None:
+        self.account = account
+        self.order_id = order_id
+        self.symbol = symbol
+        self.terms = terms
+        self.working = True
+        self.shown = 0  # lots filled, as its venue last showed the order
+        self.counted = 0  # and as its fills that came add up to
+        self.venue_ns = 0
+        self.seen_seq = 0  # number of the core's input that last showed it
+        self.signals: dict[str, str] = {}
+
+    @property
+    def filled(self) -> int:
+        return max(self.shown, self.counted)
+
+    @property
+    def rung(self) -> Rung:
+        return Rung(order_id=self.order_id, terms=self.terms, left=max(0, self.terms.qty - self.filled))
+
+
+class Change:
+    """New terms (None: a cancel) wanted of an order at rest. `pair` is the (signal, copy) whose decision hangs on it,
+    and None when the desk itself wants it; a pair must be journaled before the request leaves."""
+
+    __slots__ = ("acked_ns", "journaled", "pair", "seq", "terms", "unknown")
+
+    def __init__(self, terms: Terms | None, pair: tuple[Signal, Copy] | None = None) -> None:
+        self.terms = terms
+        self.pair = pair
+        self.journaled = pair is None
+        self.seq = 0  # number of the core's input at which it left
+        self.acked_ns = 0
+        self.unknown = False
+
+
+class Mirror:
+    """A follower's copy of one order of its leader. `terms` is what its venue has; `flying` is the one request about
+    it that waits for an answer, `next` what is wanted after that: the newest wish replaces older ones."""
+
+    __slots__ = (
+        "flying", "next", "order", "refused", "retries", "retry_ns", "seen_seq", "terms", "unseen", "waits_since_ns",
+    )  # fmt: skip
+
+    def __init__(self, order: InFlight, terms: Terms) -> None:
+        self.order = order
+        self.terms = terms
+        self.flying: Change | None = None
+        self.next: Change | None = None
+        self.refused: Terms | None = None  # terms its venue will not have
+        self.retries = 0
+        self.retry_ns = 0
+        self.seen_seq = 0  # number of the core's input that last showed it
+        self.unseen = False  # known from the journal alone
+        self.waits_since_ns = 0  # since when its leader's order has filled and it has not
+
+    @property
+    def tag(self) -> str:
+        return self.order.copy.cl_ord_id
+
+    @property
+    def leader_order_id(self) -> str:
+        return self.order.copy.leader_order_id
+
+    @property
+    def live(self) -> bool:
+        """It may still trade."""
+        return not self.order.over
+
+    @property
+    def left(self) -> int:
+        """Lots that may still be filled."""
+        return max(0, self.terms.qty - self.order.copy.filled_qty) if self.live else 0
+
+    @property
+    def known(self) -> bool:
+        """Its venue has it and said so: it can be changed."""
+        return self.live and bool(self.order.copy.order_id) and not self.order.unknown_since_ns and not self.unseen
+
+
+class Place:
+    """One follower's mirrored orders of one of its leader's contracts, by tag."""
+
+    __slots__ = ("alarmed", "mirrors", "outside", "overdue", "retries", "retry_ns", "waited")
+
+    def __init__(self) -> None:
+        self.mirrors: dict[str, Mirror] = {}
+        self.outside = False  # it stands where neither its target nor its orders explain
+        self.overdue = False  # an order of it has waited long enough, and is being taken out
+        self.waited = False  # what it lacks now is what such an order did not bring
+        self.alarmed = ""  # the leader's protective order that its venue refuses a copy of
+        self.retries = 0
+        self.retry_ns = 0
+
+    def of(self, leader_order_id: str) -> list[Mirror]:
+        return [m for m in self.mirrors.values() if m.leader_order_id == leader_order_id]
+
+    @property
+    def live(self) -> bool:
+        return any(mirror.live for mirror in self.mirrors.values())
+
+
+class MirrorBook:
+    """Everything mirrored. Owned by the core."""
+
+    def __init__(self) -> None:
+        self.orders: dict[tuple[str, str], dict[str, LeaderOrder]] = {}  # (leader, symbol)
+        self.places: dict[tuple[str, str], Place] = {}  # (follower, leader's symbol)
+        self.by_tag: dict[str, tuple[Place, Mirror]] = {}
+        self.by_signal: dict[str, list[tuple[Mirror, Change]]] = {}  # signals that wait for their commit
+        self.read: set[str] = set()  # leaders of whom it is known what they have working
+
+    def leaders(self, leader: str, symbol: str) -> dict[str, LeaderOrder]:
+        return self.orders.get((leader, symbol), {})
+
+    def place(self, follower: str, leader_symbol: str) -> Place:
+        return self.places.setdefault((follower, leader_symbol), Place())
+
+    def add(self, mirror: Mirror) -> None:
+        copy = mirror.order.copy
+        place = self.place(copy.follower, copy.leader_symbol)
+        place.mirrors[copy.cl_ord_id] = mirror
+        self.by_tag[copy.cl_ord_id] = (place, mirror)
+
+    def drop(self, place: Place, mirror: Mirror) -> None:
+        place.mirrors.pop(mirror.tag, None)
+        self.by_tag.pop(mirror.tag, None)
+
+    def get(self, tag: str) -> Mirror | None:
+        found = self.by_tag.get(tag)
+        return found[1] if found else None
+
+    def all(self) -> Iterator[Mirror]:
+        for place in self.places.values():
+            yield from place.mirrors.values()
+
+
+def terms_of(order: VenueOrder | Copy | Signal) -> Terms:
+    """What an order asks for, from any record that says so. Only the prices of its kind count."""
+    limited = order.order_type in (OrderType.LIMIT, OrderType.STOP_LIMIT)
+    stopped = order.order_type in (OrderType.STOP, OrderType.STOP_LIMIT)
+    return Terms(
+        side=order.side,
+        qty=order.qty,
+        order_type=order.order_type,
+        limit_price=order.limit_price if limited else None,
+        stop_price=order.stop_price if stopped else None,
+    )
+
+
+def is_working(order: VenueOrder) -> bool:
+    """Whether it rests in its market: not while it is suspended behind an entry, nor before its venue took it."""
+    return isinstance(order, LiveOrder) and order.status is LiveStatus.WORKING
+
+
+def price_of(terms: Terms) -> Decimal:
+    return terms.trigger if terms.readable else Decimal(0)
+
+
+def words(terms: Terms) -> str:
+    """An order in words: ``sell 2 stop 4795.25``."""
+    prices = [p for p in (terms.stop_price, terms.limit_price) if p is not None]
+    text = " ".join(f"{price.normalize():f}" for price in prices)
+    kind = terms.order_type.value.replace("_", " ")
+    return f"{terms.side} {terms.qty} {kind} {text}".strip()

@@ -1,0 +1,180 @@
+"""How many lots each order of a leader asks of a follower now, and how far its orders at rest explain where it stands.
+Reads the core and changes nothing; `engine/mirror.py` acts on it, the planner and recovery take the slack.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from engine import foreign, guards
+from engine.mirror_book import LeaderOrder, Mirror, Place
+from engine.mirror_terms import Share, price_differs, shares
+from engine.rules import capped, map_for, reducing_part, symbol_for, target_net
+from schema.records import Episode, FollowerConfig, GroupConfig, Mode, Unfilled
+
+if TYPE_CHECKING:
+    from engine.core import Core
+
+_NOTHING = Share()
+
+
+class Wants:
+    """`lots` is what each of the leader's orders asks for, signed, by its id. The follower may stand `low` (0 or less)
+    to `high` (0 or more) lots from its target, because of its own orders at rest. `why` says why it takes no part, or
+    is ''. `target` is what the follower should hold, None
+    when nothing is asked of it. `waiting` are the mirrors whose leader's order has filled and that still wait to."""
+
+    __slots__ = ("high", "lots", "low", "shares", "target", "waiting", "why")
+
+    def __init__(self) -> None:
+        self.lots: dict[str, int] = {}
+        self.shares: dict[str, Share] = {}
+        self.low = 0
+        self.high = 0
+        self.why = ""
+        self.target: int | None = None
+        self.waiting: list[Mirror] = []
+
+    def share(self, order_id: str) -> Share:
+        return self.shares.get(order_id, _NOTHING)
+
+
+def mirrors(core: Core, follower: FollowerConfig) -> bool:
+    """Whether orders of its leader are mirrored for this follower."""
+    group = core.groups.get(follower.group)
+    return group is not None and group.mode is not Mode.FILLS
+
+
+def slack(core: Core, follower: FollowerConfig, leader_symbol: str) -> tuple[int, int]:
+    """How far below and above its target the follower's orders at rest explain its position: (0 or less, 0 or more)."""
+    if (follower.account, leader_symbol) not in core.mirrored.places:
+        return 0, 0
+    wants = wanted(core, follower, leader_symbol)
+    return wants.low, wants.high
+
+
+def wanted(core: Core, follower: FollowerConfig, leader_symbol: str) -> Wants:
+    wants = Wants()
+    group = core.groups[follower.group]
+    place = core.mirrored.places.get((follower.account, leader_symbol)) or Place()
+    orders = core.mirrored.leaders(group.leader, leader_symbol)
+    symbol = symbol_for(follower, leader_symbol)
+    net, coming = (
+        foreign.held_by_copies(core, follower.account, symbol),
+        core.inflight.on_the_way(follower.account, symbol)[0],
+    )
+    state = core.states.get((follower.account, leader_symbol))
+    scale = state.scale if state else None
+    leader_net = core.leader_nets.get((group.leader, leader_symbol), 0)
+    wants.target = None if leader_net else 0
+    wants.why = _no_part(core, group, follower, leader_symbol)
+    if wants.why or scale is None:
+        wants.why = wants.why or "equity of follower or leader is not known yet"
+        _keep_protected(follower, place, net, wants)
+        return wants
+
+    def target(net_of_leader: int) -> int:
+        return capped(target_net(follower.rule, scale, net_of_leader), net + coming, follower.max_position)
+
+    rungs = [order.rung for order in orders.values() if order.working]
+    protective = group.mode is Mode.PROTECTIVE
+    wants.shares = shares(rungs, leader_net, net, coming, target, protective=protective)
+    wants.lots = {order_id: share.lots for order_id, share in wants.shares.items()}
+    wants.target = target(leader_net)
+    gap = wants.target - net - coming
+    _explain(group, place, orders, gap, wants)
+    _bind_entries(core, follower, net + coming, wants)
+    return wants
+
+
+def _no_part(core: Core, group: GroupConfig, follower: FollowerConfig, leader_symbol: str) -> str:
+    """Why the follower has no part in its leader's orders, or ''."""
+    if group.mode is Mode.FILLS:
+        return "this group mirrors fills"
+    symbol = symbol_for(follower, leader_symbol)
+    net, way = (
+        foreign.held_by_copies(core, follower.account, symbol),
+        core.inflight.on_the_way(follower.account, symbol),
+    )
+    off = guards.off_of(core, follower, flat=not net and not any(way))
+    if off:
+        return off
+    state = core.states.get((follower.account, leader_symbol))
+    in_trade = core.leader_nets.get((group.leader, leader_symbol), 0) != 0
+    if state is not None and state.episode is Episode.MISSED and in_trade:
+        return "missed the entry of this trade"
+    return price_differs(map_for(follower, leader_symbol))
+
+
+def _keep_protected(follower: FollowerConfig, place: Place, net: int, wants: Wants) -> None:
+    """A follower that is switched off keeps what protects its position, as large as that is and no larger."""
+    if follower.enabled:
+        return
+    for mirror in place.mirrors.values():
+        sign = mirror.terms.side.sign
+        if mirror.left and sign * net < 0:
+            wants.lots[mirror.leader_order_id] = sign * min(mirror.left, abs(net))
+
+
+def _explain(group: GroupConfig, place: Place, orders: dict[str, LeaderOrder], gap: int, wants: Wants) -> None:
+    """What the follower's own orders at rest still bring of `gap`, and what they brought before the leader's did."""
+    ahead: dict[tuple[bool, bool], int] = {}  # (buy, is a stop) -> lots, of orders that close the same position
+    by_order: dict[str, list[Mirror]] = {}
+    for mirror in place.mirrors.values():
+        by_order.setdefault(mirror.leader_order_id, []).append(mirror)
+    for order_id, mirrors_of in by_order.items():
+        leader = orders.get(order_id)
+        share = wants.share(order_id)
+        left = sum(mirror.left * mirror.terms.side.sign for mirror in mirrors_of)
+        filled = sum(mirror.order.copy.filled_qty for mirror in mirrors_of)
+        behind = _beyond(left, share.due)
+        if leader is not None and leader.filled and behind:
+            wants.low -= max(0, behind)
+            wants.high += max(0, -behind)
+            owed = max(-abs(behind), min(abs(behind), gap)) if behind * gap > 0 else 0
+            if owed:
+                owed = owed if abs(owed) <= abs(behind) else behind
+                gap -= owed
+                opens = not share.exit and not _closes(mirrors_of)
+                for mirror in mirrors_of:
+                    if mirror.left:
+                        wants.waiting.append(mirror)
+                if not place.overdue or (opens and group.unfilled is Unfilled.LEAVE):
+                    wants.lots[order_id] = wants.lots.get(order_id, 0) + owed
+        early = _beyond(share.due, left)
+        early = max(-filled, min(filled, early))
+        if not early:
+            continue
+        if share.exit:
+            stops = mirrors_of[0].terms.order_type.value.startswith("stop")
+            ahead[early > 0, stops] = ahead.get((early > 0, stops), 0) + early
+        else:
+            wants.high += max(0, early)
+            wants.low += min(0, early)
+    # A stop and a target of one position are alternatives: that both have filled is a surplus, and explains nothing.
+    wants.high += max((lots for (buy, _), lots in ahead.items() if buy), default=0)
+    wants.low += min((lots for (buy, _), lots in ahead.items() if not buy), default=0)
+
+
+def _beyond(lots: int, other: int) -> int:
+    """By how much `lots` goes further than `other` in its own direction (signed), 0 when it does not."""
+    if lots > 0:
+        return max(0, lots - max(0, other))
+    return min(0, lots - min(0, other))
+
+
+def _closes(mirrors_of: list[Mirror]) -> bool:
+    return any(mirror.order.copy.reducing for mirror in mirrors_of)
+
+
+def _bind_entries(core: Core, follower: FollowerConfig, held: int, wants: Wants) -> None:
+    """What opens keeps to the order cap, and goes where a guard lets no entry rest."""
+    rests = guards.rests_entries(core, follower)
+    for order_id, lots in wants.lots.items():
+        reducing = reducing_part(held, lots)
+        opening = lots - reducing
+        if opening and not rests:
+            opening = 0
+        elif opening and follower.max_order is not None:
+            opening = max(-follower.max_order, min(follower.max_order, opening))
+        wants.lots[order_id] = reducing + opening

@@ -1,0 +1,202 @@
+"""A practice table for mirrored orders: a venue that keeps orders at rest, driven by hand (`table.py` is its ground).
+
+The leader's orders are placed, moved, filled and canceled by word; what the desk sends is taken in, answered and
+filled by word too.
+"""
+
+from decimal import Decimal
+
+from msgspec.structs import replace
+
+from brokers import adapter as venue
+from engine import events as ev
+from schema.records import (
+    ApprovedOrder,
+    DoneOrder,
+    DoneStatus,
+    Fill,
+    LiveOrder,
+    LiveStatus,
+    OrderType,
+    RejectClass,
+    Side,
+    VenueOrder,
+)
+from tests.engine.table import LEADER, MS, Table
+
+
+class MirrorTable(Table):
+    """Every order that rests is in `orders` by its tag (a follower's) or its id (the leader's)."""
+
+    # --- the leader --------------------------------------------------------------------------------------------
+
+    def rest(
+        self,
+        order_id: str,
+        signed_qty: int,
+        *,
+        limit: str | None = None,
+        stop: str | None = None,
+        status: LiveStatus = LiveStatus.WORKING,
+        age_s: float = 0.0,
+    ) -> None:
+        """The leader places an order that waits for its price."""
+        self.now_ns += 10 * MS
+        both = limit is not None and stop is not None
+        order = LiveOrder(
+            account=LEADER,
+            order_id=order_id,
+            symbol="ESH4",
+            side=Side.of(signed_qty),
+            order_type=OrderType.STOP_LIMIT if both else OrderType.LIMIT if limit is not None else OrderType.STOP,
+            qty=abs(signed_qty),
+            limit_price=None if limit is None else Decimal(limit),
+            stop_price=None if stop is None else Decimal(stop),
+            venue_ns=self.now_ns - int(age_s * 1e9),
+            status=status,
+        )
+        self.show(order)
+
+    def move(self, order_id: str, *, tell: bool = True, **changes: object) -> None:
+        """The leader changes an order: `limit_price`, `stop_price`, `qty`."""
+        order = replace(self.orders[order_id], **changes)
+        self.orders[order_id] = order
+        if tell:
+            self.show(order)
+
+    def gone(self, order_id: str, status: DoneStatus = DoneStatus.CANCELED, *, tell: bool = True) -> None:
+        """An order ends."""
+        order = done(self.orders[order_id], status)
+        self.orders[order_id] = order
+        if tell:
+            self.show(order)
+
+    def leader_fills(self, order_id: str, qty: int | None = None) -> Fill:
+        """The leader's order trades, all that is left of it or `qty` lots."""
+        return self.trades(order_id, qty)
+
+    # --- any order at rest -------------------------------------------------------------------------------------
+
+    def show(self, order: VenueOrder) -> None:
+        self.orders[order.cl_ord_id or order.order_id] = order
+        self.feed(
+            venue.OrderUpdated(connection=f"at-{order.account}", received_ns=self.now_ns, order=order),
+        )
+
+    def trades(self, key: str, qty: int | None = None) -> Fill:
+        """An order at rest trades: its fill is told first, then the order."""
+        self.now_ns += 10 * MS
+        order = self.orders[key]
+        qty = order.qty - order.filled_qty if qty is None else qty
+        filled = replace(order, filled_qty=order.filled_qty + qty)
+        self.orders[key] = filled if filled.filled_qty < filled.qty else done(filled, DoneStatus.FILLED)
+        self.fill_no += 1
+        fill = Fill(
+            venue="tradovate",
+            fill_id=str(self.fill_no),
+            account=order.account,
+            order_id=order.order_id,
+            symbol=order.symbol,
+            side=order.side,
+            qty=qty,
+            price=order.limit_price or order.stop_price or Decimal(4800),
+            venue_ns=self.now_ns,
+            cl_ord_id=order.cl_ord_id,
+        )
+        self.fills.append(fill)
+        place = order.account, order.symbol
+        self.position[place] = self.position.get(place, 0) + qty * order.side.sign
+        self.tell(fill)
+        self.show(self.orders[key])
+        return fill
+
+    # --- a follower's venue --------------------------------------------------------------------------------------
+
+    def work(self, *, tell: bool = True) -> list[ApprovedOrder]:
+        """The venues take every order sent: those with a price rest, those at market trade."""
+        orders = self.take()
+        for order in orders:
+            if order.order_type is OrderType.MARKET:
+                self.execute(order)
+            else:
+                self.settle(order, tell=tell)
+        return orders
+
+    def settle(self, order: ApprovedOrder, *, tell: bool = True) -> None:
+        """One order rests at its venue."""
+        resting = LiveOrder(
+            account=order.account,
+            order_id=f"o-{order.cl_ord_id}",
+            symbol=order.symbol,
+            side=order.side,
+            order_type=order.order_type,
+            qty=order.qty,
+            limit_price=order.limit_price,
+            stop_price=order.stop_price,
+            cl_ord_id=order.cl_ord_id,
+            venue_ns=self.now_ns,
+            status=LiveStatus.WORKING,
+        )
+        self.orders[order.cl_ord_id] = resting
+        if tell:
+            self.accept(order)
+            self.show(resting)
+
+    def answer(self, change: ev.ChangeOrder | None = None, *, show: bool = True) -> list[ev.ChangeOrder]:
+        """The venues carry out the changes asked for until now (or one), and say so."""
+        changes = [change] if change else list(self.changes)
+        self.changes = [c for c in self.changes if c not in changes]
+        for each in changes:
+            order = self.orders[each.cl_ord_id]
+            if isinstance(order, DoneOrder):
+                self.said(each, ev.Outcome.REFUSED, text="TooLate: order is done")
+                continue
+            terms = each.terms
+            if terms is None:
+                order = done(order, DoneStatus.CANCELED)
+            else:
+                order = replace(order, qty=terms.qty, limit_price=terms.limit_price, stop_price=terms.stop_price)
+            self.orders[each.cl_ord_id] = order
+            self.said(each, ev.Outcome.TAKEN)
+            if show:
+                self.show(order)
+        return changes
+
+    def said(
+        self,
+        change: ev.ChangeOrder,
+        outcome: ev.Outcome,
+        reject_class: RejectClass = RejectClass.OTHER,
+        text: str = "",
+    ) -> None:
+        self.feed(
+            ev.ChangeAnswered(
+                at_ns=self.now_ns,
+                account=change.account,
+                cl_ord_id=change.cl_ord_id,
+                terms=change.terms,
+                outcome=outcome,
+                reject_class=reject_class,
+                text=text,
+            )
+        )
+
+    def working(self, account: str) -> list[tuple[str, int, Decimal | None]]:
+        """What rests at an account's venue: (type, signed lots left, price), by type."""
+        return sorted(
+            (order.order_type.value, (order.qty - order.filled_qty) * order.side.sign, price(order))
+            for order in self.orders.values()
+            if order.account == account and isinstance(order, LiveOrder)
+        )
+
+    def tags(self, account: str) -> list[str]:
+        return [key for key, order in self.orders.items() if order.account == account and isinstance(order, LiveOrder)]
+
+
+def price(order: VenueOrder) -> Decimal | None:
+    return order.stop_price if order.stop_price is not None else order.limit_price
+
+
+def done(order: VenueOrder, status: DoneStatus) -> DoneOrder:
+    names = [name for name in LiveOrder.__struct_fields__ if name != "status"]
+    return DoneOrder(**{name: getattr(order, name) for name in names}, status=status)
