@@ -14,7 +14,18 @@ from typing import Any
 from msgspec.structs import replace
 
 from brokers import adapter as venue
-from engine import answers, foreign, guards, late, mirror, mirror_answers, mirror_plan, recovery, resync
+from engine import (
+    answers,
+    foreign,
+    guards,
+    late,
+    mirror,
+    mirror_answers,
+    mirror_plan,
+    mirror_recovery,
+    recovery,
+    resync,
+)
 from engine import events as ev
 from engine.breaker import Breaker
 from engine.inflight import InFlight, InFlightBook
@@ -242,9 +253,14 @@ class Core:
                 and copy.target_net != copy.net_before
                 and not guards.held_back(copy.reason)
             )
+            # The row of an order at rest does not say where its follower stands; the venue will.
+            state.behind = state.behind or bool(copy.leader_order_id)
         self.foreign_orders |= event.live_orders
         foreign.recovered(self, event)
+        mirror_recovery.recovered(self, event)
         for signal, copy in event.open_copies:
+            if not copy.cl_ord_id:
+                continue  # a change of an order at rest
             order = InFlight(signal, copy, deadline_ns=0)
             order.sent = True
             order.unknown_since_ns = self.now_ns
@@ -252,6 +268,8 @@ class Core:
             self.inflight.add(order)
             self.tally.pair(signal, order.copy)
             self.keep(order)
+            if copy.leader_order_id:
+                mirror_recovery.unknown_order(self, order)
 
     # --- connections ------------------------------------------------------------------------------------------
 
@@ -336,6 +354,8 @@ class Core:
                 place = self.mirrored.places.get((follower.account, signal.symbol))
                 # Orders at rest were sized by the scale they began with.
                 state.start(state.scale if place is not None and place.live else scale)
+                if place is not None and place.takes_part:
+                    state.episode = Episode.JOINED
                 foreign.new_trade(self, follower, signal.symbol)
             copies.append(self.plan(signal, follower, gate=gate))
         self.commit(signal, copies)

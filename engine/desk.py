@@ -146,6 +146,8 @@ class Desk:
             seen_fills=frozenset(seen),
             baselines=tuple((leader, at_ns) for leader, at_ns in baselines if at_ns is not None),
             short_copies=tuple(await self._store.short_copies()),
+            working_copies=tuple(await self._store.working_copies()),
+            leader_orders=tuple(await self._store.leader_orders()),
             lots=tuple(await self._store.lots()),
             live_orders=frozenset(await self._store.live_orders()),
         )

@@ -45,6 +45,8 @@ class Recovered(Input, frozen=True):
     seen_fills: frozenset[tuple[str, str]]  # (account, fill id)
     baselines: tuple[tuple[str, int], ...]  # (leader, first seen ns)
     short_copies: tuple[tuple[Signal, Copy], ...] = ()  # copied, and their fills have not all come
+    working_copies: tuple[tuple[Signal, Copy], ...] = ()  # they may rest at their venues
+    leader_orders: tuple[Signal, ...] = ()  # what followers were last told of each order of a leader
     lots: tuple[Lots, ...] = ()
     live_orders: frozenset[tuple[str, str]] = frozenset()  # (account, order id) of orders that were working
 

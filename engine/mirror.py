@@ -156,7 +156,7 @@ def _pair_of_live(core: Core, signal: Signal, follower: FollowerConfig, mirror: 
     now = mirror.flying.terms if mirror.flying else mirror.terms
     if mirror.next is None and goal == now:
         return _row(core, signal, follower, Decision.SKIPPED, "its order stands as it should")
-    row = _row(core, signal, follower, Decision.PENDING, "cancel" if goal is None else "", goal or mirror.terms)
+    row = _row(core, signal, follower, Decision.PENDING, "cancel" if goal is None else "", goal)
     copy = replace(row, order_id=mirror.order.copy.order_id, reducing=goal is None or mirror.order.copy.reducing)
     if mirror.next is not None:
         end_pair(core, mirror.next, Decision.SKIPPED, "a later change of the leader took its place")

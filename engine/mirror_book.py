@@ -120,6 +120,11 @@ class Place:
     def live(self) -> bool:
         return any(mirror.live for mirror in self.mirrors.values())
 
+    @property
+    def takes_part(self) -> bool:
+        """An order of it waits for its price or has traded: its follower does not miss what the leader begins."""
+        return any(mirror.live or mirror.order.copy.filled_qty for mirror in self.mirrors.values())
+
 
 class MirrorBook:
     """Everything mirrored. Owned by the core."""

@@ -43,6 +43,11 @@ SELECT newest.* FROM keys, LATERAL (
   SELECT leader, symbol, leader_net FROM signals WHERE leader = keys.leader AND symbol = keys.symbol
   ORDER BY seq DESC LIMIT 1) AS newest
 """
+_LEADER_ORDERS = """
+SELECT DISTINCT ON (leader, source, "group") * FROM signals
+WHERE kind IN ('leader_order', 'leader_change', 'leader_cancel') AND received_ns > $1
+ORDER BY leader, source, "group", seq DESC
+"""
 
 
 class QueryStore(StorePart):
@@ -62,10 +67,27 @@ class QueryStore(StorePart):
         async with self._reading() as session:
             rows = await session.fetch(
                 f"SELECT c.*, {_SIGNAL_COLUMNS} FROM copies c JOIN signals s USING (signal_id) "  # noqa: S608 - ours
-                "WHERE c.decision = 'copied' AND c.filled_qty < c.qty AND c.received_ns > $1 ORDER BY c.seq",
+                "WHERE c.decision = 'copied' AND c.filled_qty < c.qty AND c.received_ns > $1 AND c.cl_ord_id <> '' "
+                "AND NOT c.working ORDER BY c.seq",
                 self._clock.now_ns() - _DAY_NS,
             )
         return [(tables.read(row, Signal, prefix="s_"), tables.read(row, Copy)) for row in rows]
+
+    async def working_copies(self) -> list[tuple[Signal, Copy]]:
+        """Mirrored orders that may rest at their venues, oldest first."""
+        async with self._reading() as session:
+            rows = await session.fetch(
+                f"SELECT c.*, {_SIGNAL_COLUMNS} FROM copies c JOIN signals s USING (signal_id) "  # noqa: S608 - ours
+                "WHERE c.working ORDER BY c.seq"
+            )
+        return [(tables.read(row, Signal, prefix="s_"), tables.read(row, Copy)) for row in rows]
+
+    async def leader_orders(self) -> list[Signal]:
+        """What followers were last told of each order of a leader that was not canceled, of the last days."""
+        async with self._reading() as session:
+            rows = await session.fetch(_LEADER_ORDERS, self._clock.now_ns() - 4 * _DAY_NS)
+        found = [tables.read(row, Signal) for row in rows]
+        return [signal for signal in found if signal.kind is not SignalKind.LEADER_CANCEL]
 
     async def lots(self) -> list[Lots]:
         """Whose the lots of each follower's positions are."""

@@ -12,6 +12,7 @@ from brokers import adapter as venue
 from engine import events as ev
 from schema.records import (
     ApprovedOrder,
+    Decision,
     DoneOrder,
     DoneStatus,
     Fill,
@@ -20,6 +21,8 @@ from schema.records import (
     OrderType,
     RejectClass,
     Side,
+    Signal,
+    SignalKind,
     VenueOrder,
 )
 from tests.engine.table import LEADER, MS, Table
@@ -71,9 +74,9 @@ class MirrorTable(Table):
         if tell:
             self.show(order)
 
-    def leader_fills(self, order_id: str, qty: int | None = None) -> Fill:
+    def leader_fills(self, order_id: str, qty: int | None = None, *, tell: bool = True) -> Fill:
         """The leader's order trades, all that is left of it or `qty` lots."""
-        return self.trades(order_id, qty)
+        return self.trades(order_id, qty, tell=tell)
 
     # --- any order at rest -------------------------------------------------------------------------------------
 
@@ -83,7 +86,7 @@ class MirrorTable(Table):
             venue.OrderUpdated(connection=f"at-{order.account}", received_ns=self.now_ns, order=order),
         )
 
-    def trades(self, key: str, qty: int | None = None) -> Fill:
+    def trades(self, key: str, qty: int | None = None, *, tell: bool = True) -> Fill:
         """An order at rest trades: its fill is told first, then the order."""
         self.now_ns += 10 * MS
         order = self.orders[key]
@@ -106,8 +109,9 @@ class MirrorTable(Table):
         self.fills.append(fill)
         place = order.account, order.symbol
         self.position[place] = self.position.get(place, 0) + qty * order.side.sign
-        self.tell(fill)
-        self.show(self.orders[key])
+        if tell:
+            self.tell(fill)
+            self.show(self.orders[key])
         return fill
 
     # --- a follower's venue --------------------------------------------------------------------------------------
@@ -191,6 +195,35 @@ class MirrorTable(Table):
 
     def tags(self, account: str) -> list[str]:
         return [key for key, order in self.orders.items() if order.account == account and isinstance(order, LiveOrder)]
+
+
+def reborn(old: MirrorTable) -> MirrorTable:
+    """The desk is killed and started again: a new core, the same venue, and what the journal holds."""
+    new = MirrorTable({}, connect=False)
+    new.now_ns, new.config, new.fill_no = old.now_ns, old.config, old.fill_no
+    new.position, new.fills, new.orders, new.copies = old.position, old.fills, old.orders, dict(old.copies)
+    new.journal, new.stored = old.journal, dict(old.stored)
+    stored = [(new.stored[copy.signal_id], copy) for copy in new.copies.values()]
+    newest: dict[tuple[str, str, str], Signal] = {}
+    for signal in new.stored.values():
+        if signal.kind in (SignalKind.LEADER_ORDER, SignalKind.LEADER_CHANGE, SignalKind.LEADER_CANCEL):
+            newest[signal.leader, signal.source, signal.group] = signal
+    nets = {(signal.leader, signal.symbol): signal.leader_net for signal in new.stored.values()}
+    new.feed(ev.ConfigLoaded(at_ns=new.now_ns, config=new.config))
+    new.feed(
+        ev.Recovered(
+            at_ns=new.now_ns,
+            open_copies=tuple(p for p in stored if p[1].decision in (Decision.PENDING, Decision.UNKNOWN)),
+            latest_copies=tuple({(c.follower, c.leader_symbol): c for _, c in stored}.values()),
+            leader_nets=tuple((leader, symbol, net) for (leader, symbol), net in nets.items()),
+            seen_fills=frozenset(old.core.seen_fills),
+            baselines=tuple(old.core.baselines.items()),
+            lots=tuple(old.core.lots.values()),
+            working_copies=tuple(pair for pair in stored if pair[1].working),
+            leader_orders=tuple(s for s in newest.values() if s.kind is not SignalKind.LEADER_CANCEL),
+        )
+    )
+    return new
 
 
 def price(order: VenueOrder) -> Decimal | None:

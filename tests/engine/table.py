@@ -32,6 +32,7 @@ from schema.records import (
     RejectClass,
     Rule,
     Side,
+    Signal,
     VenueAccount,
     VenueOrder,
 )
@@ -61,6 +62,7 @@ class Table:
         self.signals: list[str] = []
         self.asked: list[str] = []
         self.journal: set[str] = set()
+        self.stored: dict[str, Signal] = {}
         self.journal_up = True
         self.waiting: list[ev.Commit] = []
         self.fill_no = 0
@@ -119,6 +121,7 @@ class Table:
     def commit(self, effect: ev.Commit) -> None:
         fresh = effect.signal.signal_id not in self.journal
         self.journal.add(effect.signal.signal_id)
+        self.stored.setdefault(effect.signal.signal_id, effect.signal)
         if fresh:
             self.signals.append(effect.signal.signal_id)
             for copy in effect.copies:

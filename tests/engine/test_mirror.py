@@ -22,7 +22,7 @@ from schema.records import (
     SymbolMap,
     Unfilled,
 )
-from tests.engine.mirror_table import MirrorTable
+from tests.engine.mirror_table import MirrorTable, reborn
 
 ONE = Rule()
 HALF = Rule(value=Decimal("0.5"))
@@ -587,3 +587,123 @@ def test_t_prot_a_stop_that_ended_at_the_followers_venue_is_placed_again() -> No
     desk.gone(desk.tags("DEMO1")[0], DoneStatus.EXPIRED)
     desk.passes(1, ticks=20)
     assert sent(desk) == [("DEMO1", -1, "stop", None, D(4780))]
+
+
+# --- a restart ------------------------------------------------------------------------------------------------------
+
+
+def back(desk: MirrorTable) -> MirrorTable:
+    new = reborn(desk)
+    for account in new.core.accounts:
+        new.connect(account)
+    return new
+
+
+def test_t_dup_a_restart_takes_up_orders_at_rest_and_sends_nothing() -> None:
+    desk = table(ONE, HALF)
+    desk.leader(+2)
+    desk.work()
+    desk.rest("S1", -2, stop="4780")
+    desk.rest("L1", +2, limit="4790")
+    desk.work()
+    desk = back(desk)
+    desk.passes(5, ticks=50)
+    assert desk.take() == []
+    assert desk.changes == []
+    desk.move("S1", stop_price=D(4785))
+    assert [c.terms and (c.terms.qty, c.terms.stop_price) for c in desk.answer()] == [(2, D(4785)), (1, D(4785))]
+    for name, lots in (("DEMO1", 2), ("DEMO2", 1)):
+        assert desk.working(name) == [("limit", lots, D(4790)), ("stop", -lots, D(4785))]
+
+
+def test_what_the_leader_changed_while_the_desk_was_away_is_done_at_once() -> None:
+    desk = table()
+    desk.leader(+2)
+    desk.work()
+    desk.rest("S1", -2, stop="4780")
+    desk.rest("L1", +1, limit="4790")
+    desk.work()
+    desk.move("S1", stop_price=D(4790), tell=False)
+    desk.gone("L1", tell=False)
+    desk = back(desk)
+    asked = desk.answer()
+    assert {c.terms and c.terms.stop_price for c in asked} == {D(4790), None}
+    assert desk.working("DEMO1") == [("stop", -2, D(4790))]
+    assert [c.decision for c in desk.copies.values()].count(Decision.COPIED) == 5
+
+
+def test_an_order_whose_placing_nobody_heard_of_is_asked_for_and_kept() -> None:
+    desk = table()
+    desk.rest("L1", +1, limit="4790")
+    (order,) = desk.take()
+    desk.settle(order, tell=False)
+    desk = back(desk)
+    desk.passes(5, ticks=50)
+    assert desk.take() == []
+    assert desk.last("DEMO1").decision is Decision.COPIED
+    desk.gone("L1")
+    assert [c.terms for c in desk.answer()] == [None]
+    assert desk.working("DEMO1") == []
+
+
+def test_an_order_that_never_left_is_not_sent_again_after_a_restart() -> None:
+    desk = table()
+    desk.rest("L1", +1, limit="4790")
+    desk.take()
+    desk = back(desk)
+    for _ in range(3):
+        desk.passes(1.1, ticks=10)
+        desk.answer_question("DEMO1")
+    assert desk.take() == []
+    assert desk.last("DEMO1").decision is Decision.EXPIRED
+
+
+def test_t_prot_a_stop_that_never_left_is_placed_after_a_restart() -> None:
+    desk = table()
+    desk.leader(+1)
+    desk.work()
+    desk.rest("S1", -1, stop="4780")
+    desk.take()
+    desk = back(desk)
+    for _ in range(3):
+        desk.passes(1.1, ticks=10)
+        desk.answer_question("DEMO1")
+    assert [o.stop_price for o in desk.work()] == [D(4780)]
+
+
+def test_a_change_whose_answer_was_lost_with_the_desk_is_decided_by_what_the_venue_shows() -> None:
+    desk = table()
+    desk.rest("L1", +1, limit="4790")
+    desk.work()
+    desk.move("L1", limit_price=D(4791))
+    (change,) = desk.changes
+    desk.move(change.cl_ord_id, limit_price=D(4791), tell=False)
+    desk = back(desk)
+    assert desk.last("DEMO1").decision is Decision.COPIED
+    assert desk.changes == []
+
+
+def test_a_leader_filled_while_the_desk_was_away_is_followed_by_the_order_that_waits() -> None:
+    desk = table(unfilled_s=3)
+    desk.rest("L1", +2, limit="4790")
+    desk.work()
+    desk.leader_fills("L1", tell=False)
+    desk = back(desk)
+    desk.passes(2.5, ticks=20)
+    assert desk.take() == []
+    desk.passes(1, ticks=20)
+    desk.answer()
+    desk.passes(0.2, ticks=4)
+    assert [o.qty for o in desk.work()] == [2]
+
+
+def test_an_order_at_rest_that_the_venue_lists_no_more_is_asked_about_and_given_up() -> None:
+    desk = table()
+    desk.rest("L1", +1, limit="4790")
+    desk.work()
+    del desk.orders[desk.tags("DEMO1")[0]]
+    for _ in range(4):
+        desk.passes(1.1, ticks=10)
+        desk.answer_question("DEMO1")
+    assert "DEMO1" not in {m.order.copy.follower for m in desk.core.mirrored.all() if m.live}
+    assert desk.take() == []
