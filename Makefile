@@ -3,6 +3,9 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 # A recorded session beside the repository, if there is one; without it the demo's market is made.
+# `make sim` runs schedules FIRST to FIRST+SEEDS-1.
+SEEDS ?= 2000
+FIRST ?= 1
 TAPE ?= $(firstword $(wildcard ../shared/data/*.csv.gz))
 
 .PHONY: demo test lint bench sim soak lock clean
@@ -21,7 +24,7 @@ bench: $(READY)
 	$(BIN)/python -m tests.bench $(ARGS)
 
 sim: $(READY)
-	$(BIN)/pytest tests/sim $(ARGS)
+	$(BIN)/python -m tests.sim --seeds $(SEEDS) --first $(FIRST) $(ARGS)
 
 soak: $(READY)
 	$(BIN)/pytest -m soak -s $(ARGS)

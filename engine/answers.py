@@ -94,6 +94,8 @@ def order_seen(core: Core, seen: VenueOrder, at_ns: int) -> None:
     if order is None or order.copy.decision is Decision.REJECTED:
         return
     known = order.copy
+    if isinstance(seen, DoneOrder) and order.done_filled >= 0 and order.settled and known.decision is Decision.COPIED:
+        return  # a reading lists the whole session; what has had its end needs no second one
     if isinstance(seen, DoneOrder) and seen.status is DoneStatus.REJECTED:
         core.end(order, Decision.REJECTED, seen.text or "rejected")
     else:

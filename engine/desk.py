@@ -8,7 +8,6 @@ gives it a thread of its own and a seat to other threads.
 import asyncio
 import contextlib
 import difflib
-import time
 from collections.abc import Awaitable, Callable, Coroutine
 from random import Random
 from typing import Any
@@ -48,6 +47,9 @@ _LAG_SAMPLES = 200
 _CHART_BARS = 240
 _QUIET_NS = 2_000_000_000
 _COLLECT_EVERY_NS = 30_000_000_000
+_Build = Callable[
+    [ConnectionConfig, venue.Credentials, venue.AdapterSettings, Clock, venue.Emit, Random], venue.BrokerAdapter
+]
 log = structlog.get_logger(__name__)
 
 
@@ -62,9 +64,13 @@ class Desk:
         clock: Clock,
         random: Random,
         recorder: Recorder | None = None,
+        *,
+        build: _Build = build_adapter,
     ) -> None:
-        """`recorder` keeps every input of the core for `copydesk replay`; without one nothing is kept."""
+        """`recorder` keeps every input of the core for `copydesk replay`; without one nothing is kept. `build` makes
+        the adapter of a login."""
         self._settings = settings
+        self._build = build
         self._store = store
         self._vault = vault
         self._clock = clock
@@ -156,7 +162,7 @@ class Desk:
 
     async def _connect(self, config: ConnectionConfig) -> None:
         credentials = self._vault.credentials(config, await self._store.sealed_credentials(config.connection))
-        adapter = build_adapter(
+        adapter = self._build(
             config, credentials, self._settings.adapter(config), self._clock, self._emit, self._random
         )
         self.adapters[config.connection] = adapter
@@ -353,15 +359,15 @@ class Desk:
         lags: list[float] = []
         collected_ns = self._clock.now_ns()
         while True:
-            due = time.perf_counter() + _TICK_S
+            due_ns = self._clock.now_ns() + int(_TICK_S * 1e9)
             await asyncio.sleep(_TICK_S)
-            lags.append((time.perf_counter() - due) * 1000)
-            del lags[:-_LAG_SAMPLES]
             now_ns = self._clock.now_ns()
+            lags.append((now_ns - due_ns) / 1e6)
+            del lags[:-_LAG_SAMPLES]
             quiet = not self.core.inflight.all() and now_ns - self._signalled_ns > _QUIET_NS
             if quiet and now_ns - collected_ns > _COLLECT_EVERY_NS:
                 collected_ns = now_ns
-                self.views.collect_ms = collect()
+                self.views.collect_ms = collect(self._clock)
             if self._inbox.empty() and not self.journal.down_reason:
                 self._inbox.put_nowait(ev.Tick(at_ns=now_ns))
                 self._price()
@@ -395,7 +401,7 @@ class Desk:
     async def _check(self, pairs: set[tuple[str, str]]) -> None:
         asked = [
             instruments.check(self.adapters[connection], connection, symbol, self._clock)
-            for connection, symbol in pairs
+            for connection, symbol in sorted(pairs)
             if self.core.up.get(connection) and connection in self.adapters
         ]
         for checked in await asyncio.gather(*asked):
@@ -467,7 +473,7 @@ class Desk:
     async def _remember(self, write: Callable[[], Awaitable[None]], what: str) -> None:
         """Store what an exit must not wait for, as soon as the database takes it."""
         async for attempt in stamina.retry_context(
-            on=JournalDown, attempts=None, timeout=None, wait_initial=0.05, wait_max=0.5, wait_jitter=0.05
+            on=JournalDown, attempts=None, timeout=None, wait_initial=0.05, wait_max=0.5, wait_jitter=0
         ):
             with attempt:
                 try:

@@ -58,7 +58,7 @@ class Journal:
             # The retrying itself takes 0.1 ms, for which no order is to wait while all is well.
             return await self._try(write)
         async for attempt in stamina.retry_context(
-            on=JournalDown, attempts=None, timeout=None, wait_initial=0.05, wait_max=0.5, wait_jitter=0.05
+            on=JournalDown, attempts=None, timeout=None, wait_initial=0.05, wait_max=0.5, wait_jitter=0
         ):
             with attempt:
                 return await self._try(write)

@@ -1,0 +1,49 @@
+"""`python -m tests.sim --seeds N --first F`: schedules FIRST to FIRST+SEEDS-1 over all cores, then sizing.
+
+Ends with the line `N schedules, 0 violations`; with 1 when there was one, after shrinking the first of them.
+"""
+
+import sys
+import time
+
+import click
+
+from tests.sim import faults
+from tests.sim.runner import cores, one, run_many, settle
+from tests.sim.shrink import shrink
+
+
+@click.command()
+@click.option("--seeds", default=200, show_default=True, help="How many schedules.")
+@click.option("--first", default=1, show_default=True, help="The first seed.")
+@click.option("--shrinking/--no-shrinking", default=True, help="Look for the fewest faults of the first failing seed.")
+def main(seeds: int, first: int, shrinking: bool) -> None:
+    """Run SEEDS schedules of 200 leader events and 20 followers."""
+    settle()
+    started, broken, done = time.monotonic(), dict[int, str](), 0
+    wanted = range(first, first + seeds)
+    results = map(one, wanted) if seeds == 1 else run_many(wanted)
+    for seed, _, violation in results:
+        done += 1
+        if violation:
+            broken[seed] = violation
+            click.echo(f"seed {seed}: {violation}\n  again: make sim SEEDS=1 FIRST={seed}")
+        if done % 100 == 0 or done == seeds:
+            minutes = (time.monotonic() - started) / 60
+            click.echo(f"{done} of {seeds} schedules, {done / minutes:.0f} a minute on {cores()} cores")
+    if broken and shrinking:
+        _explain(min(broken), broken[min(broken)])
+    click.echo(f"{done} schedules, {len(broken)} violations")
+    sys.exit(1 if broken else 0)
+
+
+def _explain(seed: int, violation: str) -> None:
+    plan = faults.draw(seed)
+    fewest, runs = shrink(plan, violation.split()[0])
+    click.echo(f"seed {seed} still fails with {len(fewest.faults)} of its {len(plan.faults)} faults ({runs} runs):")
+    for fault in fewest.faults:
+        click.echo(f"  {fault}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,318 @@
+"""What must hold, each promise in a function that names it by its T-name (`FIELD.md`, section 3).
+
+`Books` watches from outside: what leaves the desk, what reaches the venue, what the disk holds. Expected positions are
+computed here from the leader's position and the rule in exact fractions, by no code of the engine. A broken promise is
+noted when it is seen and raised at the next check.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from fractions import Fraction
+from math import ceil, floor
+from typing import TYPE_CHECKING
+
+from engine.seat import StatusRow, Topic
+from schema.records import (
+    ApprovedOrder,
+    Copy,
+    Decision,
+    DriftPolicy,
+    FollowerConfig,
+    Rounding,
+    RuleKind,
+    Signal,
+    SignalKind,
+)
+from tests.sim.wires import Witness
+from tests.sim.world import S, Violation
+
+if TYPE_CHECKING:
+    from tests.sim.schedule import Schedule
+
+_SYMBOL = "ESH4"
+_GRACE_S = 2.0
+_MAY_HOLD_AN_EXIT = (
+    "off:",
+    "missed the entry",
+    "at target",
+    "position is not known",
+    "equity of follower or leader",
+    "an earlier order's outcome",
+)
+_OPEN = (Decision.PENDING, Decision.UNKNOWN)
+
+
+def share_of(follower: FollowerConfig, leader_net: int, equity: Fraction, leader_equity: Fraction) -> int:
+    """T-SIZE: the signed lots a follower's rule asks for, in exact arithmetic."""
+    rule = follower.rule
+    factor = next((Fraction(entry.lot_factor) for entry in follower.symbols if entry.leader_root == "ES"), Fraction(1))
+    value = Fraction(rule.value)
+    if leader_net == 0:
+        return 0
+    exact = {
+        RuleKind.FIXED: value,
+        RuleKind.PROPORTIONAL: value * factor * abs(leader_net),
+        RuleKind.PERCENT: equity / leader_equity * value / 100 * factor * abs(leader_net),
+    }[rule.kind]
+    lots = {
+        Rounding.DOWN: floor(exact),
+        Rounding.UP: ceil(exact),
+        Rounding.NEAREST: floor(exact + Fraction(1, 2)),
+    }[rule.rounding]
+    if follower.max_position is not None:
+        lots = min(lots, follower.max_position)
+    return lots * (1 if leader_net > 0 else -1) * (-1 if rule.invert else 1)
+
+
+def symbol_of(follower: FollowerConfig) -> str:
+    return "MESH4" if follower.symbols else _SYMBOL
+
+
+def reduces(held: int, delta: int) -> bool:
+    """Whether a change brings a position toward zero and not across it."""
+    return held * delta < 0 and abs(delta) <= abs(held)
+
+
+class Books(Witness):
+    """See the module's docstring."""
+
+    def __init__(self, run: Schedule) -> None:
+        self.run = run
+        self.problems: list[str] = []
+        self.left: dict[str, ApprovedOrder] = {}
+        self.arrived: dict[str, ApprovedOrder] = {}
+        self.hands: set[str] = set()  # accounts the trader took out of a trade: what they hold is theirs
+        self.equity = {name: Fraction(balance) for name, balance in run.plan.balances}
+        self.journal_well_ns = 0
+        self.checks = 0
+
+    def broken(self, text: str) -> None:
+        self.problems.append(f"{text} [at {self.run.world.elapsed_s:.3f} s]")
+
+    # --- as it happens ---------------------------------------------------------------------------------------------
+
+    def leaves(self, order: ApprovedOrder) -> None:
+        self.t_dup(order, self.left, "left the desk")
+        self.t_wal(order)
+        self.left[order.cl_ord_id] = order
+
+    def arrives(self, order: ApprovedOrder) -> None:
+        self.t_dup(order, self.arrived, "reached the venue")
+        self.arrived[order.cl_ord_id] = order
+
+    def refused_by_budget(self, order: ApprovedOrder, budget_left: int, reason: str) -> None:
+        """T-PANIC: requests are kept back for exits, and a pause after a 429 does not bind them."""
+        if order.reducing and budget_left > 0:
+            self.broken(f"T-PANIC {order.cl_ord_id} reduces and was refused with {budget_left} requests left: {reason}")
+
+    def committed(self, signal: Signal, copies: Sequence[Copy]) -> None:
+        self.t_ledger_whole(signal, copies)
+        self.t_scope(signal, copies)
+        for copy in copies:
+            self.t_brk(copy)
+
+    def commanded(self, name: str, args: tuple[str, ...]) -> None:
+        if name in ("toggle", "flatten"):
+            self.hands.add(args[0])
+
+    def t_dup(self, order: ApprovedOrder, seen: dict[str, ApprovedOrder], where: str) -> None:
+        """T-DUP: no (signal, follower) pair is sent twice, not even with a restart or a reconnect in between."""
+        if order.cl_ord_id in seen:
+            self.broken(f"T-DUP {order.cl_ord_id} of {order.account} {where} twice")
+
+    def t_wal(self, order: ApprovedOrder) -> None:
+        """T-WAL: no order without an intent on the disk, and the order is what the intent says."""
+        key = self.run.disk.tags.get(order.cl_ord_id)
+        if key is None:
+            self.broken(f"T-WAL {order.cl_ord_id} of {order.account} left the desk and is not in the journal")
+            return
+        copy = self.run.disk.copies[key]
+        if (copy.follower, copy.symbol, copy.side, copy.qty) != (order.account, order.symbol, order.side, order.qty):
+            self.broken(f"T-WAL {order} is not what its intent says: {copy}")
+
+    def t_ledger_whole(self, signal: Signal, copies: Sequence[Copy]) -> None:
+        """T-LEDGER: a leader's event has one row for each of its followers, and no other."""
+        if signal.kind is SignalKind.CORRECTION:
+            return
+        members = sorted(f.account for f in self.run.disk.config.followers if f.group == signal.group)
+        if sorted(copy.follower for copy in copies) != members:
+            self.broken(f"T-LEDGER signal {signal.signal_id} has {len(copies)} rows for {len(members)} followers")
+
+    def t_scope(self, signal: Signal, copies: Sequence[Copy]) -> None:
+        """T-SCOPE: a correction touches one account only."""
+        if signal.kind is SignalKind.CORRECTION and len(copies) != 1:
+            self.broken(f"T-SCOPE a correction has {len(copies)} orders")
+
+    def t_brk(self, copy: Copy) -> None:
+        """T-BRK: a reducing order passes every gate, and is marked so that it passes those further on."""
+        desk = self.run.desk
+        if desk is None:
+            return
+        others = [o for o in desk.core.inflight.at(copy.follower, copy.symbol) if o.copy.signal_id != copy.signal_id]
+        if others:
+            return
+        if copy.decision is Decision.SKIPPED:
+            wanted = copy.target_net - copy.net_before
+            toward = copy.net_before * wanted < 0
+            if toward and not copy.reason.startswith(_MAY_HOLD_AN_EXIT):
+                self.broken(
+                    f"T-BRK {copy.follower} holds {copy.net_before:+d}, should go to {copy.target_net:+d}, "
+                    f"and nothing was sent: {copy.reason}"
+                )
+        elif (
+            copy.decision is Decision.PENDING
+            and not copy.reducing
+            and reduces(copy.net_before, copy.qty * copy.side.sign)
+        ):
+            self.broken(f"T-BRK {copy.cl_ord_id} of {copy.follower} only reduces and is not marked so")
+
+    # --- now and then ------------------------------------------------------------------------------------------------
+
+    def step(self) -> None:
+        """Every quarter of a second. Raises Violation."""
+        self.checks += 1
+        for loop in self.run.lives:
+            if loop.failures:
+                self.broken(f"T-ALIVE {loop.failures[0]}")
+        self.t_ledger_decided()
+        if self.problems:
+            raise Violation(self.problems[0])
+
+    def t_ledger_decided(self) -> None:
+        """T-LEDGER: every pair is decided once its deadline has passed, while the journal can be written."""
+        run, now_ns = self.run, self.run.world.now_ns()
+        journal, desk = run.journal, run.desk
+        ill = now_ns < max(journal.gone_until_ns, journal.slow_until_ns) or journal.lose_answers
+        if ill or desk is None or desk.journal.down_reason:
+            self.journal_well_ns = now_ns
+        if desk is None or now_ns - self.journal_well_ns < int(_GRACE_S * S):
+            return
+        for order in desk.core.inflight.all():
+            late_s = (now_ns - order.signal.received_ns) / S - desk.core.limits.deadline_s
+            if order.copy.decision is Decision.PENDING and order.copy.journaled_ns and late_s > _GRACE_S:
+                self.broken(
+                    f"T-LEDGER {order.copy.cl_ord_id} of {order.copy.follower} is undecided {late_s:.1f} s "
+                    "after its deadline"
+                )
+
+    # --- at rest -----------------------------------------------------------------------------------------------------
+
+    @property
+    def drift(self) -> DriftPolicy:
+        return self.run.disk.config.groups[0].drift
+
+    def quiet(self) -> bool:
+        return not self.why_not_quiet()
+
+    def why_not_quiet(self) -> str:
+        """What still goes on; '' at rest."""
+        run, desk = self.run, self.run.desk
+        if desk is None or not run.opened:
+            return "the desk is not up"
+        core = desk.core
+        if down := [name for name in run.logins if not core.up.get(name)]:
+            return f"{down} are down"
+        if not desk.idle or desk.journal.down_reason:
+            return f"the desk is busy: {desk.journal.down_reason}"
+        if orders := core.inflight.all():
+            copy = orders[0].copy
+            return f"{len(orders)} orders are on their way, the first is {copy.cl_ord_id} of {copy.follower}"
+        if working := [name for name in run.exchange.ids if run.exchange.working(name)]:
+            return f"orders are working at the venue: {working}"
+        if self.drift is not DriftPolicy.SHOW and (
+            behind := [key for key, state in core.states.items() if state.behind]
+        ):
+            return f"behind: {behind}"
+        return ""
+
+    def at_rest(self, where: str, *, whole: bool = False) -> None:
+        """Everything that must hold when nothing moves. With `whole`, every follower takes part. Raises Violation."""
+        self.t_truth(where)
+        self.t_conv(where, whole=whole)
+        self.t_tally(where)
+        self.step()
+
+    def t_truth(self, where: str) -> None:
+        """T-UNKNOWN: what the desk thinks anybody holds is what the venue says."""
+        run = self.run
+        assert run.desk is not None
+        for account in run.exchange.ids:
+            for symbol in ("ESH4", "MESH4"):
+                ours, theirs = run.desk.core.ledger.net(account, symbol), run.exchange.net(account, symbol)
+                if ours != theirs:
+                    self.broken(f"T-UNKNOWN {where}: {account} holds {theirs:+d} {symbol}, the desk says {ours:+d}")
+
+    def t_conv(self, where: str, *, whole: bool) -> None:
+        """T-CONV: every follower stands at its target; one that missed something stands between flat and there."""
+        from tests.sim.faults import LEADER
+
+        run = self.run
+        leader_net = run.exchange.net(LEADER, _SYMBOL)
+        for follower in run.disk.config.followers:
+            name, symbol = follower.account, symbol_of(follower)
+            held = run.exchange.net(name, symbol)
+            target = share_of(follower, leader_net, self.equity[name], self.equity[LEADER])
+            if name in self.hands or (self.drift is DriftPolicy.SHOW and not whole):
+                continue
+            if not 0 <= held * (1 if target >= 0 else -1) <= abs(target):
+                self.broken(f"T-CONV {where}: {name} holds {held:+d} {symbol} and should hold {target:+d} at most")
+            elif whole and held != target and follower.max_order is None:
+                self.broken(f"T-CONV {where}: {name} holds {held:+d} {symbol} and should hold {target:+d}")
+
+    def t_tally(self, where: str) -> None:
+        """T-LEDGER: the tally on the screen is what the disk holds of this session."""
+        run, desk = self.run, self.run.desk
+        assert desk is not None
+        session = f"session {len(run.lives)}"
+        mine = {
+            signal.signal_id
+            for writer, signal in run.disk.signals.values()
+            if writer == session and signal.kind is not SignalKind.CORRECTION
+        }
+        run.publish(run.world.now_ns())
+        (status,) = desk.view(Topic.STATUS).rows
+        assert isinstance(status, StatusRow)
+        if status.undecided or status.blocked or status.pairs != sum(desk.core.tally.decisions.values()):
+            self.broken(f"T-LEDGER {where}: the screen says {status}")
+        if desk.core.tally.signals != len(mine):
+            self.broken(f"T-LEDGER {where}: {len(mine)} signals on the disk, {desk.core.tally.signals} in the tally")
+        if len(run.lives) == 1:
+            stored = Counter(copy.decision for copy in run.disk.copies.values() if copy.signal_id in mine)
+            shown = {decision: count for decision, count in desk.core.tally.decisions.items() if count}
+            if dict(stored) != shown:
+                self.broken(f"T-LEDGER {where}: the disk holds {dict(stored)}, the tally says {shown}")
+
+    def everybody_joins(self) -> None:
+        """Before a new trade: whoever is off is switched on, whatever the trader's hands left is closed by hand, and
+        breakers and budgets have time to forget."""
+        run = self.run
+        for follower in run.disk.config.followers:
+            if not follower.enabled:
+                run.command("toggle", follower.account)
+            net = run.exchange.net(follower.account, symbol_of(follower))
+            if net:
+                run.exchange.trade(follower.account, symbol_of(follower), -net)
+        run.tell_all()
+        self.hands.clear()
+        run._for(11.0)
+        for _ in range(300):
+            if all(login.adapter is None or login.adapter.spare_requests > 50 for login in run.logins.values()):
+                break
+            run._for(0.5)
+
+    def all_decided(self) -> None:
+        """T-LEDGER: every fill of the leader has its signal, and every pair its end. Raises Violation."""
+        from tests.sim.faults import LEADER
+
+        run = self.run
+        since_ns = run.disk.baselines.get(LEADER, 0)
+        sources = {signal.source for _, signal in run.disk.signals.values()}
+        for fill in run.exchange.fills[LEADER]:
+            if fill.venue_ns >= since_ns and fill.fill_id not in sources:
+                self.broken(f"T-LEDGER the leader's fill {fill.fill_id} has no signal")
+        for copy in run.disk.copies.values():
+            if copy.decision in _OPEN:
+                self.broken(f"T-LEDGER {copy.signal_id} of {copy.follower} ended as {copy.decision}: {copy.reason}")
+        self.step()

@@ -1,0 +1,52 @@
+"""Many seeds over all cores: `run_many` is what `make sim`, the tests and the mutants call."""
+
+import gc
+import multiprocessing
+import os
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+
+from tests.sim import faults
+from tests.sim.schedule import Schedule
+from tests.sim.world import Violation
+
+Result = tuple[int, str, str]  # seed, the journal's hash, what was broken
+
+
+def one(seed: int) -> Result:
+    """One seed, whole. Anything that is not a violation is one too: the machine must not pass over its own faults."""
+    schedule = Schedule(faults.draw(seed))
+    try:
+        schedule.run()
+    except Violation as violation:
+        return seed, schedule.hash, str(violation)
+    except Exception as error:  # noqa: BLE001 - see the docstring
+        return seed, schedule.hash, f"T-ALIVE the run itself failed: {error!r}"
+    return seed, schedule.hash, ""
+
+
+def settle() -> None:
+    """In a worker: what a crashed desk leaves behind is no news, and collections wait until a run is over."""
+    warnings.simplefilter("ignore", RuntimeWarning)
+    gc.freeze()
+    gc.set_threshold(200_000, 20, 1_000)
+
+
+def cores() -> int:
+    return len(os.sched_getaffinity(0))
+
+
+def run_many(seeds: Sequence[int], processes: int = 0) -> Iterator[Result]:
+    """Results as they come, in no order."""
+    context = multiprocessing.get_context("spawn")
+    with context.Pool(processes or cores(), initializer=settle) as pool:
+        yield from pool.imap_unordered(one, seeds, chunksize=2)
+
+
+def first_failure(seeds: Sequence[int], tried: Callable[[int], None] = lambda _: None) -> Result | None:
+    """The first violation that comes in, or None."""
+    for number, result in enumerate(run_many(seeds)):
+        tried(number + 1)
+        if result[2]:
+            return result
+    return None
