@@ -97,6 +97,7 @@ class Core:
         self.venue_nets: dict[tuple[str, str], tuple[int, int]] = {}
         self.instruments: dict[tuple[str, str], str] = {}  # (connection, symbol) -> "" or why it may not trade
         self.seen_fills: set[tuple[str, str]] = set()
+        self.fills_since_ns = 0  # fills older than this are history: those seen then are not remembered any more
         self.baselines: dict[str, int] = {}
         self.last_said_ns: dict[str, int] = {}
         self.asked_ns: dict[str, int] = {}
@@ -236,6 +237,7 @@ class Core:
 
     def _recovered(self, event: ev.Recovered) -> None:
         self.seen_fills |= event.seen_fills
+        self.fills_since_ns = event.fills_since_ns
         self.baselines.update(event.baselines)
         for leader, symbol, net in event.leader_nets:
             self.leader_nets[leader, symbol] = net
@@ -302,7 +304,7 @@ class Core:
 
     def _filled(self, event: venue.Filled) -> None:
         fill = event.fill
-        if (fill.account, fill.fill_id) in self.seen_fills or fill.venue_ns < self.baselines.get(fill.account, 0):
+        if not self.is_new(fill) or fill.venue_ns < self.baselines.get(fill.account, 0):
             return
         self.seen_fills.add((fill.account, fill.fill_id))
         self.ledger.book(fill)
@@ -314,6 +316,10 @@ class Core:
         answers.copy_filled(self, fill, event.received_ns)
         foreign.filled(self, fill)
         self.emit(ev.Keep(fills=(fill,)))
+
+    def is_new(self, fill: Fill) -> bool:
+        """Not seen, and not so old that it may have been seen and forgotten; a fill without a time is as new as any."""
+        return (fill.account, fill.fill_id) not in self.seen_fills and not 0 < fill.venue_ns < self.fills_since_ns
 
     def leader_filled(self, fill: Fill, received_ns: int) -> None:
         """A fill of a leader that was not seen before: a signal for each group it leads."""

@@ -43,6 +43,7 @@ from schema.store import JournalDown, Store, StoreRefused
 from schema.vault import Vault
 
 _TICK_S = 0.05
+_FILLS_REMEMBERED_NS = 7 * 24 * 3_600_000_000_000  # longer than any venue replays, and than a long weekend
 _LAG_SAMPLES = 200
 _CHART_BARS = 240
 _QUIET_NS = 2_000_000_000
@@ -142,7 +143,8 @@ class Desk:
     async def _recover(self) -> None:
         self._feed(ev.ConfigLoaded(at_ns=self._clock.now_ns(), config=await self._store.load_config()))
         accounts = list(self.core.accounts)
-        seen = [(account, fill_id) for account in accounts for fill_id in await self._store.seen_fills(account)]
+        since_ns = self._clock.now_ns() - _FILLS_REMEMBERED_NS
+        seen = [(a, fill_id) for a in accounts for fill_id in await self._store.seen_fills(a, since_ns)]
         baselines = [(leader, await self._store.baseline(leader)) for leader in self.core.leads]
         recovered = ev.Recovered(
             at_ns=self._clock.now_ns(),
@@ -150,6 +152,7 @@ class Desk:
             latest_copies=tuple(await self._store.latest_copies()),
             leader_nets=tuple(await self._store.leader_nets()),
             seen_fills=frozenset(seen),
+            fills_since_ns=since_ns,
             baselines=tuple((leader, at_ns) for leader, at_ns in baselines if at_ns is not None),
             short_copies=tuple(await self._store.short_copies()),
             working_copies=tuple(await self._store.working_copies()),

@@ -42,13 +42,14 @@ class Recovered(Input, frozen=True):
     open_copies: tuple[tuple[Signal, Copy], ...]
     latest_copies: tuple[Copy, ...]
     leader_nets: tuple[tuple[str, str, int], ...]  # (leader, symbol, net after its newest signal)
-    seen_fills: frozenset[tuple[str, str]]  # (account, fill id)
+    seen_fills: frozenset[tuple[str, str]]  # (account, fill id), of fills from `fills_since_ns` on
     baselines: tuple[tuple[str, int], ...]  # (leader, first seen ns)
     short_copies: tuple[tuple[Signal, Copy], ...] = ()  # copied, and their fills have not all come
     working_copies: tuple[tuple[Signal, Copy], ...] = ()  # they may rest at their venues
     leader_orders: tuple[Signal, ...] = ()  # what followers were last told of each order of a leader
     lots: tuple[Lots, ...] = ()
     live_orders: frozenset[tuple[str, str]] = frozenset()  # (account, order id) of orders that were working
+    fills_since_ns: int = 0  # what traded before it is history, whether or not it was seen then
 
 
 class Committed(Input, frozen=True):

@@ -89,7 +89,7 @@ def _answered(core: Core, connection: str, snapshot: venue.Snapshot, at_ns: int)
 def _read(core: Core, snapshot: venue.Snapshot, at_ns: int, *, adopt: frozenset[str]) -> None:
     for state in snapshot.states:
         core.money[state.account] = state
-    fresh = [fill for fill in snapshot.fills if (fill.account, fill.fill_id) not in core.seen_fills]
+    fresh = [fill for fill in snapshot.fills if core.is_new(fill)]
     fresh.sort(key=lambda fill: (fill.venue_ns, fill.fill_id))
     first_seen = {a for a in snapshot.complete if a in core.leads and a not in core.baselines}
     for account in snapshot.complete:

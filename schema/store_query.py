@@ -113,15 +113,16 @@ class QueryStore(StorePart):
         async with self._reading() as session:
             return [(row["leader"], row["symbol"], row["leader_net"]) for row in await session.fetch(_LEADER_NETS)]
 
-    async def seen_fills(self, account: str) -> set[str]:
-        """The fill ids of an account that are booked already. A fill whose signal was committed counts, even when the
-        desk was killed before the fill itself was written behind."""
+    async def seen_fills(self, account: str, since_ns: int = 0) -> set[str]:
+        """The fill ids of an account that are booked already, of what traded from `since_ns` on or has no time. A
+        fill whose signal was committed counts, even when the desk was killed before the fill itself was written."""
         async with self._reading() as session:
             rows = await session.fetch(
-                "SELECT fill_id FROM fills WHERE account = $1 "
-                "UNION SELECT source FROM signals WHERE leader = $1 AND kind = $2",
+                "SELECT fill_id FROM fills WHERE account = $1 AND (venue_ns >= $3 OR venue_ns = 0) "
+                "UNION SELECT source FROM signals WHERE leader = $1 AND kind = $2 AND (venue_ns >= $3 OR venue_ns = 0)",
                 account,
                 SignalKind.LEADER_FILL,
+                since_ns,
             )
         return {row["fill_id"] for row in rows}
 

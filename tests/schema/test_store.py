@@ -218,3 +218,12 @@ async def test_a_commit_of_twenty_copies_is_quick(store: Store) -> None:
     print(f"\ncommit of 1 signal and 20 copies: p50 {p50:.2f} ms, p99 {p99:.2f} ms, max {took[-1]:.2f} ms")
     print(f"smallest durable commit here: {await store.measure_commit_ms():.2f} ms")
     assert p50 < 10
+
+
+async def test_fills_older_than_asked_for_are_not_read_back_and_those_without_a_time_are(store: Store) -> None:
+    old, new, timeless = rows.fill(1, "DEMO1001"), rows.fill(2, "DEMO1001"), rows.fill(3, "DEMO1001")
+    await store.record(Batch(fills=(old, new, replace(timeless, venue_ns=0))))
+    assert await store.seen_fills("DEMO1001", new.venue_ns) == {"fill-2", "fill-3"}
+    await store.commit_signal(rows.signal(5), [])
+    await store.commit_signal(rows.signal(6), [])
+    assert await store.seen_fills(rows.LEADER, rows.signal(6).venue_ns) == {"fill-6"}
