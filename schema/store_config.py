@@ -5,7 +5,7 @@ hold for whoever writes past this module.
 """
 
 import difflib
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import asynccontextmanager
 
 import msgspec
@@ -19,9 +19,11 @@ from schema.records import (
     AccountConfig,
     ConnectionConfig,
     DeskConfig,
+    DoneStatus,
     FollowerConfig,
     GroupConfig,
     Guard,
+    LiveStatus,
     Record,
     Rule,
     SymbolMap,
@@ -187,9 +189,22 @@ class ConfigStore(StorePart):
                 at_ns,
             )
 
+    async def mark_flat(self, accounts: Sequence[str]) -> None:
+        """Remember that the venue showed these accounts with no position and no working order."""
+        async with self._changing() as session:
+            await session.execute(
+                "UPDATE positions SET net_qty = 0, avg_price = 0 WHERE account = ANY($1)", list(accounts)
+            )
+            await session.execute(
+                "UPDATE orders SET status = $2 WHERE account = ANY($1) AND status = ANY($3)",
+                list(accounts),
+                DoneStatus.CANCELED,
+                list(LiveStatus),
+            )
+
     async def remove_account(self, account: str) -> None:
         """Take an account off the desk, and its login with the last one. Its history stays. Raises StoreRefused when
-        it leads a group that still has followers."""
+        it leads a group that still has followers, or when something was open when its venue last spoke of it."""
         async with self._changing() as session:
             await self._must_exist(session, "account", account)
             busy = await session.fetchrow(
@@ -201,6 +216,19 @@ class ConfigStore(StorePart):
                 raise StoreRefused(
                     f"account: {account} leads group {busy['group']} with {busy['followers']} followers; "
                     "remove them or give the group another leader first."
+                )
+            held = await session.fetch(
+                "SELECT symbol, net_qty FROM positions WHERE account = $1 AND net_qty <> 0 ORDER BY symbol", account
+            )
+            working = await session.fetchval(
+                "SELECT count(*) FROM orders WHERE account = $1 AND status = ANY($2)", account, list(LiveStatus)
+            )
+            if held or working:
+                parts = [f"{row['net_qty']:+d} {row['symbol']}" for row in held]
+                parts += [f"{working} working order{'s' if working > 1 else ''}"] if working else []
+                raise StoreRefused(
+                    f"account: {account} had {' and '.join(parts)} when its venue last spoke of it; close it first "
+                    f"with `copydesk kill --account {account}` or :flatten {account}."
                 )
             await session.execute("DELETE FROM groups WHERE leader = $1", account)
             login = await session.fetchval("DELETE FROM accounts WHERE account = $1 RETURNING connection", account)

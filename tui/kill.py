@@ -6,6 +6,7 @@ flattened, which a running desk follows at once: it opens nothing, and leaves th
 """
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from random import Random
@@ -20,7 +21,7 @@ from engine.seat import FlattenResult
 from schema.clock import SYSTEM_CLOCK
 from schema.records import ConnectionConfig, DeskConfig, Guard
 from schema.settings import Settings
-from schema.store import Store, StoreRefused
+from schema.store import JournalDown, Store, StoreRefused
 from schema.store_config import nearest
 from schema.vault import Vault, VaultError
 from tui.shell import Refused, run, settings_with_log
@@ -71,7 +72,10 @@ def kill(context: click.Context, yes: bool, account: str | None, group: str | No
             accounts = _accounts(desk, account, group)
             if not yes:
                 await asyncio.to_thread(_confirm, target, len(accounts))
-            return await _kill(settings, store, desk, target, accounts)
+            result = await _kill(settings, store, desk, target, accounts)
+            with contextlib.suppress(JournalDown):  # the exits are done; this only spares a later question
+                await store.mark_flat(result.flat)
+            return result
         finally:
             await store.close()
 

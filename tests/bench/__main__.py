@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from tests.bench import alone, fanout, hung, recording, seat
+from tests.bench import alone, fanout, hung, panic, recording, seat
 from tests.bench.figures import Figure
 
 _SIGNALS = 200
@@ -27,6 +27,7 @@ def main() -> None:
         hung.measure,
         alone.measure,
         recording.measure,
+        panic.measure,
         seat.measure,
     ):
         for found in part():

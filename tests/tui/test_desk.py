@@ -476,3 +476,41 @@ async def test_the_counter_of_undecided_pairs_is_always_there_and_alarms(width: 
         shown = on.segments[0][at + 1].style
         assert shown is not None
         assert (shown.color, shown.bgcolor) == (alarm.color, alarm.bgcolor) != (calm.color, calm.bgcolor)
+
+
+async def test_a_flatten_that_runs_is_told_on_the_status_line_until_it_is_over() -> None:
+    async with desk() as on:
+        on.seat.flattening = "flatten all: 17 of 20 flat, 1.2 s, waiting for DEMO1007"
+        on.seat.publish()
+        await on.shows("flatten all: 17 of 20 flat, 1.2 s, waiting for DEMO1007")
+        assert "17 of 20 flat" in on.lines[1]
+        on.seat.flattening = ""
+        on.seat.publish()
+        await on.until(lambda: "17 of 20 flat" not in on.text, "the end of it")
+
+
+async def test_a_guard_stands_on_the_status_line_and_at_its_account() -> None:
+    async with desk() as on:
+        await on.command("halt all")
+        await on.until(lambda: "ALL HALT" in on.lines[0], "the guard on top")
+        on.seat._change("DEMO1003", state="close-only", why="close only by the trader: DEMO1003")
+        on.seat.publish()
+        await on.until(lambda: "close-only" in on.line_of("● DEMO1003"), "the guard in the account's row")
+        await on.pilot.press("j", "j", "j")
+        await on.shows("DEMO1003 · close-only · close only by the trader: DEMO1003")
+        await on.command("resume all")
+        await on.until(lambda: "ALL HALT" not in on.lines[0], "the guard lifted")
+
+
+async def test_the_kill_switch_takes_two_deliberate_keys() -> None:
+    async with desk() as on:
+        assert await on.seat.open_positions() > 0
+        await on.pilot.press("K")
+        await on.until(lambda: on.app.prompt.is_open, "the line with :kill")
+        await on.shows(":kill")
+        assert await on.seat.open_positions() > 0 and not on.seat.guarded
+        await on.pilot.press("escape")
+        assert await on.seat.open_positions() > 0 and not on.seat.guarded
+        await on.pilot.press("K", "enter")
+        await on.shows("21 accounts are flat after 0.2 s, checked with the venue.")
+        assert on.seat.guarded == "all halt"

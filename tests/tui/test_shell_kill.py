@@ -85,9 +85,17 @@ async def test_one_account_and_a_login_that_does_not_open(state_dir: Path) -> No
     async with practice(state_dir) as desk:
         await desk.leader(+4)
         await desk.settled(5)
+        await desk.desk.journal.flush()
+        held = await shell(desk, "accounts", "remove", "DEMO1003")
+        assert held.returncode == 1
+        assert held.stderr == (
+            "account: DEMO1003 had +1 ESH4 when its venue last spoke of it; close it first "
+            "with `copydesk kill --account DEMO1003` or :flatten DEMO1003.\n"
+        )
         done = await shell(desk, "kill", "--yes", "--account", "DEMO1003")
         assert done.returncode == 0, (done.stdout, done.stderr)
         assert "DEMO1003" not in await open_now(desk) and len(await open_now(desk)) == 20
+        assert (await shell(desk, "accounts", "remove", "DEMO1003")).returncode == 0
         wrong = await shell(desk, "kill", "--yes", "--account", "DEMO9999")
         assert wrong.returncode == 1 and wrong.stderr.startswith("account: there is no 'DEMO9999'; did you mean DEMO")
 
