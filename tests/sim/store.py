@@ -32,6 +32,7 @@ from tests.sim.world import S, World
 
 _T = TypeVar("_T")
 _TIMEOUT_S = 2.0
+_ABOUT_ORDERS = (SignalKind.LEADER_ORDER, SignalKind.LEADER_CHANGE, SignalKind.LEADER_CANCEL)
 _encode = msgspec.msgpack.Encoder().encode
 
 
@@ -79,7 +80,8 @@ class Disk:
                 self.copies[copy.signal_id, copy.follower] = copy
         for fill in batch.fills:
             self.fills.setdefault((fill.account, fill.venue, fill.fill_id), fill)
-        self.orders.update({(order.account, order.order_id): order for order in batch.orders})
+        for order in batch.orders:
+            self.orders[order.account, order.order_id] = order
         self.positions.update({(position.account, position.symbol): position for position in batch.positions})
         self.states.update({state.account: state for state in batch.states})
         self.lots.update({(lots.account, lots.symbol): lots for lots in batch.lots})
@@ -188,9 +190,25 @@ class SimStore:
             lambda: [
                 (disk.signals[c.signal_id][1], c)
                 for c in disk.copies.values()
-                if c.decision is Decision.COPIED and c.filled_qty < c.qty
+                if c.decision is Decision.COPIED and c.filled_qty < c.qty and c.cl_ord_id and not c.working
             ]
         )
+
+    async def working_copies(self) -> list[tuple[Signal, Copy]]:
+        disk = self._disk
+        return await self._statement(
+            lambda: [(disk.signals[c.signal_id][1], c) for c in disk.copies.values() if c.working]
+        )
+
+    async def leader_orders(self) -> list[Signal]:
+        def read() -> list[Signal]:
+            newest: dict[tuple[str, str, str], Signal] = {}
+            for _, signal in self._disk.signals.values():
+                if signal.kind in _ABOUT_ORDERS:
+                    newest[signal.leader, signal.source, signal.group] = signal
+            return [signal for signal in newest.values() if signal.kind is not SignalKind.LEADER_CANCEL]
+
+        return await self._statement(read)
 
     async def lots(self) -> list[Lots]:
         return await self._statement(lambda: list(self._disk.lots.values()))
