@@ -224,13 +224,17 @@ class SimStore:
     async def leader_nets(self) -> list[tuple[str, str, int]]:
         return await self._statement(lambda: [(*key, net) for key, net in self._disk.leader_nets.items()])
 
-    async def seen_fills(self, account: str) -> set[str]:
+    async def seen_fills(self, account: str, since_ns: int = 0) -> set[str]:
+        def wanted(venue_ns: int) -> bool:
+            return venue_ns >= since_ns or venue_ns == 0
+
         def read() -> set[str]:
-            kept = {fill_id for owner, _, fill_id in self._disk.fills if owner == account}
+            fills = self._disk.fills.values()
+            kept = {fill.fill_id for fill in fills if fill.account == account and wanted(fill.venue_ns)}
             return kept | {
                 signal.source
                 for _, signal in self._disk.signals.values()
-                if signal.leader == account and signal.kind is SignalKind.LEADER_FILL
+                if signal.leader == account and signal.kind is SignalKind.LEADER_FILL and wanted(signal.venue_ns)
             }
 
         return await self._statement(read)
