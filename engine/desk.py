@@ -89,6 +89,7 @@ class Desk:
         self._group: asyncio.TaskGroup | None = None
         self._running: asyncio.Task[None] | None = None
         self._ready = asyncio.Event()
+        self._halt_owed = False  # the kill switch was pulled, and the database does not hold it yet
         self._signalled_ns = 0
         self._marked: set[str] = set()
         self._checked: dict[tuple[str, str], DeskConfig] = {}  # (leader, symbol) -> the configuration it was whole in
@@ -141,7 +142,7 @@ class Desk:
             group.create_task(self._when_connected(connects))
 
     async def _recover(self) -> None:
-        self._feed(ev.ConfigLoaded(at_ns=self._clock.now_ns(), config=await self._store.load_config()))
+        self._feed(ev.ConfigLoaded(at_ns=self._clock.now_ns(), config=await self._load_config()))
         accounts = list(self.core.accounts)
         since_ns = self._clock.now_ns() - _FILLS_REMEMBERED_NS
         seen = [(a, fill_id) for a in accounts for fill_id in await self._store.seen_fills(a, since_ns)]
@@ -439,7 +440,7 @@ class Desk:
         return self.views.view(topic)
 
     async def _config_changed(self) -> None:
-        self._inbox.put_nowait(ev.ConfigLoaded(at_ns=self._clock.now_ns(), config=await self._store.load_config()))
+        self._inbox.put_nowait(ev.ConfigLoaded(at_ns=self._clock.now_ns(), config=await self._load_config()))
 
     async def toggle(self, account: str) -> str:
         follower = self.core.followers.get(self._account(account))
@@ -459,6 +460,10 @@ class Desk:
         await self._configure(self._store.set_rule(account, rule))
         return f"{account} now copies {rule}."
 
+    async def _load_config(self) -> DeskConfig:
+        config = await self._store.load_config()
+        return replace(config, guard=Guard.HALT) if self._halt_owed else config
+
     async def guard(self, target: str, guard: Guard) -> str:
         await self._configure(self._store.guard_target(target, guard))
         said = guards.sentence(target, guard)
@@ -467,11 +472,16 @@ class Desk:
 
     async def kill(self) -> FlattenResult:
         """Halted in memory first, so that no database keeps an exit waiting; then for good, beside the exits."""
+        self._halt_owed = True
         halted = replace(self.core.config, guard=Guard.HALT)
         await self._handle(ev.ConfigLoaded(at_ns=self._clock.now_ns(), config=halted))
         self._alert("alarm", "kill switch: the desk is halted and every account is flattened, by the trader")
-        self._start(self._remember(lambda: self._store.set_guard(Guard.HALT), "the halt"))
+        self._start(self._remember(self._store_halt, "the halt"))
         return await self.flatten("all")
+
+    async def _store_halt(self) -> None:
+        await self._store.set_guard(Guard.HALT)
+        self._halt_owed = False
 
     async def _remember(self, write: Callable[[], Awaitable[None]], what: str) -> None:
         """Store what an exit must not wait for, as soon as the database takes it."""
@@ -495,7 +505,7 @@ class Desk:
             await write
         except StoreRefused as refused:
             raise CommandRefused(str(refused)) from None
-        await self._handle(ev.ConfigLoaded(at_ns=self._clock.now_ns(), config=await self._store.load_config()))
+        await self._handle(ev.ConfigLoaded(at_ns=self._clock.now_ns(), config=await self._load_config()))
         self.views.publish(self._clock.now_ns())
 
     async def flatten(self, target: str) -> FlattenResult:

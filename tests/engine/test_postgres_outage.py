@@ -7,6 +7,7 @@ from pathlib import Path
 import psutil
 
 from schema.postgres import EmbeddedPostgres
+from schema.records import Guard
 from tests.practice import PracticeDesk, practice, until
 
 
@@ -58,3 +59,32 @@ async def test_a_trade_of_the_leader_during_the_outage_is_followed_out_but_not_i
         await desk.promise_holds(within_s=5)
         books = await desk.books()
         assert {account.account: account.positions for account in books.accounts if account.positions} == {}
+
+
+async def test_the_kill_switch_closes_everybody_while_postgres_hangs_and_the_halt_is_stored_later(
+    state_dir: Path,
+) -> None:
+    async with practice(state_dir) as desk:
+        await desk.leader(+4)
+        await desk.promise_holds()
+        server = await postmaster(desk)
+        processes = (server, *server.children(recursive=True))
+        for process in processes:
+            os.kill(process.pid, signal.SIGSTOP)
+        await desk.leader(+1, seen=False)  # its commit hangs, and the worker with it
+        await until(lambda: desk.desk.journal.down_reason != "", 8)
+        result = await desk.desk.kill()
+        assert result.not_flat == () and len(result.flat) == 21
+        assert result.seconds < 1.0
+        assert {str(account.positions) for account in (await desk.books()).accounts} == {"{}"}
+        for process in processes:
+            os.kill(process.pid, signal.SIGCONT)
+        await until(lambda: desk.desk.journal.down_reason == "" and desk.status().guard == "desk halted", 15)
+        await desk.settled(10)
+        await desk.leader(+1)
+        await desk.settled(5)
+        books = await desk.books()
+        assert {each.account for each in books.accounts if each.positions} == {"DEMO1000"}
+        stored = await desk.store.load_config()
+        assert stored.guard is Guard.HALT
+        assert len(stored.flattened) == 21
