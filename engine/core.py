@@ -32,10 +32,10 @@ from engine.inflight import InFlight, InFlightBook
 from engine.latency import Latencies
 from engine.ledger import Ledger
 from engine.mirror_book import MirrorBook
-from engine.planner import ASKING, FollowerView, correct, plan
+from engine.planner import ASKING, CLOSES_FIRST, FollowerView, correct, plan
 from engine.risk import approve
 from engine.rules import scale_for, symbol_for
-from engine.state import CoreLimits, FollowerState, Tally
+from engine.state import CHASE_NS, CoreLimits, FollowerState, Tally
 from schema.records import (
     AccountConfig,
     AccountState,
@@ -92,6 +92,7 @@ class Core:
         self.money: dict[str, AccountState] = {}
         self.up: dict[str, bool] = {}
         self.down_reason: dict[str, str] = {}
+        self.one_way: dict[str, bool] = {}  # connection -> its venue takes no order across zero
         self.breakers: dict[str, Breaker] = {}
         self.leader_nets: dict[tuple[str, str], int] = {}
         self.venue_nets: dict[tuple[str, str], tuple[int, int]] = {}
@@ -120,6 +121,7 @@ class Core:
             ev.Recovered: self._recovered,
             ev.Committed: self._committed,
             ev.ConnectionRefused: self._refused,
+            ev.VenueAbilities: self._abilities,
             ev.InstrumentChecked: self._instrument_checked,
             ev.Flattened: self._flattened,
             ev.ChangeAnswered: partial(mirror_answers.change_answered, self),
@@ -287,6 +289,13 @@ class Core:
         self.down_reason[event.connection] = event.reason
         self.emit(ev.Alert(level="alarm" if event.final else "warn", text=f"{event.connection}: {event.reason}"))
 
+    def _abilities(self, event: ev.VenueAbilities) -> None:
+        self.one_way[event.connection] = not event.flips
+
+    def flips(self, account: str) -> bool:
+        """Whether one order may take this account across zero."""
+        return not self.one_way.get(self.connection_of(account))
+
     def _refused(self, event: ev.ConnectionRefused) -> None:
         self.up[event.connection] = False
         self.down_reason[event.connection] = event.reason
@@ -368,11 +377,20 @@ class Core:
 
     def plan(self, signal: Signal, follower: FollowerConfig, *, gate: str) -> Copy:
         """One pair's decision; `gate` is a reason of the caller's to open nothing, or ''."""
-        return plan(signal, self._gated(follower, signal.symbol, gate), tag=_tag(signal, follower))
+        copy = plan(signal, self._gated(follower, signal.symbol, gate), tag=_tag(signal, follower))
+        return self._opens_later(copy)
 
     def correct(self, signal: Signal, follower: FollowerConfig, delta: int, *, gate: str) -> Copy:
         """A correction's decision; `gate` as in `plan`."""
-        return correct(signal, self._gated(follower, signal.symbol, gate), delta, tag=_tag(signal, follower))
+        copy = correct(signal, self._gated(follower, signal.symbol, gate), delta, tag=_tag(signal, follower))
+        return self._opens_later(copy)
+
+    def _opens_later(self, copy: Copy) -> Copy:
+        """Where a flip takes two orders, the second is a correction that goes once the first has filled, whatever the
+        group does about drift."""
+        if copy.reason == CLOSES_FIRST:
+            self.state(copy.follower, copy.leader_symbol).chase_until_ns = self.now_ns + CHASE_NS
+        return copy
 
     def _gated(self, follower: FollowerConfig, leader_symbol: str, gate: str) -> FollowerView:
         view = self.view(follower, leader_symbol)
@@ -428,9 +446,12 @@ class Core:
             unknown_sells=sells,
             slack_low=slack_low,
             slack_high=slack_high,
+            flips=self.flips(follower.account),
             episode=state.episode,
             scale=state.scale,
-            gate=guards.gate_of(self, follower) or self.gate(follower.account, symbol),
+            gate=guards.gate_of(self, follower)
+            or self.gate(follower.account, symbol)
+            or mirror_plan.unprotected(self, follower.account, leader_symbol),
             off=guards.off_of(self, follower, flat=known and not (net or certain or buys or sells))
             or (f"out: {late.STAYS_OUT}" if state.out else ""),
         )

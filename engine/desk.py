@@ -170,6 +170,11 @@ class Desk:
             config, credentials, self._settings.adapter(config), self._clock, self._emit, self._random
         )
         self.adapters[config.connection] = adapter
+        self._inbox.put_nowait(
+            ev.VenueAbilities(
+                at_ns=self._clock.now_ns(), connection=config.connection, flips=adapter.capabilities.flips
+            )
+        )
         if isinstance(adapter, venue.PlacesAtOnce):
             self._at_once[config.connection] = adapter
         while True:

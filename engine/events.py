@@ -84,6 +84,13 @@ class InstrumentChecked(Input, frozen=True):
     error: str = ""
 
 
+class VenueAbilities(Input, frozen=True):
+    """What the venue of a login can do: `flips` when one order may take a position across zero."""
+
+    connection: str
+    flips: bool
+
+
 class ConnectionRefused(Input, frozen=True):
     """A login that cannot come up until a person acts."""
 

@@ -21,10 +21,10 @@ from engine import events as ev
 from engine import foreign, guards
 from engine.inflight import InFlight
 from engine.mirror_book import Change, LeaderOrder, Mirror, Place, is_working, price_of, terms_of, words
-from engine.mirror_plan import Wants, wanted
+from engine.mirror_plan import Wants, unprotected, wanted
 from engine.mirror_terms import Terms, terms_for
 from engine.rules import reducing_part, symbol_for
-from engine.state import FollowerState
+from engine.state import CHASE_NS, FollowerState
 from schema.records import (
     Copy,
     Decision,
@@ -47,7 +47,6 @@ if TYPE_CHECKING:
 
 _FIRST_RETRY_NS = 100_000_000
 _LAST_RETRY_NS = 2_000_000_000
-_CHASE_NS = 10_000_000_000
 
 # --- what the leader does -------------------------------------------------------------------------------------------
 
@@ -145,8 +144,8 @@ def _pair(core: Core, signal: Signal, order: LeaderOrder, follower: FollowerConf
         reason = "position is not known yet"
     elif place.of(order.order_id):
         reason = "its own order for it has ended"
-    elif place.alarmed:
-        reason = f"its protective order was refused ({place.alarmed})"
+    else:
+        reason = reason or unprotected(core, follower.account, order.symbol)
     if reason and not closes:
         return _row(core, signal, follower, Decision.SKIPPED, reason)
     return _order_row(core, signal, order, follower, lots, "")
@@ -338,6 +337,7 @@ def _align(core: Core, follower: FollowerConfig, leader_symbol: str, place: Plac
             _wish(core, live[-1], _goal(follower, order, live[-1], wants))
         elif order is not None and order.working and wants.lots.get(order_id):
             _protect(core, group, follower, order, place, wants)
+    _alarm(core, follower, place, wants)
     _clear(core, place, orders)
     _watch(core, group, follower, leader_symbol, place)
 
@@ -418,9 +418,13 @@ def _protect(
     earlier = place.of(order.order_id)
     if earlier and not earlier[-1].order.settled:
         return  # its fills are still on their way here
+    for ended in earlier[:-1]:
+        core.mirrored.drop(place, ended)
     if earlier:
         place.retry_ns = core.now_ns + min(_FIRST_RETRY_NS << min(place.retries, 10), _LAST_RETRY_NS)
         place.retries += 1
+        if place.retries == 1:
+            return
     signal = Signal(
         signal_id=core.digest("protect", follower.account, order.order_id, str(core.now_ns), str(core.seq)),
         kind=SignalKind.CORRECTION,
@@ -437,6 +441,24 @@ def _protect(
         order_type=order.terms.order_type,
     )
     core.commit(signal, [_order_row(core, signal, order, follower, lots, "for what it holds now")])
+
+
+def _alarm(core: Core, follower: FollowerConfig, place: Place, wants: Wants) -> None:
+    """Tell the trader when a venue will not have what protects a position: nothing is opened there until it does."""
+    refused, missing = "", False
+    for order_id, share in wants.shares.items():
+        found = place.of(order_id)
+        kept = any(mirror.live and mirror.order.copy.decision is Decision.COPIED for mirror in found)
+        if share.exit and wants.lots.get(order_id) and not kept:
+            missing = True
+            copies = [m.order.copy for m in found if m.order.copy.decision is Decision.REJECTED]
+            refused = next((f"{words(terms_of(copy))}: {copy.reason}" for copy in copies), refused)
+    if refused and not place.alarmed:
+        text = f"{follower.account}: its venue refused to protect its position ({refused}); nothing is opened there"
+        core.emit(ev.Alert(level="alarm", text=text))
+    if not missing:
+        place.retries = 0
+    place.alarmed = refused
 
 
 def _wait_long(core: Core, group: GroupConfig, place: Place, wants: Wants) -> bool:
@@ -505,7 +527,7 @@ def _watch(core: Core, group: GroupConfig, follower: FollowerConfig, leader_symb
 def _after_waiting(core: Core, group: GroupConfig, state: FollowerState, held: int, target: int) -> None:
     """What an order that waited too long has not brought: at market now, or left as the group says."""
     if reducing_part(held, target - held) == target - held or group.unfilled is Unfilled.MARKET:
-        state.chase_until_ns = core.now_ns + _CHASE_NS
+        state.chase_until_ns = core.now_ns + CHASE_NS
         return
     state.hopeless = True
     if not held and state.episode is Episode.JOINED:

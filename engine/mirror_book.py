@@ -185,7 +185,11 @@ def price_of(terms: Terms) -> Decimal:
 
 def words(terms: Terms) -> str:
     """An order in words: ``sell 2 stop 4795.25``."""
+    return f"{terms.side} {terms.qty} {waits_for(terms)}".strip()
+
+
+def waits_for(terms: Terms) -> str:
+    """The price an order waits for: ``stop 4795.25``; '' when it waits for none."""
     prices = [p for p in (terms.stop_price, terms.limit_price) if p is not None]
-    text = " ".join(f"{price.normalize():f}" for price in prices)
     kind = terms.order_type.value.replace("_", " ")
-    return f"{terms.side} {terms.qty} {kind} {text}".strip()
+    return " ".join([kind, *(f"{price.normalize():f}" for price in prices)]) if prices else ""

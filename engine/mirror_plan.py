@@ -53,6 +53,12 @@ def slack(core: Core, follower: FollowerConfig, leader_symbol: str) -> tuple[int
     return wants.low, wants.high
 
 
+def unprotected(core: Core, account: str, leader_symbol: str) -> str:
+    """Why nothing may be opened beside a position whose protective order its venue refuses, or ''."""
+    place = core.mirrored.places.get((account, leader_symbol))
+    return f"its protective order was refused ({place.alarmed})" if place is not None and place.alarmed else ""
+
+
 def wanted(core: Core, follower: FollowerConfig, leader_symbol: str) -> Wants:
     wants = Wants()
     group = core.groups[follower.group]
@@ -79,6 +85,8 @@ def wanted(core: Core, follower: FollowerConfig, leader_symbol: str) -> Wants:
     rungs = [order.rung for order in orders.values() if order.working]
     protective = group.mode is Mode.PROTECTIVE
     wants.shares = shares(rungs, leader_net, net, coming, target, protective=protective)
+    if early := _early_exits(place, wants):
+        wants.shares = shares(rungs, leader_net, net, coming, target, protective=protective, early=early)
     wants.lots = {order_id: share.lots for order_id, share in wants.shares.items()}
     wants.target = target(leader_net)
     gap = wants.target - net - coming
@@ -156,6 +164,15 @@ def _explain(group: GroupConfig, place: Place, orders: dict[str, LeaderOrder], g
     wants.low += min((lots for (buy, _), lots in ahead.items() if not buy), default=0)
 
 
+def _early_exits(place: Place, wants: Wants) -> int:
+    """Lots that the follower's exits have filled before its leader's."""
+    return sum(
+        max(0, min(mirror.order.copy.filled_qty, abs(share.due) - mirror.left))
+        for mirror in place.mirrors.values()
+        if (share := wants.share(mirror.leader_order_id)).exit
+    )
+
+
 def _beyond(lots: int, other: int) -> int:
     """By how much `lots` goes further than `other` in its own direction (signed), 0 when it does not."""
     if lots > 0:
@@ -173,7 +190,7 @@ def _bind_entries(core: Core, follower: FollowerConfig, held: int, wants: Wants)
     for order_id, lots in wants.lots.items():
         reducing = reducing_part(held, lots)
         opening = lots - reducing
-        if opening and not rests:
+        if opening and (not rests or (reducing and not core.flips(follower.account))):
             opening = 0
         elif opening and follower.max_order is not None:
             opening = max(-follower.max_order, min(follower.max_order, opening))

@@ -10,6 +10,7 @@ the same position), so each begins at the position that is held now.
 from collections.abc import Callable, Sequence
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
+from engine.rules import reducing_part
 from schema.records import FollowerConfig, OrderType, Record, Side, SymbolMap
 from schema.symbols import UnknownProduct, parse_contract, product
 
@@ -64,13 +65,16 @@ def shares(
     target: Callable[[int], int],
     *,
     protective: bool = False,
+    early: int = 0,
 ) -> dict[str, Share]:
     """Each order's share by its id. `target` is what the follower should hold when the leader holds so much; `net`
     what it holds, and `coming` the signed lots of market orders on their way to it. With `protective` only what
     closes the leader's position counts.
 
     An exit never asks for more than is held now: a follower whose entry waits gets no stop that would open a
-    position, and one whose exit is on its way keeps its stop until that has filled.
+    position, and one whose exit is on its way keeps its stop until that has filled. `early` is how many lots exits
+    of the follower have filled before its leader's; what it lacks beyond them are entries it did not get, and what it
+    has is protected all the same.
     """
     found: dict[str, Share] = {}
     ladders: dict[tuple[Side, bool], list[Rung]] = {}
@@ -82,6 +86,8 @@ def shares(
         ladder.sort(key=lambda rung: ((rung.terms.trigger if upward else -rung.terms.trigger), rung.order_id))
         exit_side = leader_net * side.sign < 0
         base = target(leader_net)
+        lacks = max(0, abs(base) - (abs(net) if net * base > 0 else 0) - early) if exit_side else 0
+        open_lots = abs(net) if net * base > 0 else 0
         stand: int | None = None  # where the follower would stand if the market had come this far
         before, leader_at = base, leader_net
         for rung in ladder:
@@ -91,12 +97,18 @@ def shares(
             after = target(leader_at)
             due = after - before
             if stand is None and due:
-                held = net if exit_side else net + coming
+                held = net + (lacks if base > 0 else -lacks) if exit_side else net + coming
                 stand = max(held, base) if due > 0 else min(held, base)
             lots = 0
             if stand is not None and due:
                 reached = max(stand, after) if due > 0 else min(stand, after)
-                lots, stand = reached - stand, reached
+                lots = reached - stand
+                if exit_side:
+                    closing = reducing_part(stand, lots)
+                    there = min(abs(closing), open_lots)
+                    open_lots -= there
+                    lots += (abs(closing) - there) * (-1 if lots > 0 else 1)
+                stand = reached
             found[rung.order_id] = Share(lots=lots, due=due, exit=exit_side)
             before = after
     return found

@@ -11,14 +11,16 @@ from engine.rules import capped, reducing_part, target_net
 from schema.records import Copy, Decision, Episode, FollowerConfig, Record, Side, Signal
 
 _ZERO = Decimal(0)
+CLOSES_FIRST = "closes first: its venue takes no order across zero"
 ASKING = "an earlier order's outcome is being asked for"
 
 
 class FollowerView(Record, frozen=True):
     """All the planner may know of a follower. `on_the_way` is what certain orders will still fill (signed);
-    `unknown_buys` and `unknown_sells` are lots of orders whose outcome is being asked for. Its own orders
-    at rest explain a position from `slack_low` (0 or less) to `slack_high` lots off its target. `gate` is empty, or
-    says why nothing may be opened now; `off` is empty, or says why nothing at all may be copied."""
+    `unknown_buys` and `unknown_sells` are lots of orders whose outcome is being asked for. Its own orders at rest
+    explain a position from `slack_low` (0 or less) to `slack_high` lots off its target. `flips`: one order may take
+    it across zero. `gate` is empty, or says why nothing may be opened now; `off` is empty, or says why nothing at all
+    may be copied."""
 
     config: FollowerConfig
     symbol: str
@@ -29,6 +31,7 @@ class FollowerView(Record, frozen=True):
     unknown_sells: int = 0
     slack_low: int = 0
     slack_high: int = 0
+    flips: bool = True
     episode: Episode = Episode.NONE
     scale: Decimal | None = None
     gate: str = ""
@@ -91,6 +94,8 @@ def _ordered(
         opening = 0
         if current + reducing == 0:
             episode, _ = _episodes(signal)
+    elif opening and reducing and not view.flips:
+        reason, opening = CLOSES_FIRST, 0
     elif max_order is not None and abs(opening) > max_order:
         reason = f"cut to max_order {max_order}"
         opening = max_order if opening > 0 else -max_order

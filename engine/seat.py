@@ -113,6 +113,7 @@ class CopyRow(Record, frozen=True):
     decision: Decision
     reason: str
     total_ms: float
+    order: str = ""  # type and price of an order that waits for one: ``stop 4795.25``
 
 
 class Candles(Record, frozen=True):

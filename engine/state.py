@@ -26,6 +26,10 @@ class CoreLimits(Record, frozen=True):
         )
 
 
+CHASE_NS = 10_000_000_000
+"""How long what an earlier order did not bring may be sent at market for the same trade."""
+
+
 class FollowerState:
     """Where a follower stands in the leader's trade of one symbol."""
 

@@ -16,6 +16,7 @@ from engine import foreign, guards, late, recovery
 from engine.core import Core
 from engine.journal import Journal
 from engine.market import Market
+from engine.mirror_book import terms_of, waits_for
 from engine.rules import may_trade, symbol_for
 from engine.seat import (
     AccountRow,
@@ -127,6 +128,7 @@ class Views:
                 decision=copy.decision,
                 reason=copy.reason,
                 total_ms=total_ns / 1e6 if total_ns else -1.0,
+                order=waits_for(terms_of(copy)),
             ),
             _COPIES_KEPT,
         )

@@ -707,3 +707,129 @@ def test_an_order_at_rest_that_the_venue_lists_no_more_is_asked_about_and_given_
         desk.answer_question("DEMO1")
     assert "DEMO1" not in {m.order.copy.follower for m in desk.core.mirrored.all() if m.live}
     assert desk.take() == []
+
+
+# --- protective mode ------------------------------------------------------------------------------------------------
+
+
+def protective(*rules: Rule | FollowerConfig, **group: object) -> MirrorTable:
+    return table(*rules, mode=Mode.PROTECTIVE, **group)
+
+
+def test_protective_mode_copies_entries_by_fill_and_mirrors_what_protects() -> None:
+    desk = protective(HALF)
+    desk.rest("L1", +4, limit="4790")
+    assert desk.take() == []
+    desk.leader_fills("L1")
+    assert [(o.qty, o.order_type) for o in desk.work()] == [(2, OrderType.MARKET)]
+    desk.rest("S1", -4, stop="4780")
+    desk.rest("T1", -4, limit="4820")
+    assert sent(desk) == [("DEMO1", -2, "stop", None, D(4780)), ("DEMO1", -2, "limit", D(4820), None)]
+    desk.move("S1", stop_price=D(4785))
+    desk.answer()
+    assert desk.working("DEMO1") == [("limit", -2, D(4820)), ("stop", -2, D(4785))]
+
+
+def test_protective_mode_grows_the_stop_with_the_position() -> None:
+    desk = protective(HALF)
+    desk.leader(+2)
+    desk.work()
+    desk.rest("S1", -2, stop="4780")
+    desk.work()
+    desk.leader(+2)
+    desk.move("S1", qty=4)
+    desk.work()
+    desk.answer()
+    assert desk.working("DEMO1") == [("stop", -2, D(4780))]
+
+
+def test_protective_mode_mirrors_of_a_stop_and_reverse_only_what_closes() -> None:
+    desk = protective()
+    desk.leader(+2)
+    desk.work()
+    desk.rest("S1", -5, stop="4780")
+    assert sent(desk) == [("DEMO1", -2, "stop", None, D(4780))]
+    desk.trades(desk.tags("DEMO1")[0])
+    desk.leader_fills("S1")
+    assert [(o.qty * o.side.sign, o.order_type) for o in desk.work()] == [(-3, OrderType.MARKET)]
+    assert desk.holds("DEMO1") == -3
+
+
+def test_t_orphan_protective_orders_go_when_the_position_does() -> None:
+    desk = protective()
+    desk.leader(+2)
+    desk.work()
+    desk.rest("S1", -2, stop="4780")
+    desk.work()
+    desk.leader(-2)
+    desk.work()
+    assert [change.terms for change in desk.answer()] == [None]
+    assert desk.working("DEMO1") == []
+
+
+def test_a_stop_that_its_venue_refuses_is_an_alarm_and_nothing_is_opened_beside_it() -> None:
+    desk = protective(drift=DriftPolicy.AUTO)
+    desk.leader(+1)
+    desk.work()
+    desk.rest("S1", -1, stop="4780")
+    (stop,) = desk.take()
+    desk.reject(stop, RejectClass.PRICE)
+    assert [text for text in desk.alerts if "refused to protect" in text]
+    desk.leader(+1)
+    assert [o for o in desk.take() if o.order_type is OrderType.MARKET] == []
+    assert "its protective order was refused" in desk.last("DEMO1").reason
+    desk.passes(3, ticks=30)
+    (again,) = [o for o in desk.take() if o.order_type is OrderType.STOP]
+    desk.settle(again)
+    desk.passes(3, ticks=30)
+    assert (desk.work()[0].qty, desk.holds("DEMO1")) == (1, 2)
+    assert len([text for text in desk.alerts if "refused to protect" in text]) == 1
+
+
+# --- flips ----------------------------------------------------------------------------------------------------------
+
+
+def one_way(desk: MirrorTable) -> MirrorTable:
+    desk.feed(ev.VenueAbilities(at_ns=desk.now_ns, connection="at-DEMO1", flips=False))
+    return desk
+
+
+@pytest.mark.parametrize("mode", [Mode.FILLS, Mode.ORDERS])
+def test_where_a_venue_can_not_flip_the_open_waits_for_the_fill_of_the_close(mode: Mode) -> None:
+    desk = one_way(table(mode=mode))
+    desk.leader(+2)
+    desk.work()
+    desk.leader(-5)
+    (close,) = desk.take()
+    assert (close.qty, close.reducing) == (2, True)
+    desk.passes(1, ticks=20)
+    assert desk.take() == []
+    desk.execute(close)
+    desk.passes(0.1, ticks=2)
+    assert [(o.qty * o.side.sign, o.reducing) for o in desk.work()] == [(-3, False)]
+    assert desk.holds("DEMO1") == -3
+
+
+def test_where_a_venue_can_not_flip_a_resting_reverse_closes_and_the_rest_follows_the_fill() -> None:
+    desk = one_way(table())
+    desk.leader(+2)
+    desk.work()
+    desk.rest("S1", -5, stop="4780")
+    assert sent(desk) == [("DEMO1", -2, "stop", None, D(4780))]
+    desk.trades(desk.tags("DEMO1")[0])
+    desk.leader_fills("S1")
+    assert [o.qty for o in desk.work()] == [3]
+    assert desk.holds("DEMO1") == -3
+
+
+def test_a_flip_by_one_resting_order_is_mirrored_as_one() -> None:
+    desk = table()
+    desk.leader(+2)
+    desk.work()
+    desk.rest("S1", -5, stop="4780")
+    assert sent(desk) == [("DEMO1", -5, "stop", None, D(4780))]
+    desk.trades(desk.tags("DEMO1")[0])
+    desk.leader_fills("S1")
+    desk.passes(5, ticks=20)
+    assert desk.work() == []
+    assert desk.holds("DEMO1") == -3
