@@ -6,9 +6,10 @@ earlier order's outcome is unknown, only what is safe in every possible outcome 
 """
 
 from decimal import Decimal
+from functools import lru_cache
 
 from engine.rules import capped, reducing_part, target_net
-from schema.records import Copy, Decision, Episode, FollowerConfig, Record, Side, Signal
+from schema.records import Copy, Decision, Episode, FollowerConfig, Record, Rule, Side, Signal
 
 _ZERO = Decimal(0)
 CLOSES_FIRST = "closes first: its venue takes no order across zero"
@@ -102,6 +103,12 @@ def _ordered(
     return _pair(signal, view, target, episode, reason, tag, reducing + opening, reducing=not opening)
 
 
+@lru_cache(1024)
+def _text(rule: Rule) -> str:
+    """The rule in words: every copy carries it, and to write it anew took a tenth of the planning."""
+    return str(rule)
+
+
 def _pair(
     signal: Signal,
     view: FollowerView,
@@ -125,7 +132,7 @@ def _pair(
         qty=abs(order),
         target_net=target,
         net_before=view.net,
-        rule=str(view.config.rule),
+        rule=_text(view.config.rule),
         on_the_way=view.on_the_way,
         scale=view.scale or _ZERO,
         reducing=reducing and order != 0,
