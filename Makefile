@@ -8,7 +8,7 @@ SEEDS ?= 2000
 FIRST ?= 1
 TAPE ?= $(firstword $(wildcard ../shared/data/*.csv.gz))
 
-.PHONY: demo test lint bench sim soak lock clean
+.PHONY: demo test lint bench sim mutants soak lock clean
 demo: $(READY)
 	$(BIN)/copydesk demo $(if $(TAPE),--tape $(TAPE)) $(ARGS)
 
@@ -25,6 +25,9 @@ bench: $(READY)
 
 sim: $(READY)
 	$(BIN)/python -m tests.sim --seeds $(SEEDS) --first $(FIRST) $(ARGS)
+
+mutants: $(READY)
+	$(BIN)/python -m tests.sim.mutants $(ARGS)
 
 soak: $(READY)
 	$(BIN)/pytest -m soak -s $(ARGS)

@@ -17,7 +17,8 @@ from tests.sim.shrink import shrink
 @click.option("--seeds", default=200, show_default=True, help="How many schedules.")
 @click.option("--first", default=1, show_default=True, help="The first seed.")
 @click.option("--shrinking/--no-shrinking", default=True, help="Look for the fewest faults of the first failing seed.")
-def main(seeds: int, first: int, shrinking: bool) -> None:
+@click.option("--until-broken", is_flag=True, help="Stop at the first violation, and do not look for fewer faults.")
+def main(seeds: int, first: int, shrinking: bool, until_broken: bool) -> None:
     """Run SEEDS schedules of 200 leader events and 20 followers."""
     settle()
     started, broken, done = time.monotonic(), dict[int, str](), 0
@@ -28,10 +29,12 @@ def main(seeds: int, first: int, shrinking: bool) -> None:
         if violation:
             broken[seed] = violation
             click.echo(f"seed {seed}: {violation}\n  again: make sim SEEDS=1 FIRST={seed}")
+            if until_broken:
+                break
         if done % 100 == 0 or done == seeds:
             minutes = (time.monotonic() - started) / 60
             click.echo(f"{done} of {seeds} schedules, {done / minutes:.0f} a minute on {cores()} cores")
-    if broken and shrinking:
+    if broken and shrinking and not until_broken:
         _explain(min(broken), broken[min(broken)])
     click.echo(f"{done} schedules, {len(broken)} violations")
     sys.exit(1 if broken else 0)
