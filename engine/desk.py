@@ -501,7 +501,17 @@ class Desk:
                         self._alert("alarm", f"{what} can't be stored while the database is away; it holds meanwhile")
                     raise
 
-    async def _configure(self, write: Coroutine[Any, Any, None]) -> None:
+    async def set_group(self, group: str, field: str, value: str) -> str:
+        known = self.core.groups.get(group)
+        if field == "leader" and known is not None and value != known.leader:
+            for account in (*self._accounts(group), value):
+                if not self.core.ledger.known(account) or account in self.core.ledger.open_accounts():
+                    text = f"leader: {group} changes its leader only when flat; {account} is not, or is not known."
+                    raise CommandRefused(text)
+        await self._configure(self._store.change_group(group, [f"{field}={value}"]))
+        return f"{group}: {field} is {value} from the next leader event on."
+
+    async def _configure(self, write: Coroutine[Any, Any, object]) -> None:
         """Store a change of configuration and have the core follow it before the next signal."""
         if self.journal.down_reason:
             write.close()

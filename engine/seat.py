@@ -248,6 +248,10 @@ class Seat(Protocol):
 
     async def set_rule(self, account: str, kind: str, value: str) -> str: ...
 
+    async def set_group(self, group: str, field: str, value: str) -> str:
+        """Change one setting of a group (see `schema/group_words.py`), from the next leader event on."""
+        ...
+
     async def guard(self, target: str, guard: Guard) -> str:
         """Set what a follower, a group or ``all`` (the whole desk) may open; `Guard.NONE` lifts it."""
         ...

@@ -117,6 +117,9 @@ class ThreadSeat:
     async def set_rule(self, account: str, kind: str, value: str) -> str:
         return await self._there(self._desk.set_rule(account, kind, value))
 
+    async def set_group(self, group: str, field: str, value: str) -> str:
+        return await self._there(self._desk.set_group(group, field, value))
+
     async def guard(self, target: str, guard: Guard) -> str:
         return await self._there(self._desk.guard(target, guard))
 

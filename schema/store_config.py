@@ -14,6 +14,7 @@ from schema import driver, tables
 from schema.clock import Clock
 from schema.database import Database
 from schema.driver import Connection
+from schema.group_words import GroupRefused, changed
 from schema.login import VENUES
 from schema.records import (
     AccountConfig,
@@ -119,6 +120,33 @@ class ConfigStore(StorePart):
                 "remove it as a follower first."
             )
         await self._upsert("groups", config, ("group",))
+
+    async def change_group(self, name: str, changes: Iterable[str]) -> GroupConfig:
+        """Apply ``FIELD=VALUE`` words to a group, all of them or none; returns it as it is now. Raises StoreRefused:
+        no such group, a wrong word, or another leader while somebody in the group is not flat."""
+        async with self.all_or_nothing() as changing, changing._session() as session:
+            await self._must_exist(session, "group", name)
+            row = await session.fetchrow('SELECT * FROM groups WHERE "group" = $1 FOR UPDATE', name)
+            assert row is not None
+            group = tables.read(row, GroupConfig)
+            try:
+                new = changed(group, changes)
+            except GroupRefused as refused:
+                raise StoreRefused(str(refused)) from None
+            if new.leader != group.leader:
+                holding = await session.fetchrow(
+                    "SELECT account, symbol, net_qty FROM positions WHERE net_qty <> 0 AND (account = ANY($2) "
+                    'OR account IN (SELECT account FROM followers WHERE "group" = $1)) ORDER BY account LIMIT 1',
+                    name,
+                    [group.leader, new.leader],
+                )
+                if holding is not None:
+                    raise StoreRefused(
+                        f"leader: {name} changes its leader only when everybody in it is flat; {holding['account']} "
+                        f"holds {holding['net_qty']:+d} {holding['symbol']}."
+                    )
+            await changing.put_group(new)
+        return new
 
     async def put_follower(self, config: FollowerConfig) -> None:
         """Keep a follower, or replace it. Raises StoreRefused: unknown account or group, an account that leads or

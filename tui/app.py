@@ -363,6 +363,8 @@ class CopydeskApp(PatientApp):
                 self._ask(self._flattened(self._seat.kill()))
             case commands.SetGuard(target, guard):
                 self._ask(self._seat.guard(target, guard))
+            case commands.SetGroup(group, field, value):
+                self._ask(self._seat.set_group(group, field, value))
             case commands.Toggle(account):
                 self._ask(self._seat.toggle(account))
             case commands.SetRule(account, kind, value):

@@ -8,6 +8,7 @@ import click
 
 from brokers.sandbox.__main__ import sandbox_command
 from tui.accounts import add, list_accounts, remove, toggle
+from tui.groups import groups
 from tui.kill import guard, kill
 from tui.replay import replay_command
 from tui.shell import OneSentence, refusals, run, settings_with_log
@@ -93,6 +94,7 @@ main.add_command(replay_command)
 main.add_command(guard)
 main.add_command(kill)
 main.add_command(why_command)
+main.add_command(groups)
 for _command in (add, list_accounts, remove, toggle):
     accounts.add_command(_command)
 

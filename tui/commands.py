@@ -11,7 +11,8 @@ from difflib import get_close_matches
 from typing import Any, NamedTuple
 
 from engine.rules import RuleRefused, parse_rule
-from schema.records import Guard, RuleKind
+from schema.group_words import CHOICES, FIELDS, GroupRefused, changed
+from schema.records import GroupConfig, Guard, RuleKind
 
 EXPORTS = ("orders", "copies", "positions", "accounts")
 
@@ -57,6 +58,13 @@ class Kill:
 
 
 @dataclass(frozen=True, slots=True)
+class SetGroup:
+    group: str
+    field: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
 class SetRule:
     account: str
     kind: str
@@ -91,7 +99,7 @@ class Help:
     pass
 
 
-Command = Toggle | Flatten | Resync | SetGuard | Kill | SetRule | Export | Why | SetTheme | Quit | Help
+Command = Toggle | Flatten | Resync | SetGroup | SetGuard | Kill | SetRule | Export | Why | SetTheme | Quit | Help
 
 
 class Argument(NamedTuple):
@@ -130,6 +138,12 @@ SYNTAX: tuple[Syntax, ...] = (
         (Argument("account, group or all", "targets"),),
         "resync DEMO1001",
         "show what would bring followers to their targets, then send it",
+    ),
+    Syntax(
+        "set",
+        (Argument("group", "groups"), Argument("field", FIELDS), Argument("value", None)),
+        "set main late no_worse",
+        "how a group mirrors: mode, drift, late, unfilled, foreign, leader",
     ),
     Syntax(
         "rule",
@@ -191,6 +205,12 @@ def _command(name: str, values: Sequence[str]) -> Command:
             return Toggle(account)
         case "flatten", target:
             return Flatten(target)
+        case "set", group, field, value:
+            try:
+                changed(GroupConfig(group=group, leader=""), [f"{field}={value}"])
+            except GroupRefused as refused:
+                raise BadCommand(str(refused)) from None
+            return SetGroup(group, field, value)
         case "resync", target:
             return Resync(target)
         case "kill", *_:
@@ -268,6 +288,9 @@ def complete(line: str, known: Known) -> list[str]:
         return []
     folded = last.casefold()
     choices = _choices(syntax.arguments[at], known)
+    if syntax.name == "set" and at == 2:
+        field = words[2].casefold()
+        choices = known.accounts if field == "leader" else tuple(str(word) for word in CHOICES.get(field, ()))
     starting = [choice for choice in choices if choice.casefold().startswith(folded)]
     within = [choice for choice in choices if folded and folded in choice.casefold() and choice not in starting]
     more = " " if at + 1 < len(syntax.arguments) and not syntax.arguments[at + 1].optional else ""

@@ -27,7 +27,8 @@ from engine.seat import (
     Topic,
     View,
 )
-from schema.records import Bar, Decision, Environment, Guard, OrderType, Side
+from schema.group_words import GroupRefused, changed
+from schema.records import Bar, Decision, Environment, GroupConfig, Guard, OrderType, Side
 
 START_NS = 1_703_500_200_000_000_000  # 2023-12-25 10:30 UTC
 EVENT_NS = 20_000_000
@@ -331,6 +332,13 @@ class ScriptedSeat:
             self._change(account, rule=f"{kind} {value}")
         self.publish()
         return f"{account} now copies {kind} {value}."
+
+    async def set_group(self, group: str, field: str, value: str) -> str:
+        try:
+            changed(GroupConfig(group=group, leader="LEAD1000"), [f"{field}={value}"])
+        except GroupRefused as refused:
+            raise CommandRefused(str(refused)) from None
+        return f"{group}: {field} is {value} from the next leader event on."
 
     async def guard(self, target: str, guard: Guard) -> str:
         with self._lock:
