@@ -25,6 +25,7 @@ from engine import (
     mirror_recovery,
     recovery,
     resync,
+    returned,
 )
 from engine import events as ev
 from engine.breaker import Breaker
@@ -109,6 +110,8 @@ class Core:
         self.flattened_ns: dict[str, int] = {}  # account -> when it was last flattened
         self.prices: dict[str, tuple[Decimal, int]] = {}  # leader's contract -> price now, and when it was said
         self.entered_ns: dict[tuple[str, str], int] = {}  # (leader, symbol) -> when its open trade began
+        self.away: dict[str, returned.Away] = {}  # logins that are down, and what they miss
+        self.returning = ""  # the login whose snapshot is being taken in just now
         self.lots: dict[tuple[str, str], Lots] = {}  # (account, symbol) -> whose the lots are, of followers
         self.met: set[str] = set()  # followers whose position was read since they followed
         self.foreign_orders: set[tuple[str, str]] = set()  # (account, order id) that the trader was told of
@@ -287,6 +290,7 @@ class Core:
     def _stream_down(self, event: venue.StreamDown) -> None:
         self.up[event.connection] = False
         self.down_reason[event.connection] = event.reason
+        returned.stream_down(self, event)
         self.emit(ev.Alert(level="alarm" if event.final else "warn", text=f"{event.connection}: {event.reason}"))
 
     def _abilities(self, event: ev.VenueAbilities) -> None:
@@ -398,6 +402,7 @@ class Core:
 
     def commit(self, signal: Signal, copies: Sequence[Copy]) -> None:
         """Count on these copies from now on and ask the shell to journal them."""
+        returned.planned(self, signal, copies)
         self._uncommitted[signal.signal_id] = (signal, list(copies))
         deadline_ns = signal.received_ns + int(self.limits.deadline_s * 1e9)
         for copy in copies:

@@ -19,7 +19,7 @@ from msgspec.structs import replace
 from brokers import adapter as venue
 from brokers.registry import build_adapter
 from engine import events as ev
-from engine import guards, instruments, late
+from engine import guards, instruments, late, returned
 from engine.collector import collect
 from engine.core import Core
 from engine.exits import Exits
@@ -385,8 +385,8 @@ class Desk:
             self.views.publish(now_ns)
 
     def _price(self) -> None:
-        """Tell the core the prices that decide whether a late joiner joins, each one once."""
-        for symbol in sorted(late.wanted(self.core)):
+        """Tell the core the prices that decide whether a late joiner joins, or say what a cut line cost."""
+        for symbol in sorted(late.wanted(self.core) | returned.wanted(self.core)):
             price, heard_ns = self.market.mark(symbol), self.market.heard_ns(symbol)
             if price and heard_ns > self.core.prices.get(symbol, (price, 0))[1]:
                 self._inbox.put_nowait(ev.PriceSeen(at_ns=heard_ns, symbol=symbol, price=price))

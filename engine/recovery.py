@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from brokers import adapter as venue
-from engine import answers, foreign, guards, late, mirror, mirror_answers, mirror_plan
+from engine import answers, foreign, guards, late, mirror, mirror_answers, mirror_plan, returned
 from engine import events as ev
 from engine.rules import capped, reducing_part, symbol_for, target_net
 from engine.state import FollowerState
@@ -49,12 +49,13 @@ def stream_up(core: Core, event: venue.StreamUp) -> None:
     core.down_reason[event.connection] = ""
     core.breakers[event.connection].succeeded()
     core.asked_ns[event.connection] = event.received_ns
-    if not event.first:
-        core.emit(ev.Alert(level="info", text=f"{event.connection}: connected again"))
+    core.returning = event.connection
     _answered(core, event.connection, event.snapshot, event.received_ns)
     _read(core, event.snapshot, event.received_ns, adopt=event.snapshot.complete)
     mirror_answers.snapshot_read(core, event.snapshot, core.seq, event.received_ns)
     _correct(core)
+    core.returning = ""
+    returned.stream_up(core, event)
 
 
 def snapshot_read(core: Core, event: ev.SnapshotRead) -> None:
@@ -225,6 +226,7 @@ def tick(core: Core, event: ev.Tick) -> None:
             core.emit(ev.Ask(connection=connection))
     _correct(core)
     late.join(core)
+    returned.tell(core)
 
 
 def target_of(core: Core, follower: FollowerConfig, leader_symbol: str) -> int | None:
