@@ -8,6 +8,7 @@ nanoseconds since the tick before. A frame that was cut short (kill -9, a full d
 import hashlib
 import os
 import struct
+import zlib
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -27,6 +28,8 @@ ENDING = ".inputs"
 HEADER, INPUT, TICK, DECIDED, END = b"H", b"I", b"T", b"D", b"E"
 FRAME = struct.Struct(">cI")
 LONGEST_TICK_NS = 2**32 - 1
+LARGE = 8192
+"""Frames of more bytes are packed by zlib, and their kind is the small letter."""
 
 
 class SessionRefused(Exception):
@@ -138,6 +141,8 @@ def read(path: Path) -> Generator[Frame]:
                     yield Torn(len(head) + size - file.tell())
                     return
                 body = file.read(length)
+                if kind.islower():
+                    kind, body = kind.upper(), zlib.decompress(body)
                 if kind == INPUT:
                     event = inputs.decode(body)
                     if type(event) is ev.Tick:
@@ -153,7 +158,7 @@ def read(path: Path) -> Generator[Frame]:
                     raise SessionRefused(f"{path.name}: it is damaged at byte {file.tell() - length}; choose another.")
     except OSError as error:
         raise SessionRefused(f"{path.name}: it can't be read ({error.strerror}); check its permissions.") from None
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, zlib.error):
         raise SessionRefused(
             f"{path.name}: it can't be understood: it is damaged, or another version of the desk recorded it; choose "
             "another one."

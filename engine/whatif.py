@@ -172,7 +172,7 @@ class _Ideal(_Books):
             case ev.ConfigLoaded():
                 return [replace(event, config=self._other(event.config))]
             case ev.Recovered():
-                return [replace(event, open_copies=(), short_copies=())]
+                return [replace(event, open_copies=(), short_copies=(), working_copies=())]
             case ev.SnapshotRead():
                 asked_seq = self._seqs[min(event.asked_seq, len(self._seqs) - 1)]
                 return [replace(event, asked_seq=asked_seq, snapshot=self._seen(event.snapshot))]

@@ -13,9 +13,12 @@ from random import Random
 from typing import Any
 
 from engine.desk import Desk
+from engine.recorder import Recorder
 from engine.recovery import target_of
+from engine.replay import Replayed, replay
 from engine.rules import symbol_for
 from engine.seat import StatusRow, Topic
+from engine.session import sessions
 from schema.clock import SYSTEM_CLOCK
 from schema.records import Copy
 from schema.settings import Settings
@@ -125,6 +128,14 @@ def wait_for(true: Callable[[], bool], within_s: float) -> None:
         time.sleep(0.02)
 
 
+def all_replayed(state_dir: Path) -> list[Replayed]:
+    """Every session recorded in a state directory, replayed: T-REPLAY holds for each, killed or closed."""
+    found = [replay(path) for path in sessions(state_dir)]
+    for replayed in found:
+        assert replayed.same, replayed.differences[0]
+    return found
+
+
 def practice_settings(state_dir: Path, **settings: Any) -> Settings:
     """Settings of a practice desk."""
     chosen: dict[str, Any] = {
@@ -141,19 +152,21 @@ async def practice(
     state_dir: Path, *options: str, requests_per_min: int = 5_000, **settings: Any
 ) -> AsyncIterator[PracticeDesk]:
     """A desk of one leader and 20 followers with mixed rules, connected and at rest; the market is synthetic, and
-    trades only when told to."""
+    trades only when told to. Afterwards T-REPLAY holds: what was recorded of the desk replays to the same decisions."""
     chosen = practice_settings(state_dir, **settings)
     state_dir.mkdir(parents=True, exist_ok=True)
     sandbox = Sandbox(state_dir, "--seed", "7", "--requests-per-min", str(2 * requests_per_min), *options)
     try:
         await set_up(chosen, sandbox.ready, requests_per_min=requests_per_min)
         store = await Store.open(chosen, SYSTEM_CLOCK)
-        desk = Desk(chosen, store, Vault.open(chosen), SYSTEM_CLOCK, Random(1))
+        recorder = Recorder.open(chosen, SYSTEM_CLOCK, store.session_id)
+        desk = Desk(chosen, store, Vault.open(chosen), SYSTEM_CLOCK, Random(1), recorder)
         try:
             await desk.open()
             yield PracticeDesk(chosen, sandbox, store, desk)
         finally:
             await desk.close()
             await store.close()
+        assert all_replayed(state_dir)[-1].closed
     finally:
         sandbox.stop()

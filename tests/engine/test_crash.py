@@ -14,7 +14,7 @@ import pytest
 from schema.clock import SYSTEM_CLOCK
 from schema.settings import Settings
 from schema.store import Store
-from tests.practice import LEADER, SYMBOL, practice_settings, wait_for
+from tests.practice import LEADER, SYMBOL, all_replayed, practice_settings, wait_for
 from tui.demo import GROUP, Sandbox, set_up
 from tui.demo_report import Account, account_for, books_of
 
@@ -92,6 +92,10 @@ def kill_at(points: int, random: Random, state_dir: Path) -> None:
         print(f"{points} kills: {accounts[-1]}; ready again: median {median(ready):.2f} s, worst {max(ready):.2f} s")
         assert accounts[-1].duplicates == 0
         assert accounts[-1].signals >= points
+        desk.kill()
+        replayed = all_replayed(state_dir)
+        assert len(replayed) == points + 1
+        assert sum(each.decisions for each in replayed) > 0
         assert max(ready) < READY_S
     finally:
         if desk is not None:

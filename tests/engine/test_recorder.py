@@ -8,6 +8,7 @@ import stat
 import subprocess
 import sys
 import time
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from decimal import Decimal
@@ -27,7 +28,7 @@ from engine.session import FRAME, INPUT, TICK, Ended, Header, SessionRefused, To
 from schema.clock import SYSTEM_CLOCK
 from schema.records import RejectClass, Rule
 from schema.settings import Settings
-from tests.engine.table import Table
+from tests.engine.table import LEADER, Table
 
 SESSION = "0123456789abcdef"
 
@@ -140,6 +141,9 @@ def mutate_rules(path: Path, follower: str, rule: Rule) -> None:
         place += FRAME.size
         body = b"" if kind == TICK else whole[place : place + length]
         place += len(body)
+        if kind.islower():
+            kind, body = kind.upper(), zlib.decompress(body)
+            length = len(body)
         if kind == INPUT and msgspec.msgpack.decode(body)["type"] == "ConfigLoaded":
             event = msgspec.msgpack.decode(body, type=ev.ConfigLoaded)
             followers = tuple(replace(f, rule=rule) if f.account == follower else f for f in event.config.followers)
@@ -147,6 +151,21 @@ def mutate_rules(path: Path, follower: str, rule: Rule) -> None:
             length = len(body)
         parts.append(FRAME.pack(kind, length) + body)
     path.write_bytes(b"".join(parts))
+
+
+def test_a_large_reading_is_packed_and_comes_back_as_it_was(tmp_path: Path) -> None:
+    with recorded_table(tmp_path) as table:
+        for _ in range(100):
+            table.leader(1, tell=False)
+            table.leader(-1, tell=False)
+        reading = ev.SnapshotRead(
+            at_ns=table.now_ns, connection=f"at-{LEADER}", snapshot=table.snapshot(LEADER), asked_seq=1
+        )
+        before = table.recorder.path.stat().st_size
+        table.recorder.input(reading)
+        size = table.recorder.path.stat().st_size - before
+    assert size < len(msgspec.msgpack.encode(reading)) / 4
+    assert reading in list(read(table.recorder.path))
 
 
 def test_a_core_that_breaks_is_a_difference(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
