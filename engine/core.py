@@ -277,6 +277,18 @@ class Core:
             self.keep(order)
             if copy.leader_order_id:
                 mirror_recovery.unknown_order(self, order)
+        for signal, groups in event.half_signalled:
+            for group in groups:
+                self._signal_the_rest(signal, group)
+
+    def _signal_the_rest(self, told: Signal, group: str) -> None:
+        """The desk was killed between the commits of one fill: this group gets its signal too. Nothing is known yet of
+        what its followers hold, so nothing is sent for it now; what has to go is corrected once it is."""
+        signal = replace(told, signal_id=digest("rest", told.signal_id, group), group=group)
+        followers = self.members.get(group, [])
+        self.signal(signal, followers, leader_before=told.leader_net - told.qty * told.side.sign)
+        for follower in followers:
+            self.state(follower.account, signal.symbol).behind = True
 
     # --- connections ------------------------------------------------------------------------------------------
 

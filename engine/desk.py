@@ -147,6 +147,8 @@ class Desk:
         since_ns = self._clock.now_ns() - _FILLS_REMEMBERED_NS
         seen = [(a, fill_id) for a in accounts for fill_id in await self._store.seen_fills(a, since_ns)]
         baselines = [(leader, await self._store.baseline(leader)) for leader in self.core.leads]
+        several = {leader: [g.group for g in groups] for leader, groups in self.core.leads.items() if len(groups) > 1}
+        half = [each for leader, names in several.items() for each in await self._store.half_signalled(leader, names)]
         recovered = ev.Recovered(
             at_ns=self._clock.now_ns(),
             open_copies=tuple(await self._store.open_copies()),
@@ -158,6 +160,7 @@ class Desk:
             short_copies=tuple(await self._store.short_copies()),
             working_copies=tuple(await self._store.working_copies()),
             leader_orders=tuple(await self._store.leader_orders()),
+            half_signalled=tuple((signal, tuple(missing)) for signal, missing in half),
             lots=tuple(await self._store.lots()),
             live_orders=frozenset(await self._store.live_orders()),
         )

@@ -47,6 +47,7 @@ class Recovered(Input, frozen=True):
     short_copies: tuple[tuple[Signal, Copy], ...] = ()  # copied, and their fills have not all come
     working_copies: tuple[tuple[Signal, Copy], ...] = ()  # they may rest at their venues
     leader_orders: tuple[Signal, ...] = ()  # what followers were last told of each order of a leader
+    half_signalled: tuple[tuple[Signal, tuple[str, ...]], ...] = ()  # (a fill's signal, groups that have none of it)
     lots: tuple[Lots, ...] = ()
     live_orders: frozenset[tuple[str, str]] = frozenset()  # (account, order id) of orders that were working
     fills_since_ns: int = 0  # what traded before it is history, whether or not it was seen then

@@ -4,7 +4,7 @@ Every query walks an index in the order it answers, so starting stays fast when 
 """
 
 from collections import Counter
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 
 from schema import driver, tables
@@ -112,6 +112,25 @@ class QueryStore(StorePart):
         """(leader, symbol, net after its newest signal)."""
         async with self._reading() as session:
             return [(row["leader"], row["symbol"], row["leader_net"]) for row in await session.fetch(_LEADER_NETS)]
+
+    async def half_signalled(self, leader: str, groups: Sequence[str]) -> list[tuple[Signal, list[str]]]:
+        """A leader's newest fill in each contract that has a signal for some of `groups` and none for the others:
+        (one of its signals, the groups without). Only the newest can be: the desk commits group after group."""
+        found: list[tuple[Signal, list[str]]] = []
+        async with self._reading() as session:
+            for symbol in {row["symbol"] for row in await session.fetch(_LEADER_NETS) if row["leader"] == leader}:
+                rows = await session.fetch(
+                    "SELECT * FROM signals WHERE leader = $1 AND symbol = $2 AND kind = $3 ORDER BY seq DESC LIMIT $4",
+                    leader,
+                    symbol,
+                    SignalKind.LEADER_FILL,
+                    len(groups),
+                )
+                newest = [tables.read(row, Signal) for row in rows]
+                signalled = {signal.group for signal in newest if signal.source == newest[0].source}
+                if missing := sorted(set(groups) - signalled if signalled else ()):
+                    found.append((newest[0], missing))
+        return found
 
     async def seen_fills(self, account: str, since_ns: int = 0) -> set[str]:
         """The fill ids of an account that are booked already, of what traded from `since_ns` on or has no time. A
