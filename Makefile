@@ -2,10 +2,11 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
-# A recorded session beside the repository, if there is one; without it the demo's market is made.
-# `make sim` runs schedules FIRST to FIRST+SEEDS-1.
+# `make sim` runs schedules FIRST to FIRST+SEEDS-1, and so many sequences of sizing.
 SEEDS ?= 2000
 FIRST ?= 1
+SEQUENCES ?= 1000000
+# A recorded session beside the repository, if there is one; without it the demo's market is made.
 TAPE ?= $(firstword $(wildcard ../shared/data/*.csv.gz))
 
 .PHONY: demo test lint bench sim mutants soak lock clean
@@ -24,7 +25,7 @@ bench: $(READY)
 	$(BIN)/python -m tests.bench $(ARGS)
 
 sim: $(READY)
-	$(BIN)/python -m tests.sim --seeds $(SEEDS) --first $(FIRST) $(ARGS)
+	$(BIN)/python -m tests.sim --seeds $(SEEDS) --first $(FIRST) --sequences $(SEQUENCES) $(ARGS)
 
 mutants: $(READY)
 	$(BIN)/python -m tests.sim.mutants $(ARGS)

@@ -11,6 +11,7 @@ from schema.symbols import UnknownProduct, follower_symbol, parse_contract
 
 _ROUNDINGS = {Rounding.DOWN: ROUND_DOWN, Rounding.NEAREST: ROUND_HALF_UP, Rounding.UP: ROUND_UP}
 _LARGEST_VALUE = Decimal(1000)
+_EXACT_PLACES = 9
 
 
 class RuleRefused(ValueError):
@@ -98,6 +99,7 @@ def target_net(rule: Rule, scale: Decimal, leader_net: int) -> int:
     if leader_net == 0:
         return 0
     exact = scale if rule.kind is RuleKind.FIXED else scale * abs(leader_net)
+    exact = round(exact, _EXACT_PLACES)  # a scale of 1/3 is not quite one: three of them are one lot, not none
     lots = int(exact.to_integral_value(_ROUNDINGS[rule.rounding]))
     sign = 1 if leader_net > 0 else -1
     return -sign * lots if rule.invert else sign * lots

@@ -1,12 +1,15 @@
 """T-SIZE: sizing leaves no residue, whatever the leader does and whatever the rule."""
 
+from decimal import Decimal
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.rules import RuleRefused, capped, parse_rule, reducing_part, target_net
-from schema.records import Rounding, Rule, RuleKind, Side
+from engine.rules import RuleRefused, capped, parse_rule, reducing_part, scale_for, target_net
+from schema.records import FollowerConfig, Rounding, Rule, RuleKind, Side
 from tests.engine.table import Table
+from tests.sim.sizing import run
 
 scales = st.decimals(min_value="0.01", max_value=25, places=2)
 rules = st.builds(
@@ -28,6 +31,22 @@ def test_t_size_within_one_lot_and_flat_means_flat(rule: Rule, leader: int) -> N
         assert target == 0
     if rule.rounding is Rounding.DOWN:
         assert abs(target) <= abs(exact)
+
+
+@pytest.mark.parametrize(("value", "leader", "lots"), [("100", 3, 1), ("100", -3, -1), ("200", 3, 2), ("1000", 3, 10)])
+@pytest.mark.parametrize("rounding", Rounding)
+def test_t_size_a_third_three_times_is_whole(value: str, leader: int, lots: int, rounding: Rounding) -> None:
+    """Equities of 50,000 and 150,000: a third is no finite decimal, and must neither lose a lot nor add one."""
+    rule = Rule(kind=RuleKind.PERCENT, value=Decimal(value), rounding=rounding)
+    follower = FollowerConfig(account="DEMO1", group="main", rule=rule)
+    scale = scale_for(follower, "ESH4", Decimal(50_000), Decimal(150_000))
+    assert scale is not None
+    assert target_net(rule, scale, leader) == lots
+
+
+def test_t_size_sequences_with_rule_changes_stay_within_a_lot() -> None:
+    """20,000 here, a million in `make sim`."""
+    assert run(20_000, 1) == []
 
 
 @settings(max_examples=150, deadline=None)

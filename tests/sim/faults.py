@@ -244,6 +244,13 @@ def _unreachable(run: Schedule, fault: Fault) -> None:
     run.logins[fault.where].cut()
 
 
+def _partial(run: Schedule, fault: Fault) -> None:
+    """Readings leave accounts out, as `[]` on a 401 does; sometimes the first reading of a new stream, too."""
+    _until("partial_until_ns")(run, fault)
+    if fault.count > 2:
+        run.logins[fault.where].cut()
+
+
 def _slow(run: Schedule, fault: Fault) -> None:
     run.logins[fault.where].faults.slow_s = fault.share
     _until("slow_until_ns")(run, fault)
@@ -312,7 +319,7 @@ _APPLY: dict[str, Callable[[Schedule, Fault], None]] = {
     "drop": _drop,
     "replay": lambda run, fault: run.logins[fault.where].replay(),
     "no_reading": _until("no_reading_until_ns"),
-    "partial": _until("partial_until_ns"),
+    "partial": _partial,
     "torn": _until("torn_until_ns"),
     "throttle": _until("throttled_until_ns"),
     "reject": _reject,
