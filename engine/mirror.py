@@ -323,7 +323,7 @@ def _align(core: Core, follower: FollowerConfig, leader_symbol: str, place: Plac
         return  # what the leader has working is not known yet
     orders = core.mirrored.leaders(group.leader, leader_symbol)
     if not orders and not place.mirrors:
-        place.alarmed = ""
+        place.alarmed, place.outside, place.waited, place.overdue = "", False, False, False
         return
     wants = wanted(core, follower, leader_symbol)
     if _wait_long(core, group, place, wants):

@@ -28,7 +28,9 @@ A Unix socket; one JSON object a line, ``{"order": name, ...}``, answered by one
 | state | account, since | accounts, positions, all orders, fills and requests; `since` skips requests |
 | leader | action (start, stop, step), pace_s, flat, steps | the scripted leader; `stop` cancels its orders |
 | trade | account, side (buy, sell), qty, symbol, type, limit, stop, cl_ord_id | an order from another front end |
+| modify | order_id, qty, type, limit, stop | other terms from another front end |
 | cancel | order_id | a cancel from another front end |
+| print | symbol, limit, qty, side | the market trades so many at a price, taking from what rests (side: who took) |
 | account | account, locked, liquidate_only, active, readonly, max_position, max_order | sets what is given; 0: no cap |
 | market | paused | the market stands still, or goes on |
 | session | open | closed: day orders expire, new ones are refused |
@@ -137,7 +139,9 @@ class Control:
             "state": self._state,
             "leader": self._leader,
             "trade": self._trade,
+            "modify": self._modify,
             "cancel": self._cancel,
+            "print": self._print,
             "account": self._set_account,
             "market": self._market,
             "session": self._session,
@@ -305,6 +309,19 @@ class Control:
         origin = Origin(cl_ord_id=wish.cl_ord_id)
         order = self._venue.place(self._named(wish), wish.symbol, wish.side.sign, terms, origin)
         return {"order_id": order.order_id, "status": order.status.value, "filled": order.filled_qty}
+
+    def _modify(self, wish: ControlOrder) -> None:
+        if wish.order_id not in self._venue.orders:
+            raise BadOrder(f"order_id: there is no order {wish.order_id}.")
+        terms = Terms(qty=wish.qty, order_type=wish.type, limit=wish.limit, stop=wish.stop)
+        self._venue.modify(wish.order_id, terms, Origin())
+
+    def _print(self, wish: ControlOrder) -> None:
+        contract = self._venue.catalogue.by_symbol.get(wish.symbol)
+        ticks = None if contract is None or wish.limit is None else contract.ticks(wish.limit)
+        if contract is None or ticks is None:
+            raise BadOrder("symbol, limit: name a contract, and a price that is a multiple of its tick.")
+        self._venue.market_trade(contract.contract_id, ticks, wish.qty, wish.side.sign)
 
     def _cancel(self, wish: ControlOrder) -> None:
         if wish.order_id not in self._venue.orders:

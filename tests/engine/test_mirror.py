@@ -833,3 +833,19 @@ def test_a_flip_by_one_resting_order_is_mirrored_as_one() -> None:
     desk.passes(5, ticks=20)
     assert desk.work() == []
     assert desk.holds("DEMO1") == -3
+
+
+def test_one_trade_after_another_each_goes_as_the_group_says() -> None:
+    desk = table(unfilled=Unfilled.MARKET, unfilled_s=1)
+    for number in range(3):
+        desk.rest(f"L{number}", +2, limit="4790")
+        desk.work()
+        desk.leader_fills(f"L{number}")
+        desk.passes(1.1, ticks=20)
+        desk.answer()
+        desk.passes(0.2, ticks=4)
+        desk.work()
+        assert desk.holds("DEMO1") == 2
+        desk.leader(-2)
+        desk.work()
+    assert desk.holds("DEMO1") == 0
