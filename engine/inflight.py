@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from schema.records import Copy, Decision, Fill, OrderType, Signal
 
-_ENDED_KEPT = 20_000
+_ENDED_KEPT = 5_000
 
 
 class InFlight:

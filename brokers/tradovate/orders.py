@@ -5,6 +5,7 @@ A fact is emitted when it is whole and once: a fill waits for its order, an orde
 contract's name, and for the client id while they could be an order of ours whose venue id is not known yet.
 """
 
+from collections import deque
 from collections.abc import Iterable
 from decimal import Decimal
 
@@ -27,6 +28,8 @@ from schema.records import Fill as FillRecord
 
 VENUE = "tradovate"
 _REJECTED = ("RiskRejected", "ExecutionRejected")
+ENDED_KEPT = 1_000
+"""Ended orders a login keeps whole; of older ones it keeps the id, so that a replayed session still emits nothing."""
 
 
 class JoinedOrder:
@@ -34,6 +37,7 @@ class JoinedOrder:
 
     __slots__ = (
         "cl_ord_id",
+        "commands",
         "fills",
         "fills_final",
         "named",
@@ -53,6 +57,7 @@ class JoinedOrder:
         self.venue_ns = 0
         self.named = False  # its New command was seen, with or without a client id
         self.cl_ord_id = ""
+        self.commands: list[int] = []
         self.fills: dict[int, Fill] = {}
         self.fills_final = False
         self.reject: RejectClass | None = None
@@ -89,10 +94,14 @@ class OrderJoin:
         self._held: dict[int, JoinedOrder] = {}  # order id -> has something to emit and may not yet
         self._unnamed: set[int] = set()
         self._short: set[int] = set()
+        self._ended: deque[int] = deque()  # told as done, the oldest first
+        self._gone: set[int] = set()  # ended long ago, and forgotten but for this
 
     # --- entities in ---------------------------------------------------------------------------------------------
 
     def order(self, entity: Order, now_ns: int) -> None:
+        if entity.id in self._gone:
+            return
         joined = self._joined(entity.id)
         joined.order = entity
         if entity.contract_id is not None and entity.contract_id not in self._directory.symbols:
@@ -104,14 +113,21 @@ class OrderJoin:
         self._touch(entity.id, joined, now_ns)
 
     def version(self, entity: OrderVersion, now_ns: int) -> None:
+        if entity.order_id in self._gone:
+            return
         joined = self._joined(entity.order_id)
         if joined.version is None or entity.id >= joined.version.id:
             joined.version = entity
             self._touch(entity.order_id, joined, now_ns)
 
     def command(self, entity: Command, now_ns: int) -> None:
-        self._commands[entity.id] = entity
+        if entity.order_id in self._gone:
+            self._early.pop(entity.id, None)
+            return
         joined = self._joined(entity.order_id)
+        if entity.id not in self._commands:
+            joined.commands.append(entity.id)
+        self._commands[entity.id] = entity
         if entity.command_type in (None, "New"):
             joined.named = True
             if entity.cl_ord_id:
@@ -148,6 +164,8 @@ class OrderJoin:
             joined.status = DoneStatus.REJECTED
 
     def fill(self, entity: Fill, now_ns: int) -> None:
+        if entity.order_id in self._gone:
+            return
         joined = self._joined(entity.order_id)
         if entity.id in joined.fills:
             return
@@ -186,8 +204,21 @@ class OrderJoin:
             return
         record = _order_record(order_id, joined, account, symbol, cl_ord_id, self._told_status(order_id, joined))
         if record != joined.shown:
+            if isinstance(record, DoneOrder) and not isinstance(joined.shown, DoneOrder):
+                self._ended.append(order_id)
             joined.shown = record
             self._emit(OrderUpdated(connection=self._connection, received_ns=now_ns, order=record))
+            self._forget()
+
+    def _forget(self) -> None:
+        """Keep the newest of the ended orders: a login that trades all day must not grow all day."""
+        while len(self._ended) > ENDED_KEPT:
+            order_id = self._ended.popleft()
+            for command_id in self._orders.pop(order_id).commands:
+                del self._commands[command_id]
+            self._held.pop(order_id, None)
+            self._gone.add(order_id)
+            self._own.forget(order_id)
 
     def _told_status(self, order_id: int, joined: JoinedOrder) -> LiveStatus | DoneStatus:
         """A filled order whose fills have not all come still works: done is told with its fills, never before."""
@@ -201,7 +232,7 @@ class OrderJoin:
         return set(self._short)
 
     def fills_are_final(self, order_ids: set[int], now_ns: int) -> None:
-        for order_id in order_ids:
+        for order_id in order_ids - self._gone:
             joined = self._joined(order_id)
             joined.fills_final = True
             self._touch(order_id, joined, now_ns)
@@ -259,6 +290,8 @@ class OrderJoin:
             if whole is not None and joined.version is not None:
                 joined.shown = _order_record(order_id, joined, *whole, joined.status)
                 joined.fills_final = isinstance(joined.status, DoneStatus)
+                if joined.fills_final:
+                    self._ended.append(order_id)
         self._emit = emit
 
     def prove_all(self) -> None:

@@ -49,13 +49,20 @@ class OwnOrders:
         self._on_identified = on_identified
         self._orders: dict[str, OwnOrder] = {}
         self._tags: dict[int, str] = {}  # order id -> cl_ord_id
+        self._past: set[str] = set()  # client ids of orders that ended long ago
         self._nameless: dict[int, set[OwnOrder]] = {}  # account id -> sent, venue's id not known
         self._due: list[tuple[float, int, OwnOrder, RejectClass | None, str]] = []
         self._sequence = 0
         self._timer: asyncio.TimerHandle | None = None
 
     def __contains__(self, cl_ord_id: str) -> bool:
-        return cl_ord_id in self._orders
+        return cl_ord_id in self._orders or cl_ord_id in self._past
+
+    def forget(self, order_id: int) -> None:
+        """The order ended long ago: keep no more of it than its client id, which is never sent again."""
+        if tag := self._tags.pop(order_id, ""):
+            self._orders.pop(tag, None)
+            self._past.add(tag)
 
     def tag_of(self, order_id: int) -> str:
         """The client id of an order of this process by the venue's id; empty when it is not ours."""

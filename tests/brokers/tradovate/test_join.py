@@ -87,3 +87,31 @@ async def test_foreign_orders_are_not_held_up_longer_than_their_command():
     joins.joined.props(props("command", command(7)), 0)
     assert [event.fill.fill_id for event in joins.events if isinstance(event, Filled)] == ["2", "1"]
     joins.own.close()
+
+
+async def test_orders_that_ended_long_ago_take_no_room_and_a_replay_of_them_says_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """T-SOAK, T-REPLAY: a login that trades all day does not grow all day."""
+    monkeypatch.setattr("brokers.tradovate.orders.ENDED_KEPT", 3)
+    joins = Joins()
+    day: list[tuple[str, dict]] = []
+    for number in range(10, 30):
+        joins.own.sent(f"tag{number}", "DEMO1001", 101, "ESH4", Side.BUY)
+        day += [
+            ("order", order(number, "Filled")),
+            ("orderVersion", version(number, 1)),
+            ("command", command(number, f"tag{number}")),
+            ("fill", fill(number, number, 1, 4800.0)),
+        ]
+    for kind, entity in day:
+        joins.joined.props(props(kind, entity), 1)
+    told = list(joins.events)
+    assert sum(isinstance(event, Filled) for event in told) == 20
+    kept = joins.joined._orders
+    assert (len(kept._orders), len(kept._commands)) == (3, 3)
+    for kind, entity in random.Random(1).sample(day, len(day)):
+        joins.joined.props(props(kind, entity), 2)
+    assert joins.events == told
+    assert all(f"tag{number}" in joins.own for number in range(10, 30))
+    joins.own.close()
