@@ -5,6 +5,7 @@ import subprocess
 from pathlib import Path
 from random import Random
 
+from engine import events as ev
 from engine.desk import Desk
 from schema.clock import SYSTEM_CLOCK
 from schema.records import Decision, Guard
@@ -99,7 +100,8 @@ async def test_kill_beside_a_running_desk_is_not_fought_by_it(state_dir: Path) -
 
         assert "The desk opens again" in (await shell(desk, "guard", "all", "none")).stdout
         await until(lambda: desk.status().guard == "DEMO1003 halted", 1)
-        desk.core.flattening.clear()  # the 15 s that a kill may last are not waited for here
+        # The 15 s that a kill may last are not waited for here.
+        await desk.desk._handle(ev.FlattenEnded(at_ns=0, accounts=tuple(desk.core.accounts)))
         await desk.leader(+2)
         await desk.promise_holds()
         found = await open_now(desk)
