@@ -6,7 +6,7 @@ Made by `schema/vault.py` and `schema/settings.py`, used by every adapter; both 
 
 from schema.records import Record
 
-VENUES = ("tradovate",)
+VENUES = ("tradovate", "fix")
 """The venues a login can be for, by name; `brokers/registry.py` has an adapter for each."""
 
 

@@ -334,6 +334,19 @@ class GroupConfig(Record, frozen=True):
     foreign: Foreign = Foreign.ALERT
 
 
+class FixLogin(Record, frozen=True):
+    """Where a FIX session is opened, and as whom. `version` is the BeginString (``FIX.4.2``), `dialect` the name of a
+    counterparty in `brokers/fix/dialects.toml`."""
+
+    host: str
+    port: int
+    sender_comp_id: str
+    target_comp_id: str
+    version: str = "FIX.4.4"
+    dialect: str = "generic"
+    tls: bool = True
+
+
 class ConnectionConfig(Record, frozen=True):
     """One login at one venue. The secret is sealed in the store and is never part of a record."""
 
@@ -345,6 +358,7 @@ class ConnectionConfig(Record, frozen=True):
     ws_url: str = ""
     md_url: str = ""
     requests_per_min: int | None = None
+    fix: FixLogin | None = None  # of a FIX login only
 
 
 class AccountConfig(Record, frozen=True):

@@ -1,7 +1,8 @@
 """The store: everything of the desk that must outlive it. Opened by the engine's thread and by the shell commands.
 
-Four parts, one idea each: the configuration (`store_config.py`), the journal (`store_journal.py`), what is read
-back (`store_query.py`), and the story of a copy (`store_why.py`). All raise JournalDown while it can't be used.
+Five parts, one idea each: the configuration (`store_config.py`), the journal (`store_journal.py`), what is read
+back (`store_query.py`), the story of a copy (`store_why.py`), and the state of FIX sessions (`store_fix.py`). All raise
+JournalDown while it can't be used.
 """
 
 from collections.abc import Awaitable, Callable
@@ -15,6 +16,7 @@ from schema.driver import journal_errors
 from schema.settings import Settings
 from schema.store_config import ConfigStore
 from schema.store_config import StoreRefused as StoreRefused
+from schema.store_fix import FixStore
 from schema.store_journal import AlertRecord as AlertRecord
 from schema.store_journal import Batch as Batch
 from schema.store_journal import JournalStore
@@ -25,7 +27,7 @@ from schema.store_why import WhyStore
 _LONGEST_WAIT_S = 1.0
 
 
-class Store(ConfigStore, JournalStore, QueryStore, WhyStore):
+class Store(ConfigStore, JournalStore, QueryStore, WhyStore, FixStore):
     """One open database. Not to be shared between loops."""
 
     @classmethod

@@ -58,7 +58,7 @@ class ConfigStore(StorePart):
             guard = await session.fetchval("SELECT guard FROM desk")
             flattened = await session.fetch("SELECT account, at_ns FROM flattened ORDER BY account")
         return DeskConfig(
-            connections=tuple(tables.read(row, ConnectionConfig) for row in connections),
+            connections=tuple(_connection(row) for row in connections),
             accounts=tuple(tables.read(row, AccountConfig) for row in accounts),
             groups=tuple(tables.read(row, GroupConfig) for row in groups),
             followers=tuple(_follower(row) for row in followers),
@@ -351,6 +351,12 @@ def _json(value: object) -> str:
 def _storable(value: object) -> object:
     """A column's value: rules and symbol maps are stored as JSON."""
     return value if value is None or isinstance(value, str | int | bool | bytes) else _json(value)
+
+
+def _connection(row: driver.Row) -> ConnectionConfig:
+    fix = row["fix"]
+    plain = {name: row[name] for name in tables.fields(ConnectionConfig) if name != "fix"}
+    return msgspec.convert(plain | {"fix": msgspec.json.decode(fix) if fix else None}, ConnectionConfig)
 
 
 def _follower(row: driver.Row) -> FollowerConfig:

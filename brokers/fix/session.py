@@ -35,11 +35,12 @@ class Identity(Record, frozen=True):
 
 
 class Rules(Record, frozen=True):
-    """How a session is opened. `logon` are further fields of the Logon, secrets among them. `reset` begins at 1 with
-    141=Y. `check_clocks` refuses messages whose 52 is 120 s off."""
+    """How a session is opened. `logon` are further fields of the Logon, secrets among them. `reset` begins at 1 on both
+    sides, with 141=Y unless `say_reset` is off. `check_clocks` refuses messages whose 52 is 120 s off."""
 
     heartbeat_s: int = 30
     reset: bool = False
+    say_reset: bool = True
     check_clocks: bool = True
     logon: tuple[tuple[int, str], ...] = ()
     header: tuple[tuple[int, str], ...] = ()
@@ -130,7 +131,7 @@ class Session:
         if self._rules.reset:
             self.numbers.reset(self._started_ns)
         fields = [(tags.ENCRYPT_METHOD, "0"), (tags.HEART_BT_INT, str(self._rules.heartbeat_s))]
-        if self._rules.reset:
+        if self._rules.reset and self._rules.say_reset:
             fields.append((tags.RESET_SEQ_NUM, "Y"))
         self._send(tags.LOGON, [*fields, *self._rules.logon])
 
