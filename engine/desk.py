@@ -170,7 +170,14 @@ class Desk:
     async def _connect(self, config: ConnectionConfig) -> None:
         credentials = self._vault.credentials(config, await self._store.sealed_credentials(config.connection))
         adapter = self._build(
-            config, credentials, self._settings.adapter(config), self._clock, self._emit, self._random
+            config,
+            credentials,
+            self._settings.adapter(config),
+            self._clock,
+            self._emit,
+            self._random,
+            accounts=self.core.config.accounts,
+            sessions=self._store,
         )
         self.adapters[config.connection] = adapter
         self._inbox.put_nowait(

@@ -14,7 +14,9 @@ from random import Random
 import click
 from msgspec.structs import replace
 
-from brokers.adapter import Credentials, Event, StreamUp
+from brokers.adapter import Credentials, Event, LoginRefused, StreamUp
+from brokers.fix.dialect import dialect_of
+from brokers.fix.numbers import SessionStore
 from brokers.registry import VENUES, build_adapter
 from engine.rules import RuleRefused, parse_rule
 from schema.clock import SYSTEM_CLOCK
@@ -24,6 +26,7 @@ from schema.records import (
     ConnectionConfig,
     DeskConfig,
     Environment,
+    FixLogin,
     FollowerConfig,
     GroupConfig,
     Record,
@@ -94,10 +97,26 @@ class Chosen(Record, frozen=True):
     max_position: int | None
 
 
-async def list_login(config: ConnectionConfig, credentials: Credentials, settings: Settings) -> list[VenueAccount]:
-    """Log in once and return the accounts the venue lists; nothing is kept, nothing is traded."""
+async def list_login(
+    config: ConnectionConfig,
+    credentials: Credentials,
+    settings: Settings,
+    accounts: Sequence[AccountConfig] = (),
+    sessions: SessionStore | None = None,
+) -> list[VenueAccount]:
+    """Log in once and return the accounts the venue lists; nothing is traded. `accounts` are those of a venue that
+    lists none. A venue whose sessions are numbered counts on from where `sessions` says; nothing else is kept."""
     events: list[Event] = []
-    adapter = build_adapter(config, credentials, settings.adapter(config), SYSTEM_CLOCK, events.append, Random())
+    adapter = build_adapter(
+        config,
+        credentials,
+        settings.adapter(config),
+        SYSTEM_CLOCK,
+        events.append,
+        Random(),
+        accounts=accounts,
+        sessions=sessions,
+    )
     try:
         await adapter.connect()
     finally:
@@ -114,6 +133,12 @@ async def list_login(config: ConnectionConfig, credentials: Credentials, setting
 @click.option("--ws-url", default="", help="The venue's WebSocket address, when it is not the usual one.")
 @click.option("--md-url", default="", help="The venue's market data address, when it is not the usual one.")
 @click.option("--requests-per-min", type=click.IntRange(min=1), help="What this login may ask of its venue a minute.")
+@click.option("--fix-address", help="FIX: the counterparty's HOST:PORT.")
+@click.option("--sender-comp-id", default="", help="FIX: who this desk is (tag 49).")
+@click.option("--target-comp-id", default="", help="FIX: who the counterparty is (tag 56).")
+@click.option("--fix-version", type=click.Choice(["FIX.4.2", "FIX.4.4"]), default="FIX.4.4", show_default=True)
+@click.option("--dialect", default="generic", show_default=True, help="FIX: which counterparty's ways (docs/fix.md).")
+@click.option("--tls/--no-tls", default=True, show_default=True, help="FIX: whether the connection is encrypted.")
 @click.option("--app-id", default="copydesk", show_default=True, help="The application name the venue gave the key.")
 @click.option("--cid", default="", help="The API key's id, where the venue wants one.")
 @click.option("--only", help="Only these accounts of the login, separated by commas; all by default.")
@@ -133,6 +158,12 @@ def add(
     ws_url: str,
     md_url: str,
     requests_per_min: int | None,
+    fix_address: str | None,
+    sender_comp_id: str,
+    target_comp_id: str,
+    fix_version: str,
+    dialect: str,
+    tls: bool,
     app_id: str,
     cid: str,
     only: str | None,
@@ -162,6 +193,9 @@ def add(
         ws_url=ws_url,
         md_url=md_url,
         requests_per_min=requests_per_min,
+        fix=_fix_login(fix_address, sender_comp_id, target_comp_id, fix_version, dialect, tls=tls)
+        if venue == "fix"
+        else None,
     )
     credentials = Credentials(
         username=username,
@@ -172,8 +206,13 @@ def add(
         sec=os.environ.get("COPYDESK_SEC") or (_ask("API secret") if cid else ""),
     )
     REDACTOR.register(credentials.password, credentials.sec)
-    found = run(list_login(login, credentials, settings))
-    names = [name.strip() for name in only.split(",") if name.strip()] if only else [each.account for each in found]
+    wished = [name.strip() for name in only.split(",") if name.strip()] if only else []
+    if venue == "fix":
+        found = run(_try_fix(settings, login, credentials, _given_accounts(login.connection, wished, leader)))
+        wished = [each.account for each in found]
+    else:
+        found = run(list_login(login, credentials, settings))
+    names = wished or [each.account for each in found]
     if leader and leader not in names:
         names.append(leader)
     wanted = [_named(found, name) for name in names]
@@ -243,6 +282,49 @@ async def _write(
                     max_position=chosen.max_position or old.max_position,
                 )
             )
+
+
+def _fix_login(address: str | None, sender: str, target: str, version: str, dialect: str, *, tls: bool) -> FixLogin:
+    """A FIX session as the command line describes it. Raises Refused naming what is missing."""
+    host, _, port = (address or "").rpartition(":")
+    if not host or not port.isdecimal() or not 0 < int(port) < 65_536:
+        raise Refused(f"fix-address: {address or ''!r} is not HOST:PORT; write one such as fix.example.com:9880.")
+    for field, value in (("sender-comp-id", sender), ("target-comp-id", target)):
+        if not value:
+            raise Refused(f"{field}: a FIX login needs one; the counterparty gave it to you, write it with --{field}.")
+    try:
+        dialect_of(dialect, version)
+    except LoginRefused as refused:
+        raise Refused(f"{refused}.") from None
+    return FixLogin(
+        host=host,
+        port=int(port),
+        sender_comp_id=sender,
+        target_comp_id=target,
+        version=version,
+        dialect=dialect,
+        tls=tls,
+    )
+
+
+def _given_accounts(connection: str, wished: Sequence[str], leader: str | None) -> list[AccountConfig]:
+    """The accounts of a login that lists none: NAME, or NAME=ID where the venue calls it ID. Raises Refused."""
+    names = [*wished, *([leader] if leader and leader not in {name.split("=")[0] for name in wished} else [])]
+    if not names:
+        raise Refused("only: FIX lists no accounts; name those of this login with --only, such as --only SIM1,SIM2.")
+    pairs = [name.partition("=") for name in names]
+    return [AccountConfig(account=name, connection=connection, venue_id=wire or name) for name, _, wire in pairs]
+
+
+async def _try_fix(
+    settings: Settings, login: ConnectionConfig, credentials: Credentials, accounts: list[AccountConfig]
+) -> list[VenueAccount]:
+    """Log in once, counting on from the session's last numbers: the venue remembers them too."""
+    store = await Store.open(settings, SYSTEM_CLOCK)
+    try:
+        return await list_login(login, credentials, settings, accounts, store)
+    finally:
+        await store.close()
 
 
 def _ask(what: str) -> str:

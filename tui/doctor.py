@@ -12,7 +12,7 @@ from schema.clock import SYSTEM_CLOCK
 from schema.lock import holder
 from schema.logs import open_log
 from schema.postgres import PostgresError
-from schema.records import ConnectionConfig
+from schema.records import AccountConfig, ConnectionConfig
 from schema.settings import Settings, SettingsError, load_settings
 from schema.store import Store, StoreRefused
 from schema.vault import Vault, VaultError
@@ -90,7 +90,8 @@ async def _database(findings: Findings, settings: Settings, *, running: bool) ->
         except VaultError as error:
             findings.say(False, str(error))
             return
-        connections = (await store.load_config()).connections
+        desk = await store.load_config()
+        connections = desk.connections
         if not connections:
             findings.note("no login yet: `copydesk accounts add --help`, or `copydesk demo` to practise")
         if connections and running:
@@ -98,18 +99,23 @@ async def _database(findings: Findings, settings: Settings, *, running: bool) ->
             findings.note("logins were not tried: the running desk shows how they are, on its accounts pane")
             return
         for connection in connections:
-            await _login(findings, settings, store, vault, connection)
+            await _login(findings, settings, store, vault, connection, desk.accounts)
     finally:
         await store.close()
 
 
 async def _login(
-    findings: Findings, settings: Settings, store: Store, vault: Vault, connection: ConnectionConfig
+    findings: Findings,
+    settings: Settings,
+    store: Store,
+    vault: Vault,
+    connection: ConnectionConfig,
+    known: tuple[AccountConfig, ...],
 ) -> None:
     try:
         credentials = vault.credentials(connection, await store.sealed_credentials(connection.connection))
         started = time.perf_counter()
-        accounts = await list_login(connection, credentials, settings)
+        accounts = await list_login(connection, credentials, settings, known, store)
     except (VenueError, VaultError) as error:
         findings.say(False, f"{connection.connection}: {error}")
         return

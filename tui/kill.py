@@ -19,7 +19,7 @@ from engine import guards
 from engine.flatten import Book, Flatten, Login
 from engine.seat import FlattenResult
 from schema.clock import SYSTEM_CLOCK
-from schema.records import ConnectionConfig, DeskConfig, Guard
+from schema.records import AccountConfig, ConnectionConfig, DeskConfig, Guard
 from schema.settings import Settings
 from schema.store import JournalDown, Store, StoreRefused
 from schema.store_config import nearest
@@ -134,7 +134,7 @@ async def _kill(settings: Settings, store: Store, desk: DeskConfig, target: str,
         if not mine:
             continue
         try:
-            adapter = await _adapter(settings, store, vault, connection, book)
+            adapter = await _adapter(settings, store, vault, connection, desk.accounts, book)
         except (VaultError, StoreRefused, VenueError) as error:  # one login that is damaged keeps no other open
             unreachable += [(name, str(error)) for name in mine]
             continue
@@ -155,10 +155,24 @@ async def _kill(settings: Settings, store: Store, desk: DeskConfig, target: str,
 
 
 async def _adapter(
-    settings: Settings, store: Store, vault: Vault, connection: ConnectionConfig, book: Book
+    settings: Settings,
+    store: Store,
+    vault: Vault,
+    connection: ConnectionConfig,
+    accounts: tuple[AccountConfig, ...],
+    book: Book,
 ) -> BrokerAdapter:
     credentials = vault.credentials(connection, await store.sealed_credentials(connection.connection))
-    return build_adapter(connection, credentials, settings.adapter(connection), SYSTEM_CLOCK, book.see, Random())
+    return build_adapter(
+        connection,
+        credentials,
+        settings.adapter(connection),
+        SYSTEM_CLOCK,
+        book.see,
+        Random(),
+        accounts=accounts,
+        sessions=store,
+    )
 
 
 def _ready(adapter: BrokerAdapter, followed: asyncio.Task[None]) -> Callable[[], Awaitable[None]]:

@@ -372,6 +372,9 @@ class FixAdapter:
     # --- orders --------------------------------------------------------------------------------------------------
 
     async def place(self, orders: Sequence[ApprovedOrder]) -> None:
+        self.place_at_once(orders)
+
+    def place_at_once(self, orders: Sequence[ApprovedOrder]) -> None:
         for order in orders:
             if order.cl_ord_id in self._book:
                 raise ValueError(f"order {order.cl_ord_id} was already sent; nothing is sent twice")

@@ -7,6 +7,7 @@ import asyncio
 import random as random_module
 import ssl
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Protocol, cast
 
 import stamina
@@ -15,7 +16,7 @@ import structlog
 from brokers.adapter import LoginRefused, VenueError, VenueUnreachable
 from brokers.fix.dialect import Dialect
 from brokers.fix.saving import Saving
-from brokers.fix.session import Closed, Fact, Identity, InStep, NotUp, Rules, Session
+from brokers.fix.session import LOGOUT_WITHIN_S, Closed, Fact, Identity, InStep, NotUp, Rules, Session
 from schema.clock import Clock
 from schema.driver import JournalDown
 from schema.login import AdapterSettings, Credentials
@@ -110,6 +111,7 @@ class Link:
         self._backoff = Backoff(settings.reconnect_cap_s, random)
         self._writer: asyncio.StreamWriter | None = None
         self._in_step = asyncio.Event()
+        self._ended = asyncio.Event()
         self._is_up = False
         self._was_ever_up = False
         self._reset_next = False
@@ -145,7 +147,7 @@ class Link:
         error: Exception = LinkLost("")
         writer: asyncio.StreamWriter | None = None
         try:
-            self._in_step = asyncio.Event()
+            self._in_step, self._ended = asyncio.Event(), asyncio.Event()
             session = self._session()
             await self._reserve()
             reader, writer = await self._open()
@@ -256,6 +258,7 @@ class Link:
             self._told.on_fact(fact)
         self._saving.touched()
         if session.closed is not None:
+            self._ended.set()
             raise self._loss(session.closed)
 
     def _loss(self, closed: Closed) -> VenueError:
@@ -312,9 +315,9 @@ class Link:
             return
         session.log_out()
         self._flush()
-        ends = asyncio.get_running_loop().time() + 2.0
-        while session.closed is None and self.session is session and asyncio.get_running_loop().time() < ends:
-            await asyncio.sleep(0.01)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LOGOUT_WITHIN_S):
+                await self._ended.wait()
 
 
 def _first(group: BaseException) -> BaseException:
