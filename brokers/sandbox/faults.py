@@ -144,6 +144,16 @@ class Faults:
                     return True
         return False
 
+    def loses_fill(self, login: str) -> bool:
+        """Whether the message of a fill never comes."""
+        share = self.events_of(login).drop_fills
+        return bool(share) and self._random.random() < share
+
+    def tells_twice(self, login: str) -> bool:
+        """Whether a message comes once more."""
+        share = self.events_of(login).duplicate
+        return bool(share) and self._random.random() < share
+
     def disturb(self, login: str, changes: list[TellT]) -> list[TellT]:
         """The events as they reach a login's sockets; those of entity type ``fill`` are the fills."""
         fault = self.events_of(login)
