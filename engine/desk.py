@@ -66,10 +66,10 @@ class Desk:
         random: Random,
         recorder: Recorder | None = None,
         *,
-        build: _Build = build_adapter,
+        build: _Build | None = None,
     ) -> None:
         """`recorder` keeps every input of the core for `copydesk replay`; without one nothing is kept. `build` makes
-        the adapter of a login."""
+        the adapter of a login in place of the registry."""
         self._settings = settings
         self._build = build
         self._store = store
@@ -167,18 +167,24 @@ class Desk:
         await self._handle(recovered)
         await self._store.rehearse()
 
-    async def _connect(self, config: ConnectionConfig) -> None:
-        credentials = self._vault.credentials(config, await self._store.sealed_credentials(config.connection))
-        adapter = self._build(
+    def _adapter(self, config: ConnectionConfig, credentials: venue.Credentials) -> venue.BrokerAdapter:
+        limits = self._settings.adapter(config)
+        if self._build is not None:
+            return self._build(config, credentials, limits, self._clock, self._emit, self._random)
+        return build_adapter(
             config,
             credentials,
-            self._settings.adapter(config),
+            limits,
             self._clock,
             self._emit,
             self._random,
             accounts=self.core.config.accounts,
             sessions=self._store,
         )
+
+    async def _connect(self, config: ConnectionConfig) -> None:
+        credentials = self._vault.credentials(config, await self._store.sealed_credentials(config.connection))
+        adapter = self._adapter(config, credentials)
         self.adapters[config.connection] = adapter
         self._inbox.put_nowait(
             ev.VenueAbilities(

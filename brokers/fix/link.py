@@ -115,6 +115,7 @@ class Link:
         self._is_up = False
         self._was_ever_up = False
         self._reset_next = False
+        self._leaving = False
 
     # --- life ------------------------------------------------------------------------------------------------------
 
@@ -131,10 +132,14 @@ class Link:
                 raise
             self._told.on_down(str(refused), was_up=True, final=True)
         except LinkLost as lost:
+            if self._leaving:
+                return
             self.state, self.reason = "down", str(lost)
             raise VenueUnreachable(str(lost)) from None
 
     def _again(self, error: Exception) -> bool | float:
+        if self._leaving:
+            return False
         soon = isinstance(error, LinkLost) and error.soon and self._backoff.failures < 2
         return self._backoff(error) if self._was_ever_up or soon else False
 
@@ -309,7 +314,8 @@ class Link:
                 self._writer.write(data)
 
     async def leave(self) -> None:
-        """Log out, wait for the answer for up to 2 s."""
+        """Log out, wait for the answer for up to 2 s, and do not connect again."""
+        self._leaving = True
         session = self.session
         if session is None or not session.up:
             return

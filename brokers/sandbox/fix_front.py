@@ -194,6 +194,8 @@ class Connection:
         try:
             while data := await self._reader.read(65_536):
                 await self._hang()
+                if self._writer.is_closing():
+                    return  # what lay unread when the line broke was never read
                 frames, buffer = cut(buffer + data)
                 for frame in frames:
                     if not self._take(frame):
@@ -209,7 +211,7 @@ class Connection:
 
     async def _hang(self) -> None:
         faults = self._front.house.faults
-        while (left_s := faults.left_s(faults.hanging_until_ns, self.login)) > 0:
+        while (left_s := faults.left_s(faults.hanging_until_ns, self.login)) > 0:  # noqa: ASYNC110 - a clear ends it
             await asyncio.sleep(min(left_s, 0.05))
 
     def _take(self, frame: Frame) -> bool:

@@ -247,9 +247,7 @@ class Desk:
 
     def _positions(self, frame: Frame) -> None:
         account_id = self.account_of(frame)
-        held = [
-            each for each in (self._venue.accounts[account_id].holdings.values() if account_id else ()) if each.net
-        ]
+        held = [each for each in (self._venue.accounts[account_id].holdings.values() if account_id else ()) if each.net]
         party: Fields = [(453, "1"), (448, frame[1]), (447, "D"), (452, "38")]
         result = "2" if not held else "0"
         if account_id is None:
@@ -355,9 +353,7 @@ class Desk:
         fields: Fields = [(6, "0"), (11, frame[11]), (14, "0"), (17, self._exec_id()), (31, "0"), (32, "0")]
         copied: Fields = [(tag, frame[tag]) for tag in (1, 38, 40, 54, 55) if tag in frame]
         named = "NONE" if why == "5" else f"R{self._exec_id()}"
-        self.session.send(
-            "8", [*fields, (37, named), (39, "8"), *kind, *copied, (58, text), (103, why), (151, "0")]
-        )
+        self.session.send("8", [*fields, (37, named), (39, "8"), *kind, *copied, (58, text), (103, why), (151, "0")])
 
     def _cancel_reject(self, frame: Frame, answer_to: str, why: str, text: str, order_id: int | None) -> None:
         order = self._venue.orders.get(order_id or 0)

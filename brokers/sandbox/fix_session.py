@@ -157,9 +157,7 @@ class Acceptor:
             self.end()
             return
         seq = frame.number(34)
-        if frame[141] == "Y":
-            self.memory.reset()
-        elif self.settings.restart_numbers:
+        if frame[141] == "Y" or self.settings.restart_numbers:
             self.memory.reset()
         self.heartbeat_s = max(frame.number(108), 1)
         self.up = True
@@ -241,7 +239,9 @@ class Acceptor:
             return
         self.memory.expected = seq + 1
         known = _OLD_KINDS.get(self.version, _KINDS)
-        if frame.kind not in known and not (self.version != "FIX.4.2" and len(frame.kind) == 2 and frame.kind[0] == "A"):
+        if frame.kind not in known and not (
+            self.version != "FIX.4.2" and len(frame.kind) == 2 and frame.kind[0] == "A"
+        ):
             self.reject(frame, 11, "Invalid MsgType")
             return
         for tag, value in frame.fields:

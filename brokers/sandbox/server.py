@@ -23,6 +23,7 @@ from brokers.sandbox.charts import ChartBook
 from brokers.sandbox.control import Control
 from brokers.sandbox.doors import House, User, VenueDoor
 from brokers.sandbox.faults import Faults
+from brokers.sandbox.fix_front import FixFront
 from brokers.sandbox.instruments import Catalogue
 from brokers.sandbox.leader import Leader
 from brokers.sandbox.market_synthetic import SyntheticMarket
@@ -30,7 +31,7 @@ from brokers.sandbox.market_tape import Market, TapeMarket
 from brokers.sandbox.order_flow import Print
 from brokers.sandbox.orders import VenueEvent, account_of
 from brokers.sandbox.projectx_door import ProjectXDoor
-from brokers.sandbox.settings import DoorSettings, ProjectXSettings
+from brokers.sandbox.settings import DoorSettings, FixSettings, ProjectXSettings
 from brokers.sandbox.tradovate_front import TradovateFront
 from brokers.sandbox.venue import Venue
 from schema.clock import Clock
@@ -84,6 +85,7 @@ class Options(Record, frozen=True):
     leader_pace_s: float = 0.5
     door: DoorSettings = DoorSettings()
     projectx: ProjectXSettings = ProjectXSettings()
+    fix: FixSettings = FixSettings()
 
 
 class Sandbox:
@@ -245,6 +247,7 @@ def _build_doors(house: House, options: Options) -> dict[str, VenueDoor]:
     known: dict[str, Callable[[], VenueDoor]] = {
         TRADOVATE: lambda: TradovateFront(house, options.door),
         "projectx": lambda: ProjectXDoor(house, options.projectx),
+        "fix": lambda: FixFront(house, options.fix),
     }
     wanted = dict.fromkeys((TRADOVATE, *(login.venue for login in options.logins)))
     for venue in wanted:
