@@ -90,7 +90,7 @@ def wanted(core: Core, follower: FollowerConfig, leader_symbol: str) -> Wants:
     wants.lots = {order_id: share.lots for order_id, share in wants.shares.items()}
     wants.target = target(leader_net)
     gap = wants.target - net - coming
-    _explain(group, place, orders, gap, wants)
+    _explain(group, place, orders, net + coming, gap, wants)
     _bind_entries(core, follower, net + coming, wants)
     return wants
 
@@ -124,7 +124,9 @@ def _keep_protected(follower: FollowerConfig, place: Place, net: int, wants: Wan
             wants.lots[mirror.leader_order_id] = sign * min(mirror.left, abs(net))
 
 
-def _explain(group: GroupConfig, place: Place, orders: dict[str, LeaderOrder], gap: int, wants: Wants) -> None:
+def _explain(
+    group: GroupConfig, place: Place, orders: dict[str, LeaderOrder], held: int, gap: int, wants: Wants
+) -> None:
     """What the follower's own orders at rest still bring of `gap`, and what they brought before the leader's did."""
     ahead: dict[tuple[bool, bool], int] = {}  # (buy, is a stop) -> lots, of orders that close the same position
     by_order: dict[str, list[Mirror]] = {}
@@ -141,9 +143,8 @@ def _explain(group: GroupConfig, place: Place, orders: dict[str, LeaderOrder], g
             wants.high += max(0, -behind)
             owed = max(-abs(behind), min(abs(behind), gap)) if behind * gap > 0 else 0
             if owed:
-                owed = owed if abs(owed) <= abs(behind) else behind
                 gap -= owed
-                opens = not share.exit and not _closes(mirrors_of)
+                opens = reducing_part(held, owed) != owed
                 for mirror in mirrors_of:
                     if mirror.left:
                         wants.waiting.append(mirror)
@@ -178,10 +179,6 @@ def _beyond(lots: int, other: int) -> int:
     if lots > 0:
         return max(0, lots - max(0, other))
     return min(0, lots - min(0, other))
-
-
-def _closes(mirrors_of: list[Mirror]) -> bool:
-    return any(mirror.order.copy.reducing for mirror in mirrors_of)
 
 
 def _bind_entries(core: Core, follower: FollowerConfig, held: int, wants: Wants) -> None:

@@ -156,6 +156,9 @@ class MirrorTable(Table):
                 self.said(each, ev.Outcome.REFUSED, text="TooLate: order is done")
                 continue
             terms = each.terms
+            if terms is not None and terms.qty <= order.filled_qty:
+                self.said(each, ev.Outcome.REFUSED, text=f"TooLate: {order.filled_qty} are filled already")
+                continue
             if terms is None:
                 order = done(order, DoneStatus.CANCELED)
             else:
