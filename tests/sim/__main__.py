@@ -6,6 +6,7 @@ Ends with the line `N schedules, 0 violations`; with 1 when there was one, after
 import multiprocessing
 import sys
 import time
+from functools import partial
 
 import click
 
@@ -19,13 +20,14 @@ from tests.sim.shrink import shrink
 @click.option("--first", default=1, show_default=True, help="The first seed.")
 @click.option("--shrinking/--no-shrinking", default=True, help="Look for the fewest faults of the first failing seed.")
 @click.option("--sequences", default=0, help="How many sizing sequences to run as well.")
+@click.option("--resting", is_flag=True, help="The leader keeps a stop, and the group mirrors its orders.")
 @click.option("--until-broken", is_flag=True, help="Stop at the first violation, and do not look for fewer faults.")
-def main(seeds: int, first: int, shrinking: bool, sequences: int, until_broken: bool) -> None:
+def main(seeds: int, first: int, shrinking: bool, sequences: int, resting: bool, until_broken: bool) -> None:
     """Run SEEDS schedules of 200 leader events and 20 followers."""
     settle()
     started, broken, done = time.monotonic(), dict[int, str](), 0
     wanted = range(first, first + seeds)
-    results = map(one, wanted) if seeds == 1 else run_many(wanted)
+    results = map(partial(one, resting=resting), wanted) if seeds == 1 else run_many(wanted, resting=resting)
     for seed, _, violation in results:
         done += 1
         if violation:
@@ -37,7 +39,7 @@ def main(seeds: int, first: int, shrinking: bool, sequences: int, until_broken: 
             minutes = (time.monotonic() - started) / 60
             click.echo(f"{done} of {seeds} schedules, {done / minutes:.0f} a minute on {cores()} cores")
     if broken and shrinking and not until_broken:
-        _explain(min(broken), broken[min(broken)])
+        _explain(min(broken), broken[min(broken)], resting)
     problems = [] if until_broken else _size(sequences)
     for problem in problems[:20]:
         click.echo(problem)
@@ -57,8 +59,8 @@ def _size(sequences: int) -> list[str]:
     return [problem for problems in found for problem in problems]
 
 
-def _explain(seed: int, violation: str) -> None:
-    plan = faults.draw(seed)
+def _explain(seed: int, violation: str, resting: bool) -> None:
+    plan = faults.draw(seed, resting=resting)
     fewest, runs = shrink(plan, violation.split()[0])
     click.echo(f"seed {seed} still fails with {len(fewest.faults)} of its {len(plan.faults)} faults ({runs} runs):")
     for fault in fewest.faults:

@@ -11,6 +11,8 @@ from decimal import Decimal
 from random import Random
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from brokers.sandbox.orders import Reason
 from schema.records import (
     AccountConfig,
@@ -20,6 +22,7 @@ from schema.records import (
     Environment,
     FollowerConfig,
     GroupConfig,
+    Mode,
     Record,
     Rounding,
     Rule,
@@ -198,11 +201,14 @@ def draw_faults(random: Random, over_s: float) -> tuple[Fault, ...]:
     return tuple(sorted(faults, key=lambda fault: fault.at_s))
 
 
-def draw(seed: int) -> Plan:
-    """The plan of a seed."""
+def draw(seed: int, *, resting: bool = False) -> Plan:
+    """The plan of a seed. With `resting` the leader keeps a stop under its position, and the group mirrors it."""
     random = Random(f"plan {seed}")
     over_s = random.choice((12.0, 25.0, 40.0))
     config = draw_config(random)
+    if resting:
+        mode = Random(f"mode {seed}").choice((Mode.ORDERS, Mode.PROTECTIVE))
+        config = replace(config, groups=tuple(replace(group, mode=mode) for group in config.groups))
     equities = ("150000", "50000", "100000", "75000", "25000")
     balances = [(LEADER, Decimal(150_000))]
     balances += [(follower.account, Decimal(random.choice(equities)) * 40) for follower in config.followers]

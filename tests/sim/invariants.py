@@ -20,6 +20,7 @@ from schema.records import (
     Decision,
     DriftPolicy,
     FollowerConfig,
+    Mode,
     Rounding,
     RuleKind,
     Signal,
@@ -87,6 +88,8 @@ class Books(Witness):
         self.equity = {name: Fraction(balance) for name, balance in run.plan.balances}
         self.journal_well_ns = 0
         self.checks = 0
+        self.resting = run.plan.config.groups[0].mode is not Mode.FILLS
+        self.since_ns: dict[tuple[str, str], int] = {}  # (T-name, account) -> since when it is not as it should be
 
     def broken(self, text: str) -> None:
         self.problems.append(f"{text} [at {self.run.world.elapsed_s:.3f} s]")
@@ -177,6 +180,8 @@ class Books(Witness):
             if loop.failures:
                 self.broken(f"T-ALIVE {loop.failures[0]}")
         self.t_ledger_decided()
+        if self.resting:
+            self.t_prot_and_orphan()
         if self.problems:
             raise Violation(self.problems[0])
 
@@ -196,6 +201,29 @@ class Books(Witness):
                     f"T-LEDGER {order.copy.cl_ord_id} of {order.copy.follower} is undecided {late_s:.1f} s "
                     "after its deadline"
                 )
+
+    def t_prot_and_orphan(self) -> None:
+        """T-PROT and T-ORPHAN, while nothing is wrong: a follower in the leader's trade has its stop, and a flat one
+        has no order working, for all but two seconds."""
+        from tests.sim.faults import LEADER
+
+        run, now_ns = self.run, self.run.world.now_ns()
+        leader_net = run.exchange.net(LEADER, _SYMBOL)
+        protected = bool(run.exchange.working(LEADER))
+        if not run.healed or run.desk is None or not run.opened or self.drift is DriftPolicy.SHOW:
+            self.since_ns.clear()
+            return
+        for follower in run.disk.config.followers:
+            name = follower.account
+            held = run.exchange.net(name, symbol_of(follower))
+            stops = sum(o.left * o.sign for o in run.exchange.working(name))
+            bare = held != 0 and leader_net != 0 and protected and name not in self.hands and stops != -held
+            orphan = held == 0 and leader_net == 0 and stops != 0
+            for broken, promise in ((bare, "T-PROT"), (orphan, "T-ORPHAN")):
+                if not broken:
+                    self.since_ns.pop((promise, name), None)
+                elif now_ns - self.since_ns.setdefault((promise, name), now_ns) > 2 * S:
+                    self.broken(f"{promise} {name} holds {held:+d} with {stops:+d} at rest for over 2 s")
 
     # --- at rest -----------------------------------------------------------------------------------------------------
 
@@ -219,7 +247,8 @@ class Books(Witness):
         if orders := core.inflight.all():
             copy = orders[0].copy
             return f"{len(orders)} orders are on their way, the first is {copy.cl_ord_id} of {copy.follower}"
-        if working := [name for name in run.exchange.ids if run.exchange.working(name)]:
+        working = [name for name in run.exchange.ids if run.exchange.working(name)]
+        if working and not self.resting:
             return f"orders are working at the venue: {working}"
         if self.drift is not DriftPolicy.SHOW and (
             behind := [key for key, state in core.states.items() if state.behind]

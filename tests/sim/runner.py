@@ -5,6 +5,7 @@ import multiprocessing
 import os
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 from tests.sim import faults
 from tests.sim.schedule import Schedule
@@ -13,9 +14,9 @@ from tests.sim.world import Violation
 Result = tuple[int, str, str]  # seed, the journal's hash, what was broken
 
 
-def one(seed: int) -> Result:
+def one(seed: int, *, resting: bool = False) -> Result:
     """One seed, whole. Anything that is not a violation is one too: the machine must not pass over its own faults."""
-    schedule = Schedule(faults.draw(seed))
+    schedule = Schedule(faults.draw(seed, resting=resting))
     try:
         schedule.run()
     except Violation as violation:
@@ -36,11 +37,11 @@ def cores() -> int:
     return len(os.sched_getaffinity(0))
 
 
-def run_many(seeds: Sequence[int], processes: int = 0) -> Iterator[Result]:
+def run_many(seeds: Sequence[int], processes: int = 0, *, resting: bool = False) -> Iterator[Result]:
     """Results as they come, in no order."""
     context = multiprocessing.get_context("spawn")
     with context.Pool(processes or cores(), initializer=settle) as pool:
-        yield from pool.imap_unordered(one, seeds, chunksize=2)
+        yield from pool.imap_unordered(partial(one, resting=resting), seeds, chunksize=2)
 
 
 def first_failure(seeds: Sequence[int], tried: Callable[[int], None] = lambda _: None) -> Result | None:

@@ -7,17 +7,19 @@ as it stands, then with the leader flat, then in a new trade in which every foll
 import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from decimal import Decimal
 from pathlib import Path
 from random import Random
 from typing import Any
 
 import structlog
 
+from brokers.sandbox.orders import Origin, Terms
 from engine import desk as desk_module
 from engine.desk import Desk
 from engine.seat import CommandRefused
 from schema.login import Credentials
-from schema.records import Signal
+from schema.records import Mode, OrderType, Side, Signal
 from schema.settings import Settings
 from schema.store import JournalDown
 from tests.sim import faults
@@ -68,6 +70,7 @@ class Schedule:
         )
         self.desk: Desk | None = None
         self.lives: list[SimLoop] = []
+        self.healed = False  # the faults have ended, and there was time to put things right
         self.opened = False  # the desk of this life has said that it is up
         self.publish: Callable[[int], None] = lambda now_ns: None  # builds the views: nobody looks, but at rest
         self.disk.committed = self._committed
@@ -152,7 +155,26 @@ class Schedule:
         """The leader trades."""
         self.exchange.move_market(self.world.random.choice((-1, 0, 0, 1)))
         self.exchange.trade(LEADER, symbol, qty)
+        if self.plan.config.groups[0].mode is not Mode.FILLS:
+            self.protect(symbol)
         self.tell_all()
+
+    def protect(self, symbol: str) -> None:
+        """The leader keeps one stop for all it holds, far from the market: placed, moved, or canceled."""
+        venue, net = self.exchange.venue, self.exchange.net(LEADER, symbol)
+        (old,) = self.exchange.working(LEADER)[:1] or (None,)
+        if old is not None and (not net or old.sign * net > 0):
+            venue.cancel(old.order_id, Origin())
+            old = None
+        if not net:
+            return
+        far = Decimal(40 + self.world.random.randrange(8)) * (1 if net < 0 else -1)
+        stop = Decimal(self.exchange.ticks) / 4 + far
+        terms = Terms(qty=abs(net), order_type=OrderType.STOP, stop=stop)
+        if old is None:
+            self.exchange.place(LEADER, symbol, Side.of(-net), terms)
+        else:
+            venue.modify(old.order_id, terms, Origin())
 
     def refill(self) -> None:
         """In a thin market liquidity comes back now and then."""
@@ -232,6 +254,8 @@ class Schedule:
             login.faults.__init__()
         self.journal.__init__()
         self.deep()
+        self._for(10.0)
+        self.healed = True
 
     def rest(self) -> None:
         """Until nothing has happened from one reading of every venue to the next; at most two minutes."""

@@ -23,6 +23,7 @@ from brokers.sandbox.orders import (
     PositionMoved,
     Terms,
     VenueEvent,
+    VersionAdded,
 )
 from brokers.sandbox.orders import Fill as VenueFill
 from brokers.sandbox.venue import Venue
@@ -105,6 +106,11 @@ class Exchange:
         """The market shows its depth again; what waited for it trades."""
         self.move_market(0)
 
+    @property
+    def ticks(self) -> int:
+        """Where the market is."""
+        return self._ticks
+
     # --- orders --------------------------------------------------------------------------------------------------
 
     def place(self, account: str, symbol: str, side: Side, terms: Terms, tag: str = "") -> Order:
@@ -133,7 +139,9 @@ class Exchange:
                 self.fills[fill.account].append(fill)
                 self.listed[fill.account].append(fill)
                 self.told.append((fill.account, (Filled, {"fill": fill})))
-            case OrderChanged():
+            case OrderChanged() | VersionAdded():
+                if isinstance(event, VersionAdded) and not event.order.command_id:
+                    return  # the first version of an order that is not in yet
                 order = self._order(event.order)
                 self.orders[order.account].pop(order.order_id, None)  # the newest stays last
                 self.orders[order.account][order.order_id] = order
