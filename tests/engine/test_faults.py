@@ -100,6 +100,7 @@ async def test_a_silent_connection_is_given_up_and_its_exits_go_all_the_same(sta
 
 
 async def test_one_hung_venue_delays_no_other(state_dir: Path) -> None:
+    """T-FAN: the copies of 15 followers are answered within a second while the other login's venue hangs."""
     async with practice(state_dir) as desk:
         await desk.control("hang", login="desk3", seconds=5.0)
         await desk.leader(+2)
