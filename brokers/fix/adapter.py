@@ -35,7 +35,7 @@ from brokers.adapter import (
 from brokers.budget import Lane, RequestBudget
 from brokers.fix import requests, tags
 from brokers.fix.asking import Asking, Unsupported
-from brokers.fix.book import VENUE, Book, Booked, Entry
+from brokers.fix.book import VENUE, Book, Booked, Entry, NewOrder
 from brokers.fix.dialect import dialect_of
 from brokers.fix.link import Link
 from brokers.fix.numbers import SessionStore
@@ -381,7 +381,7 @@ class FixAdapter:
         # Bytes first, all in one write: what the engine does with each OrderSent must not delay the next order.
         told: list[Event] = []
         for order in orders:
-            reason = self._put(order)
+            reason = self._put(NewOrder.of(order))
             now_ns = self._clock.now_ns()
             if reason:
                 told.append(
@@ -408,13 +408,13 @@ class FixAdapter:
         for event in told:
             self._emit(event)
 
-    def _put(self, order: ApprovedOrder) -> str:
+    def _put(self, order: NewOrder) -> str:
         """Put a new order in line to be written; empty, or why it was not."""
         if order.account not in self._accounts:
             return f"account {order.account} is not of this connection"
         if self._link is None or not self._told:
             return "no session with the venue: not connected"
-        reason = self._link.refusal() or self._budget.take(_lane(order))
+        reason = self._link.refusal() or self._budget.take(order.lane)
         if reason:
             return reason
         wire_id = order.cl_ord_id[: self._dialect.longest_id or None]
@@ -531,7 +531,7 @@ class FixAdapter:
         qty = abs(net) - coming
         if qty <= 0:
             raise RequestUnknown(f"orders that close {abs(net)} {symbol} of {account} are on their way, unanswered")
-        order = ApprovedOrder(
+        order = NewOrder(
             account=account,
             venue_account_id=self._wire_account(account),
             symbol=symbol,
@@ -539,7 +539,7 @@ class FixAdapter:
             qty=qty,
             order_type=OrderType.MARKET,
             cl_ord_id=cl_ord_id,
-            reducing=True,
+            lane=Lane.EXIT,
         )
         question = f"order {cl_ord_id}"
         future = self._asking.open(question)
@@ -682,12 +682,6 @@ class FixAdapter:
             budget_left=self._budget.left(),
             round_trip_ms=self._round_trip_ms,
         )
-
-
-def _lane(order: ApprovedOrder) -> Lane:
-    if not order.reducing:
-        return Lane.ENTRY
-    return Lane.EXIT if order.order_type is OrderType.MARKET else Lane.PROTECTIVE
 
 
 def _status_question(entry: Entry) -> str:

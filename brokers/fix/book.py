@@ -12,9 +12,10 @@ from decimal import Decimal
 
 import msgspec
 
+from brokers.budget import Lane
 from brokers.fix.numbers import SavedRow
 from brokers.fix.reports import Kind, Report
-from brokers.fix.words import stamp
+from brokers.fix.words import TIMES_IN_FORCE, stamp
 from schema.records import (
     ApprovedOrder,
     DoneOrder,
@@ -24,7 +25,9 @@ from schema.records import (
     LiveStatus,
     OrderType,
     Position,
+    Record,
     Side,
+    TimeInForce,
     VenueOrder,
 )
 
@@ -34,6 +37,41 @@ KEPT_NS = 2 * 86_400_000_000_000
 ASKED_AT_MOST = 5
 """How often an order that the venue never showed is asked for."""
 _PLACES = Decimal("1e-9")
+
+
+class NewOrder(Record, frozen=True):
+    """An order as it leaves: one that was approved, or the market order that closes what an account holds."""
+
+    account: str
+    venue_account_id: str
+    symbol: str
+    side: Side
+    qty: int
+    order_type: OrderType
+    cl_ord_id: str
+    lane: Lane
+    limit_price: Decimal | None = None
+    stop_price: Decimal | None = None
+    time_in_force: TimeInForce = TimeInForce.DAY
+
+    @classmethod
+    def of(cls, order: ApprovedOrder) -> "NewOrder":
+        lane = Lane.ENTRY
+        if order.reducing:
+            lane = Lane.EXIT if order.order_type is OrderType.MARKET else Lane.PROTECTIVE
+        return cls(
+            account=order.account,
+            venue_account_id=order.venue_account_id or order.account,
+            symbol=order.symbol,
+            side=order.side,
+            qty=order.qty,
+            order_type=order.order_type,
+            cl_ord_id=order.cl_ord_id,
+            lane=lane,
+            limit_price=order.limit_price,
+            stop_price=order.stop_price,
+            time_in_force=order.time_in_force,
+        )
 
 
 class Entry(msgspec.Struct):
@@ -151,7 +189,7 @@ class Book:
 
     # --- our own orders --------------------------------------------------------------------------------------------
 
-    def open(self, order: ApprovedOrder, wire_id: str) -> Entry:
+    def open(self, order: NewOrder, wire_id: str) -> Entry:
         """An order that is about to leave."""
         entry = Entry(
             root=order.cl_ord_id,
@@ -162,6 +200,7 @@ class Book:
             qty=order.qty,
             limit_price=order.limit_price,
             stop_price=order.stop_price,
+            tif=TIMES_IN_FORCE[order.time_in_force],
             last=wire_id,
             ids=[wire_id],
         )

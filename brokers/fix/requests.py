@@ -4,20 +4,20 @@ from contextlib import suppress
 from decimal import Decimal
 
 from brokers.fix import tags
-from brokers.fix.book import Entry
+from brokers.fix.book import Entry, NewOrder
 from brokers.fix.dialect import Dialect
 from brokers.fix.words import ORDER_TYPES, SIDES, TIMES_IN_FORCE, price_text, stamp
-from schema.records import ApprovedOrder, OrderType
+from schema.records import OrderType
 from schema.symbols import UnknownProduct, parse_contract, product
 
 Fields = list[tuple[int, str]]
 
 
-def new_order(order: ApprovedOrder, wire_id: str, dialect: Dialect, now_ns: int) -> Fields:
+def new_order(order: NewOrder, wire_id: str, dialect: Dialect, now_ns: int) -> Fields:
     """NewOrderSingle (D)."""
     fields: Fields = [
         (tags.CL_ORD_ID, wire_id),
-        (tags.ACCOUNT, order.venue_account_id or order.account),
+        (tags.ACCOUNT, order.venue_account_id),
         (tags.HANDL_INST, dialect.handl_inst),
         *_contract(order.symbol, dialect),
         (tags.SIDE, SIDES[order.side]),
