@@ -19,6 +19,7 @@ from schema.records import (
     Copy,
     Decision,
     DriftPolicy,
+    Episode,
     FollowerConfig,
     Mode,
     Rounding,
@@ -88,6 +89,7 @@ class Books(Witness):
         self.equity = {name: Fraction(balance) for name, balance in run.plan.balances}
         self.journal_well_ns = 0
         self.checks = 0
+        self.last: dict[str, tuple[str, str]] = {}  # follower -> its newest row
         self.resting = run.plan.config.groups[0].mode is not Mode.FILLS
         self.since_ns: dict[tuple[str, str], int] = {}  # (T-name, account) -> since when it is not as it should be
 
@@ -115,6 +117,8 @@ class Books(Witness):
         self.t_scope(signal, copies)
         for copy in copies:
             self.t_brk(copy)
+            self.t_scope_of_others(copy)
+            self.last[copy.follower] = (copy.signal_id, copy.follower)
 
     def commanded(self, name: str, args: tuple[str, ...]) -> None:
         if name in ("toggle", "flatten"):
@@ -147,6 +151,17 @@ class Books(Witness):
         """T-SCOPE: a correction touches one account only."""
         if signal.kind is SignalKind.CORRECTION and len(copies) != 1:
             self.broken(f"T-SCOPE a correction has {len(copies)} orders")
+
+    def t_scope_of_others(self, copy: Copy) -> None:
+        """T-SCOPE: who took part, whole, is out of the trade only by what was done to itself."""
+        if not copy.reason.startswith("missed the entry") or copy.follower in self.hands or self.resting:
+            return
+        before = self.run.disk.copies.get(self.last.get(copy.follower, ("", "")))
+        if before is None or before.episode is not Episode.JOINED or not copy.net_before:
+            return
+        whole = before.decision is Decision.COPIED and before.filled_qty == before.qty > 0
+        if whole or before.reason.startswith("at target"):
+            self.broken(f"T-SCOPE {copy.follower} was in the trade and is out of it, and nothing was done to it")
 
     def t_brk(self, copy: Copy) -> None:
         """T-BRK: a reducing order passes every gate, and is marked so that it passes those further on."""
