@@ -12,8 +12,9 @@ from msgspec.structs import replace
 
 from brokers import adapter as venue
 from engine import events as ev
-from engine.mirror import end_pair, seen_leader
+from engine.mirror import seen_leader
 from engine.mirror_book import Change, Mirror, terms_of, words
+from engine.mirror_pairs import end_pair
 from engine.mirror_terms import Terms
 from schema.records import Decision, LiveOrder, RejectClass, VenueOrder
 

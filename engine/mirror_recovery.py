@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from engine import events as ev
 from engine.inflight import InFlight
-from engine.mirror import end_pair
 from engine.mirror_book import Change, LeaderOrder, Mirror, terms_of
+from engine.mirror_pairs import end_pair
 from schema.records import Copy, Decision, Signal
 
 if TYPE_CHECKING:

@@ -1,0 +1,297 @@
+"""Bringing a follower's orders at rest to what they should be: one request at a time, the newest wish first.
+
+Called after every input of the core that may concern them. What they should be comes from `mirror_plan.py`; answers
+are booked by `mirror_answers.py`. Functions of the core; no I/O.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+from brokers import adapter as venue
+from engine import events as ev
+from engine import foreign
+from engine.mirror_book import Change, LeaderOrder, Mirror, Place, price_of, terms_of, words
+from engine.mirror_pairs import end_pair, keep_pair, order_row
+from engine.mirror_plan import Wants, wanted
+from engine.mirror_terms import Terms, terms_for
+from engine.rules import reducing_part, symbol_for
+from engine.state import CHASE_NS, FollowerState
+from schema.records import (
+    Decision,
+    Episode,
+    FollowerConfig,
+    GroupConfig,
+    Side,
+    Signal,
+    SignalKind,
+    Unfilled,
+)
+
+if TYPE_CHECKING:
+    from engine.core import Core
+
+_FIRST_RETRY_NS = 100_000_000
+_LAST_RETRY_NS = 2_000_000_000
+
+
+def align_after(core: Core, event: ev.AnyInput) -> None:
+    """Something happened: bring the orders of those it may concern to what they should be."""
+    match event:
+        case venue.OrderUpdated():
+            _align_account(core, event.order.account)
+        case venue.Filled():
+            _align_account(core, event.fill.account)
+        case (
+            venue.OrderAccepted()
+            | venue.OrderRejected()
+            | venue.OrderUnknown()
+            | venue.OrderNotSent()
+            | ev.ChangeAnswered()
+        ):
+            _align_account(core, event.account)
+        case ev.Tick() | ev.ConfigLoaded() | ev.Flattened() | ev.FlattenEnded() | venue.StreamUp() | ev.SnapshotRead():
+            _align_all(core)
+        case _:
+            pass
+
+
+def _align_account(core: Core, account: str) -> None:
+    if account in core.followers:
+        align_follower(core, account)
+    for group in core.leads.get(account, []):
+        for follower in core.members.get(group.group, []):
+            align_follower(core, follower.account)
+
+
+def _align_all(core: Core) -> None:
+    for account in sorted({account for account, _ in core.mirrored.places}):
+        align_follower(core, account)
+
+
+def align_follower(core: Core, account: str) -> None:
+    follower = core.followers.get(account)
+    if follower is None or not core.ledger.known(account):
+        return
+    for (name, leader_symbol), place in list(core.mirrored.places.items()):
+        if name == account:
+            _align(core, follower, leader_symbol, place)
+
+
+def _align(core: Core, follower: FollowerConfig, leader_symbol: str, place: Place) -> None:
+    group = core.groups[follower.group]
+    if group.leader not in core.mirrored.read:
+        return  # what the leader has working is not known yet
+    orders = core.mirrored.leaders(group.leader, leader_symbol)
+    if not orders and not place.mirrors:
+        place.alarmed, place.outside, place.waited, place.overdue = "", False, False, False
+        return
+    wants = wanted(core, follower, leader_symbol)
+    if _wait_long(core, group, place, wants):
+        wants = wanted(core, follower, leader_symbol)
+    for order_id in {**orders, **{mirror.leader_order_id: None for mirror in place.mirrors.values()}}:
+        order = orders.get(order_id)
+        live = [mirror for mirror in place.of(order_id) if mirror.live]
+        for mirror in live[:-1]:
+            _wish(core, mirror, None)
+        if live:
+            _wish(core, live[-1], goal_of(follower, order, live[-1], wants))
+        elif order is not None and order.working and wants.lots.get(order_id):
+            _protect(core, group, follower, order, place, wants)
+    _alarm(core, follower, place, wants)
+    _clear(core, place, orders)
+    _watch(core, group, follower, leader_symbol, place)
+
+
+def goal_of(follower: FollowerConfig, order: LeaderOrder | None, mirror: Mirror, wants: Wants) -> Terms | None:
+    """What a mirror's terms should be; None: it should go."""
+    lots = wants.lots.get(mirror.leader_order_id, 0)
+    if lots * mirror.terms.side.sign <= 0:
+        return None
+    qty = mirror.order.copy.filled_qty + abs(lots)
+    if order is None or wants.why:
+        return replace(mirror.terms, qty=qty)
+    symbol = mirror.order.copy.symbol
+    return terms_for(order.terms, follower, symbol, qty, inverted=follower.rule.invert)
+
+
+def _wish(core: Core, mirror: Mirror, goal: Terms | None) -> None:
+    """Want these terms of an order at rest; what is wanted last counts."""
+    if mirror.flying is not None:
+        if mirror.next is not None:
+            mirror.next.terms = goal
+        elif goal != mirror.flying.terms:
+            mirror.next = Change(goal)
+        return
+    if goal == mirror.terms:
+        if mirror.next is not None and mirror.next.journaled:
+            end_pair(core, mirror.next, Decision.COPIED)
+            mirror.next = None
+        mirror.retries = 0
+        return
+    if goal is not None and goal == mirror.refused:
+        if mirror.next is not None and mirror.next.journaled:
+            end_pair(core, mirror.next, Decision.REJECTED, "the venue has refused these terms")
+            mirror.next = None
+        return
+    if mirror.next is None:
+        mirror.next = Change(goal)
+    mirror.next.terms = goal
+    if mirror.next.journaled and mirror.known and core.now_ns >= mirror.retry_ns:
+        _request(core, mirror, mirror.next)
+
+
+def _request(core: Core, mirror: Mirror, change: Change) -> None:
+    copy = mirror.order.copy
+    mirror.flying, mirror.next = change, None
+    change.seq = core.seq
+    if change.pair is not None:
+        signal, row = change.pair
+        change.pair = signal, replace(row, sent_ns=core.now_ns, order_id=copy.order_id)
+        keep_pair(core, change)
+    connection = core.connection_of(copy.follower)
+    core.emit(
+        ev.ChangeOrder(
+            connection=connection,
+            account=copy.follower,
+            order_id=copy.order_id,
+            cl_ord_id=copy.cl_ord_id,
+            reducing=copy.reducing,
+            terms=change.terms,
+        )
+    )
+
+
+def _protect(
+    core: Core, group: GroupConfig, follower: FollowerConfig, order: LeaderOrder, place: Place, wants: Wants
+) -> None:
+    """Place what closes a position and is not there: its follower was flat when the leader placed it, or its order
+    has ended. Entries are placed by the leader's signal alone."""
+    lots = wants.lots[order.order_id]
+    symbol = symbol_for(follower, order.symbol)
+    held = foreign.held_by_copies(core, follower.account, symbol)
+    if (
+        reducing_part(held, lots) != lots
+        or core.now_ns < place.retry_ns
+        or not core.up.get(core.connection_of(follower.account))
+    ):
+        return
+    earlier = place.of(order.order_id)
+    if earlier and not earlier[-1].order.settled:
+        return  # its fills are still on their way here
+    for ended in earlier[:-1]:
+        core.mirrored.drop(place, ended)
+    if earlier:
+        place.retry_ns = core.now_ns + min(_FIRST_RETRY_NS << min(place.retries, 10), _LAST_RETRY_NS)
+        place.retries += 1
+        if place.retries == 1:
+            return
+    signal = Signal(
+        signal_id=core.digest("protect", follower.account, order.order_id, str(core.now_ns), str(core.seq)),
+        kind=SignalKind.CORRECTION,
+        group=group.group,
+        leader=order.account,
+        symbol=order.symbol,
+        side=Side.of(lots),
+        qty=abs(lots),
+        price=price_of(order.terms),
+        leader_net=core.leader_nets.get((order.account, order.symbol), 0),
+        source=f"order {order.order_id}",
+        venue_ns=core.now_ns,
+        received_ns=core.now_ns,
+        order_type=order.terms.order_type,
+    )
+    core.commit(signal, [order_row(core, signal, order, follower, lots, "for what it holds now")])
+
+
+def _alarm(core: Core, follower: FollowerConfig, place: Place, wants: Wants) -> None:
+    """Tell the trader when a venue will not have what protects a position: nothing is opened there until it does."""
+    refused, missing = "", False
+    for order_id, share in wants.shares.items():
+        found = place.of(order_id)
+        kept = any(mirror.live and mirror.order.copy.decision is Decision.COPIED for mirror in found)
+        if share.exit and wants.lots.get(order_id) and not kept:
+            missing = True
+            copies = [m.order.copy for m in found if m.order.copy.decision is Decision.REJECTED]
+            refused = next((f"{words(terms_of(copy))}: {copy.reason}" for copy in copies), refused)
+    if refused and not place.alarmed:
+        text = f"{follower.account}: its venue refused to protect its position ({refused}); nothing is opened there"
+        core.emit(ev.Alert(level="alarm", text=text))
+    if not missing:
+        place.retries = 0
+    place.alarmed = refused
+
+
+def _wait_long(core: Core, group: GroupConfig, place: Place, wants: Wants) -> bool:
+    """Keep the time that orders wait after their leader's has filled; whether one has waited long enough just now."""
+    for mirror in place.mirrors.values():
+        if mirror not in wants.waiting:
+            mirror.waits_since_ns = 0
+    for mirror in wants.waiting:
+        mirror.waits_since_ns = mirror.waits_since_ns or core.now_ns
+    long_ns = group.unfilled_s * 1_000_000_000
+    overdue = any(core.now_ns - mirror.waits_since_ns >= long_ns for mirror in wants.waiting)
+    news = overdue and not place.overdue
+    place.overdue = overdue
+    place.waited = place.waited or overdue
+    return news
+
+
+def _clear(core: Core, place: Place, orders: dict[str, LeaderOrder]) -> None:
+    """Forget what has ended, once nothing can come of it."""
+    for mirror in list(place.mirrors.values()):
+        if mirror.live:
+            continue
+        copy = mirror.order.copy
+        for change in (mirror.flying, mirror.next):
+            if change is not None and change.journaled:
+                done = change.terms is None and change is mirror.flying
+                end_pair(
+                    core,
+                    change,
+                    Decision.COPIED if done else Decision.SKIPPED,
+                    f"its order had ended: {copy.filled_qty} of {copy.qty} filled",
+                )
+        mirror.flying = None
+        if mirror.next is not None and mirror.next.journaled:
+            mirror.next = None
+        if copy.working:
+            mirror.order.copy = replace(copy, working=False)
+            core.keep(mirror.order)
+        order = orders.get(mirror.leader_order_id)
+        if (order is None or not order.working) and mirror.order.settled and mirror.next is None:
+            core.mirrored.drop(place, mirror)
+    for order in [order for order in orders.values() if not order.working]:
+        if not any(m.leader_order_id == order.order_id for m in core.mirrored.all()):
+            del orders[order.order_id]
+
+
+def _watch(core: Core, group: GroupConfig, follower: FollowerConfig, leader_symbol: str, place: Place) -> None:
+    """Tell recovery when the follower stands where neither its target nor its orders explain, from now on."""
+    symbol = symbol_for(follower, leader_symbol)
+    wants = wanted(core, follower, leader_symbol)
+    target = wants.target
+    if target is None or any(core.inflight.on_the_way(follower.account, symbol)):
+        return
+    held = foreign.held_by_copies(core, follower.account, symbol)
+    outside = not target + wants.low <= held <= target + wants.high
+    if outside and not place.outside:
+        state = core.state(follower.account, leader_symbol)
+        state.behind = True
+        if place.waited:
+            _after_waiting(core, group, state, held, target)
+    if outside or not wants.waiting:
+        place.waited = False
+    place.outside = outside
+
+
+def _after_waiting(core: Core, group: GroupConfig, state: FollowerState, held: int, target: int) -> None:
+    """What an order that waited too long has not brought: at market now, or left as the group says."""
+    if reducing_part(held, target - held) == target - held or group.unfilled is Unfilled.MARKET:
+        state.chase_until_ns = core.now_ns + CHASE_NS
+        return
+    state.hopeless = True
+    if not held and state.episode is Episode.JOINED:
+        state.episode = Episode.MISSED
