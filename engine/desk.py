@@ -40,13 +40,14 @@ from schema.clock import Clock
 from schema.records import ConnectionConfig, DeskConfig, Guard, Mode, RejectClass
 from schema.settings import Settings
 from schema.store import JournalDown, Store, StoreRefused
-from schema.vault import Vault
+from schema.vault import Vault, VaultError
 
 _TICK_S = 0.05
 _FILLS_REMEMBERED_NS = 7 * 24 * 3_600_000_000_000  # longer than any venue replays, and than a long weekend
 _LAG_SAMPLES = 200
 _CHART_BARS = 240
 _QUIET_NS = 2_000_000_000
+_ASK_REFUSED_EVERY_NS = 60_000_000_000
 _COLLECT_EVERY_NS = 30_000_000_000
 _Build = Callable[
     [ConnectionConfig, venue.Credentials, venue.AdapterSettings, Clock, venue.Emit, Random], venue.BrokerAdapter
@@ -92,6 +93,7 @@ class Desk:
         self._halt_owed = False  # the kill switch was pulled, and the database does not hold it yet
         self._signalled_ns = 0
         self._marked: set[str] = set()
+        self._logins: set[str] = set()  # connected, or trying
         self._checked: dict[tuple[str, str], DeskConfig] = {}  # (leader, symbol) -> the configuration it was whole in
 
     # --- life ----------------------------------------------------------------------------------------------------
@@ -138,7 +140,9 @@ class Desk:
             if self._recorder is not None:
                 group.create_task(self._recorder.run(self._alert), name="recorder")
             group.create_task(self._store.listen(self._config_changed), name="listen")
-            connects = [group.create_task(self._connect(c), name=c.connection) for c in self.core.config.connections]
+            logins = self.core.config.connections
+            self._logins |= {login.connection for login in logins}
+            connects = [group.create_task(self._connect(login), name=login.connection) for login in logins]
             group.create_task(self._when_connected(connects))
 
     async def _recover(self) -> None:
@@ -216,6 +220,26 @@ class Desk:
             self._marked.add(chart)
             self._start(adapter.watch(chart, self._settings.chart_interval_s, _CHART_BARS))
 
+    def _follow_config(self) -> None:
+        """The configuration changed: connect logins that were added, and ask again for contracts that were refused."""
+        for login in self.core.config.connections:
+            if login.connection not in self._logins:
+                self._logins.add(login.connection)
+                self._start(self._connect_added(login))
+        self._ask_refused_contracts()
+
+    async def _connect_added(self, login: ConnectionConfig) -> None:
+        try:
+            await self._connect(login)
+        except (VaultError, StoreRefused) as refused:  # this login can't come up; the others go on
+            self._logins.discard(login.connection)
+            self._alert("alarm", f"{login.connection}: {refused}")
+
+    def _ask_refused_contracts(self) -> None:
+        """What a venue refused or had wrong may be right by now: a symbol map, the product table, a new month."""
+        if refused := {pair for pair, error in self.core.instruments.items() if error}:
+            self._start(self._check(refused))
+
     async def _when_connected(self, connects: list[asyncio.Task[None]]) -> None:
         if connects:
             await asyncio.wait(connects)
@@ -258,6 +282,8 @@ class Desk:
             event = await self._inbox.get()
             await self._check_symbols(event)
             await self._handle(event)
+            if isinstance(event, ev.ConfigLoaded):
+                self._follow_config()
             if isinstance(event, venue.StreamUp) and self._ready.is_set():
                 self._start(self._check_known_symbols())
             self._inbox.handled()
@@ -382,7 +408,7 @@ class Desk:
     async def _tick(self) -> None:
         """Every 50 ms: time for the core, fresh views, and how late this loop runs."""
         lags: list[float] = []
-        collected_ns = self._clock.now_ns()
+        collected_ns = asked_ns = self._clock.now_ns()
         while True:
             due_ns = self._clock.now_ns() + int(_TICK_S * 1e9)
             await asyncio.sleep(_TICK_S)
@@ -396,6 +422,9 @@ class Desk:
             if self._inbox.empty() and not self.journal.down_reason:
                 self._inbox.put_nowait(ev.Tick(at_ns=now_ns))
                 self._price()
+            if now_ns - asked_ns > _ASK_REFUSED_EVERY_NS:
+                asked_ns = now_ns
+                self._ask_refused_contracts()
             self.views.flatten = self.exits.says()
             self.views.loop_lag_p99_ms = percentile(sorted(lags), 99)
             self.views.publish(now_ns)
@@ -537,6 +566,7 @@ class Desk:
         except StoreRefused as refused:
             raise CommandRefused(str(refused)) from None
         await self._handle(ev.ConfigLoaded(at_ns=self._clock.now_ns(), config=await self._load_config()))
+        self._follow_config()
         self.views.publish(self._clock.now_ns())
 
     async def flatten(self, target: str) -> FlattenResult:

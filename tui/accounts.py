@@ -233,7 +233,7 @@ def add(
     run(work())
     click.echo(f"{login.connection}: {len(wanted)} accounts in group {group}.")
     if pid := holder(settings.state_dir):
-        click.echo(f"A desk is running, pid {pid}: it logs in with {login.connection} when it is started again.")
+        click.echo(f"A desk is running, pid {pid}: it logs in with {login.connection} now.")
 
 
 async def _write(
