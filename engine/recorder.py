@@ -132,7 +132,8 @@ class Recorder:
         while True:
             self._busy = False
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._waiting.wait(), _LOOK_EVERY_S)
+                async with asyncio.timeout(_LOOK_EVERY_S):  # `wait_for` may swallow the cancellation that ends the desk
+                    await self._waiting.wait()
                 await asyncio.sleep(_FLUSH_AFTER_S)
             self.flush()
             if self.trouble != said:
