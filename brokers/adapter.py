@@ -208,6 +208,7 @@ class Capabilities(Record, frozen=True):
     liquidates: bool  # one request closes a position
     market_data: bool
     order_types: frozenset[OrderType]
+    policy: str = ""  # what the venue demands of where a desk runs, one sentence to show before an account is armed
 
 
 class ConnectionHealth(Record, frozen=True):

@@ -1,14 +1,72 @@
-"""The venues the desk knows, by name. An adapter is imported when the first login of its venue is built."""
+"""The venues the desk knows: one row each. An adapter is imported when the first login of its venue is built."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from random import Random
 
 from brokers.adapter import AdapterSettings, BrokerAdapter, Credentials, Emit
 from brokers.fix.numbers import MemorySessions, SessionStore
-from brokers.tradovate.adapter import TradovateAdapter
+from brokers.projectx import POLICY as PROJECTX_POLICY
 from schema.clock import Clock
 from schema.login import VENUES as VENUES
-from schema.records import AccountConfig, ConnectionConfig
+from schema.records import AccountConfig, ConnectionConfig, Record
+
+
+class Wanted(Record, frozen=True):
+    """What an adapter is built of."""
+
+    config: ConnectionConfig
+    credentials: Credentials
+    settings: AdapterSettings
+    clock: Clock
+    emit: Emit
+    random: Random
+    accounts: tuple[AccountConfig, ...]
+    sessions: SessionStore
+
+
+def _tradovate(wanted: Wanted) -> BrokerAdapter:
+    from brokers.tradovate.adapter import TradovateAdapter
+
+    return TradovateAdapter(
+        wanted.config, wanted.credentials, wanted.settings, wanted.clock, wanted.emit, wanted.random
+    )
+
+
+def _projectx(wanted: Wanted) -> BrokerAdapter:
+    from brokers.projectx.adapter import ProjectXAdapter
+
+    return ProjectXAdapter(wanted.config, wanted.credentials, wanted.settings, wanted.clock, wanted.emit, wanted.random)
+
+
+def _fix(wanted: Wanted) -> BrokerAdapter:
+    from brokers.fix.adapter import FixAdapter
+
+    return FixAdapter(
+        wanted.config,
+        wanted.credentials,
+        wanted.settings,
+        wanted.clock,
+        wanted.emit,
+        wanted.random,
+        accounts=wanted.accounts,
+        sessions=wanted.sessions,
+    )
+
+
+class Venue(Record, frozen=True):
+    """A venue's row: its adapter, what it calls a login's proof, and what it demands of where a desk runs (one sentence
+    to show before an account of it is armed; empty: nothing)."""
+
+    build: Callable[[Wanted], BrokerAdapter]
+    proof: str = "Password"
+    policy: str = ""
+
+
+VENUE_TABLE: dict[str, Venue] = {
+    "tradovate": Venue(build=_tradovate),
+    "projectx": Venue(build=_projectx, proof="API key", policy=PROJECTX_POLICY),
+    "fix": Venue(build=_fix),
+}
 
 
 def build_adapter(
@@ -25,10 +83,14 @@ def build_adapter(
     """The adapter of `config.venue`, not yet connected. `config.venue` is one of VENUES: the store refuses others.
     `accounts` are the login's, for a venue that lists none; `sessions` keeps what a venue's session must not forget:
     without it, it is forgotten with the process."""
-    if config.venue == "fix":
-        from brokers.fix.adapter import FixAdapter
-
-        mine = [account for account in accounts if account.connection == config.connection]
-        kept = sessions if sessions is not None else MemorySessions()
-        return FixAdapter(config, credentials, settings, clock, emit, random, accounts=mine, sessions=kept)
-    return TradovateAdapter(config, credentials, settings, clock, emit, random)
+    wanted = Wanted(
+        config=config,
+        credentials=credentials,
+        settings=settings,
+        clock=clock,
+        emit=emit,
+        random=random,
+        accounts=tuple(account for account in accounts if account.connection == config.connection),
+        sessions=sessions if sessions is not None else MemorySessions(),
+    )
+    return VENUE_TABLE[config.venue].build(wanted)

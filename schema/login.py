@@ -6,7 +6,7 @@ Made by `schema/vault.py` and `schema/settings.py`, used by every adapter; both 
 
 from schema.records import Record
 
-VENUES = ("tradovate", "fix")
+VENUES = ("tradovate", "projectx", "fix")
 """The venues a login can be for, by name; `brokers/registry.py` has an adapter for each."""
 
 
@@ -21,7 +21,8 @@ class AdapterSettings(Record, frozen=True):
 
 
 class Credentials(Record, frozen=True):
-    """A login's secrets, in memory only. Printing one, by `repr` or by a pretty printer, shows no value."""
+    """A login's secrets, in memory only. Printing one, by `repr` or by a pretty printer, shows no value. `password` is
+    what the venue proves the login with: at ProjectX the API key."""
 
     username: str
     password: str

@@ -27,6 +27,7 @@ from brokers.adapter import (
     VenueUnreachable,
 )
 from brokers.budget import RequestBudget
+from brokers.own import OwnOrders
 from brokers.tradovate import wire
 from brokers.tradovate.connection import Connection
 from brokers.tradovate.directory import Directory
@@ -34,7 +35,6 @@ from brokers.tradovate.entities import Account
 from brokers.tradovate.http import Addresses, Http, addresses
 from brokers.tradovate.login import Login
 from brokers.tradovate.market_data import MarketData, Watch
-from brokers.tradovate.own import OwnOrders
 from brokers.tradovate.reads import read_exposure, read_instrument, read_snapshot
 from brokers.tradovate.rest import Rest
 from brokers.tradovate.sending import Sender
@@ -51,7 +51,7 @@ from schema.records import (
 
 log = structlog.get_logger()
 
-_CAPABILITIES = Capabilities(
+CAPABILITIES = Capabilities(
     venue="tradovate",
     client_tag=True,
     duplicate_tag_rejected=False,  # UNVERIFIED, so not relied on (1.3)
@@ -77,7 +77,7 @@ class TradovateAdapter:
         random: random_module.Random,
     ) -> None:
         self.config = config
-        self.capabilities = _CAPABILITIES
+        self.capabilities = CAPABILITIES
         self._credentials = credentials
         self._settings = settings
         self._clock = clock

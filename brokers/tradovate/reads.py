@@ -5,6 +5,7 @@ from decimal import Decimal
 
 from brokers.adapter import Exposure, RequestRefused, RequestUnknown, Snapshot, VenueError, WorkingOrder
 from brokers.budget import Lane
+from brokers.own import OwnOrders
 from brokers.tradovate.connection import Connection
 from brokers.tradovate.entities import (
     Account,
@@ -19,7 +20,6 @@ from brokers.tradovate.entities import (
     Product,
     SyncReply,
 )
-from brokers.tradovate.own import OwnOrders
 from brokers.tradovate.session import first_of
 from brokers.tradovate.stream import Joined
 from brokers.tradovate.translate import may_trade

@@ -19,11 +19,11 @@ from brokers.adapter import (
     VenueUnreachable,
 )
 from brokers.budget import Lane, RequestBudget
+from brokers.own import OwnOrder, OwnOrders
 from brokers.tradovate import wire
 from brokers.tradovate.answers import Outcome, Refused, Taken, judge
 from brokers.tradovate.connection import Connection
 from brokers.tradovate.directory import Directory
-from brokers.tradovate.own import OwnOrder, OwnOrders
 from brokers.tradovate.rest import taken_or_raise
 from brokers.tradovate.session import Session
 from brokers.tradovate.socket import OnAnswer, StreamLost, VenueSocket

@@ -18,11 +18,11 @@ from brokers.adapter import (
     VenueError,
     VenueUnreachable,
 )
+from brokers.own import OwnOrders
 from brokers.tradovate import entities, wire
 from brokers.tradovate.connection import Connection
 from brokers.tradovate.entities import ENTITY_TYPES, SyncReply, UnreadableRow
 from brokers.tradovate.gaps import Gaps
-from brokers.tradovate.own import OwnOrders
 from brokers.tradovate.socket import StreamLost, VenueSocket, error_words, handshake_gate, open_socket
 from brokers.tradovate.stream import Joined
 

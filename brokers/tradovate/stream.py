@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from brokers.adapter import Emit, Snapshot
+from brokers.own import OwnOrders
 from brokers.tradovate.directory import Directory
 from brokers.tradovate.entities import (
     Account,
@@ -25,7 +26,6 @@ from brokers.tradovate.entities import (
 )
 from brokers.tradovate.money import MoneyJoin
 from brokers.tradovate.orders import OrderJoin
-from brokers.tradovate.own import OwnOrders
 
 
 class Joined:

@@ -5,14 +5,15 @@ newlines: endpoint, id, query, body (`protocols/tradovate.md 1.4`).
 """
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from struct import Struct
 
 import msgspec
 from aiohttp._websocket.helpers import websocket_mask
 
-SHOWN_CHARS = 400  # of a venue's sentence
-KEPT_CHARS = 2_000  # of a message that could not be read
+from brokers.text import KEPT_CHARS as KEPT_CHARS
+from brokers.text import clean as clean
+from brokers.text import redact as redact
 
 
 class Unreadable(Exception):
@@ -127,22 +128,3 @@ HEARTBEAT_FRAME = b"[]"
 def encode(body: object) -> bytes:
     """A request body as JSON; a Decimal is written as the number it is."""
     return _encoder.encode(body)
-
-
-def clean(text: str, limit: int = SHOWN_CHARS) -> str:
-    """`text` as it may reach a screen or a log: what does not print (control characters, escapes, direction marks)
-    becomes a space, and what is longer than `limit` characters is cut."""
-    text = text[:limit]
-    if text.isprintable():
-        return text
-    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
-
-
-def redact(raw: bytes, secrets: Iterable[str]) -> str:
-    """An unreadable message as it may be kept: secrets replaced, then cleaned and cut."""
-    text = raw.decode("utf-8", "replace")
-    for secret in secrets:
-        if secret:
-            text = text.replace(secret, "[redacted]")
-            text = text.replace(msgspec.json.encode(secret).decode()[1:-1], "[redacted]")
-    return clean(text, KEPT_CHARS)

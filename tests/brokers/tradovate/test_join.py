@@ -7,9 +7,9 @@ import msgspec
 import pytest
 
 from brokers.adapter import Event, Filled, OrderAccepted, OrderUpdated
+from brokers.own import OwnOrders
 from brokers.tradovate.directory import Directory
 from brokers.tradovate.entities import Account, Contract, SyncReply
-from brokers.tradovate.own import OwnOrders
 from brokers.tradovate.stream import Joined
 from schema.clock import SYSTEM_CLOCK
 from schema.records import DoneStatus, Side

@@ -1,5 +1,6 @@
 """The promise kept for every order this process sends: after OrderSent exactly one of accepted, rejected or unknown
-by the deadline, whichever proof comes first (`brokers/adapter.py`, place). `adapter.py` writes it, `orders.py` proves.
+by the deadline, whichever proof comes first (`brokers/adapter.py`, place). Every adapter that
+sends by itself keeps one.
 """
 
 import asyncio

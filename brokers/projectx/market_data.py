@@ -1,0 +1,189 @@
+"""Quotes over the market hub and bars over HTTP; both live and die apart from the order stream. `adapter.py` owns one.
+
+`protocols/projectx.md 2.4, 2.5, 2.7`: a quote after the first names only what changed; bars have a budget of their own.
+"""
+
+import asyncio
+from datetime import timedelta
+
+import msgspec
+import stamina
+import structlog
+
+from brokers.adapter import BarsUpdated, QuoteUpdated, RequestRefused, VenueError
+from brokers.projectx import wire
+from brokers.projectx.connection import Backoff, Connection
+from brokers.projectx.hubs import Hub, HubLost, HubRefused
+from brokers.projectx.translate import symbol_of, time_ns
+from brokers.text import clean
+from schema.clock import to_datetime
+from schema.records import Bar, Quote
+
+log = structlog.get_logger()
+_UNITS = ((86_400, 4), (3_600, 3), (60, 2), (1, 1))
+_WEEKEND = timedelta(days=4)
+_NEWEST = 2
+
+
+class Watch(msgspec.Struct, frozen=True):
+    symbol: str
+    interval_s: int
+    history: int
+
+
+class MarketData:
+    """What is watched, and the hub that feeds it. Its troubles are logged and never raised."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._watches: dict[tuple[str, int], Watch] = {}
+        self._told: set[tuple[str, int]] = set()
+        self._quotes: dict[str, Quote] = {}
+        self._wanted = asyncio.Event()
+        self._hub: Hub | None = None
+        self._backoff = Backoff(connection.settings.reconnect_cap_s, connection.random)
+
+    async def watch(self, watch: Watch) -> None:
+        """Register, and subscribe at once when the hub is up. Raises RequestRefused for bars that do not exist."""
+        if watch.interval_s < 1:
+            raise RequestRefused(f"bars of {watch.interval_s} s do not exist: use 1 s or more")
+        key = (watch.symbol, watch.interval_s)
+        if key in self._watches:
+            return
+        self._watches[key] = watch
+        self._wanted.set()
+        if self._hub is not None:
+            await self._subscribe(self._hub, watch.symbol)
+
+    async def run(self) -> None:
+        """Hold the hub up and the bars new from the first watch on, for as long as the login lasts."""
+        await self._wanted.wait()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._keep_bars())
+            async for attempt in stamina.retry_context(on=self._again, attempts=None, timeout=None):
+                with attempt:
+                    await self._live_once()
+
+    def _again(self, error: BaseException) -> bool | float:
+        if not isinstance(error, Exception):
+            return False  # stamina asks for cancellation too
+        # A refused login is the order stream's to tell; market data just waits for whatever comes.
+        return self._backoff(error) or self._connection.settings.reconnect_cap_s
+
+    # --- quotes ----------------------------------------------------------------------------------------------------
+
+    async def _live_once(self) -> None:
+        connection, timing = self._connection, self._connection.timing
+        hub = Hub(connection.urls.market_hub, connection.clock, self._on_message, self._on_unreadable)
+        loop = asyncio.get_running_loop()
+        try:
+            await hub.open(await connection.login.fresh())
+            generation, pinged_s = connection.login.generation, loop.time()
+            for symbol in {watch.symbol for watch in self._watches.values()}:
+                await self._subscribe(hub, symbol)
+            self._hub = hub
+            self._backoff.steady()
+            while not hub.lost.done():
+                await asyncio.wait([hub.lost], timeout=timing.check_s)
+                if connection.login.generation != generation:
+                    raise HubLost("the login has a new token")
+                if (connection.clock.now_ns() - hub.last_message_ns) / 1e9 > timing.dead_s:
+                    raise HubLost("the venue says nothing more")
+                if loop.time() - pinged_s >= timing.ping_s:
+                    pinged_s = loop.time()
+                    await hub.ping()
+            raise HubLost(hub.lost.result())
+        except (HubLost, VenueError) as error:
+            log.warning("market data down", connection=connection.config.connection, reason=clean(str(error)))
+            raise
+        finally:
+            self._hub = None
+            await hub.close()
+
+    async def _subscribe(self, hub: Hub, symbol: str) -> None:
+        try:
+            await hub.invoke("SubscribeContractQuotes", self._connection.contract_ids[symbol])
+        except HubRefused as refused:
+            log.warning(
+                "market data refused",
+                connection=self._connection.config.connection,
+                symbol=symbol,
+                reason=str(refused),
+            )
+
+    def _on_message(self, message: wire.HubMessage, record: str, now_ns: int) -> None:
+        if message.target == "GatewayLogout" and self._hub is not None:
+            self._hub.lose("the venue ended the session (GatewayLogout)")
+        if message.target != "GatewayQuote":
+            return
+        try:
+            contract_id, data = message.arguments
+            symbol = symbol_of(msgspec.json.decode(contract_id, type=str))
+            for change in wire.payloads(data, wire.Quote):
+                self._tell(symbol, change, now_ns)
+        except (msgspec.DecodeError, ValueError) as error:
+            self._on_unreadable(record, str(error), now_ns)
+
+    def _tell(self, symbol: str, change: wire.Quote, now_ns: int) -> None:
+        """What is not in a change stays as it was. The venue gives no sizes."""
+        before = self._quotes.get(symbol) or Quote(symbol=symbol)
+        after = Quote(
+            symbol=symbol,
+            bid=before.bid if change.best_bid is None else change.best_bid,
+            ask=before.ask if change.best_ask is None else change.best_ask,
+            last=before.last if change.last_price is None else change.last_price,
+            venue_ns=time_ns(change.timestamp),
+        )
+        self._quotes[symbol] = after
+        self._connection.emit(
+            QuoteUpdated(connection=self._connection.config.connection, received_ns=now_ns, quote=after)
+        )
+
+    def _on_unreadable(self, raw: str, error: str, now_ns: int) -> None:
+        """A lost tick is not worth an event: the next one carries the price."""
+        connection = self._connection.config.connection
+        log.warning("market data unreadable", connection=connection, error=clean(error), size=len(raw))
+
+    # --- bars --------------------------------------------------------------------------------------------------------
+
+    async def _keep_bars(self) -> None:
+        while True:
+            for key, watch in list(self._watches.items()):
+                try:
+                    await self._ask_bars(watch, _NEWEST if key in self._told else watch.history)
+                    self._told.add(key)
+                except VenueError as error:
+                    connection = self._connection.config.connection
+                    log.warning("bars not read", connection=connection, symbol=watch.symbol, reason=clean(str(error)))
+            await asyncio.sleep(self._connection.timing.bars_s)
+
+    async def _ask_bars(self, watch: Watch, count: int) -> None:
+        connection = self._connection
+        unit_s, unit = next(each for each in _UNITS if watch.interval_s % each[0] == 0)
+        now = to_datetime(connection.clock.now_ns())
+        body: dict[str, object] = {
+            "contractId": connection.contract_ids[watch.symbol],
+            "live": False,
+            "startTime": (now - timedelta(seconds=watch.interval_s * count) - _WEEKEND).isoformat(),
+            "endTime": (now + timedelta(minutes=1)).isoformat(),
+            "unit": unit,
+            "unitNumber": watch.interval_s // unit_s,
+            "limit": max(1, count),
+            "includePartialBar": True,
+        }
+        answer = await connection.rest.read("History/retrieveBars", body)
+        bars = sorted((_bar(watch.symbol, bar) for bar in answer.bars or ()), key=lambda bar: bar.start_ns)
+        if bars:
+            connection.emit(
+                BarsUpdated(
+                    connection=connection.config.connection,
+                    received_ns=connection.clock.now_ns(),
+                    symbol=watch.symbol,
+                    interval_s=watch.interval_s,
+                    bars=tuple(bars),
+                )
+            )
+
+
+def _bar(symbol: str, bar: wire.Bar) -> Bar:
+    return Bar(symbol=symbol, start_ns=time_ns(bar.t), open=bar.o, high=bar.h, low=bar.l, close=bar.c, volume=bar.v)

@@ -1,0 +1,167 @@
+"""The venue's numbers to the desk's words and back, pure (`protocols/projectx.md 2.3`, `2.8`)."""
+
+import re
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+from brokers.projectx import wire
+from brokers.text import clean
+from schema.clock import from_datetime
+from schema.records import (
+    ApprovedOrder,
+    DoneOrder,
+    DoneStatus,
+    Fill,
+    LiveOrder,
+    LiveStatus,
+    OrderType,
+    Position,
+    RejectClass,
+    Side,
+    VenueOrder,
+)
+from schema.symbols import MONTHS, parse_contract
+from schema.venue_symbols import exchange_root, venue_root
+
+VENUE = "projectx"
+MARKET, REJECTED = 2, 5
+_TYPES = {1: OrderType.LIMIT, 2: OrderType.MARKET, 3: OrderType.STOP_LIMIT, 4: OrderType.STOP, 5: OrderType.STOP}
+_WIRE_TYPES = {OrderType.LIMIT: 1, OrderType.MARKET: 2, OrderType.STOP: 4}
+ORDER_TYPES = frozenset(_WIRE_TYPES)
+"""What the desk sends: whether the venue takes a stop-limit (3) is not verified."""
+_LIVE = {1: LiveStatus.WORKING, 6: LiveStatus.PENDING, 7: LiveStatus.WORKING, 8: LiveStatus.SUSPENDED}
+_DONE = {2: DoneStatus.FILLED, 3: DoneStatus.CANCELED, 4: DoneStatus.EXPIRED, 5: DoneStatus.REJECTED}
+_CONTRACT = re.compile(rf"CON\.F\.US\.([A-Z0-9]+)\.([{MONTHS}])(\d{{2}})")
+_PLACE_CLASSES = {
+    1: RejectClass.AUTH,
+    3: RejectClass.MARGIN,
+    4: RejectClass.LIMIT,
+    5: RejectClass.MARKET_CLOSED,
+    8: RejectClass.CONTRACT,
+    9: RejectClass.CONTRACT,
+    10: RejectClass.LOCKED,
+}
+_PRICE_WORDS = ("price", "tick")
+_MARGIN_WORDS = ("margin", "buying power", "insufficient")
+_LIMIT_WORDS = ("max", "limit exceeded", "position limit")
+
+
+class UnknownContract(ValueError):
+    """A contract id that is not of the form the desk knows; one sentence."""
+
+
+def place_body(order: ApprovedOrder, account_id: int, contract_id: str) -> bytes:
+    """Every field is written, zeros too: a buy's side is 0."""
+    body = {
+        "accountId": account_id,
+        "contractId": contract_id,
+        "type": _WIRE_TYPES[order.order_type],
+        "side": 0 if order.side is Side.BUY else 1,
+        "size": order.qty,
+        "limitPrice": order.limit_price if order.order_type is OrderType.LIMIT else None,
+        "stopPrice": order.stop_price if order.order_type is OrderType.STOP else None,
+        "trailPrice": None,
+        "customTag": order.cl_ord_id,
+    }
+    return wire.encode(body)
+
+
+def symbol_of(contract_id: str) -> str:
+    """``CON.F.US.EP.H24`` is ESH4. Raises UnknownContract."""
+    found = _CONTRACT.fullmatch(contract_id)
+    if found is None:
+        raise UnknownContract(f"{clean(contract_id, 80)} is not a contract id of this venue")
+    return f"{exchange_root(VENUE, found[1])}{found[2]}{found[3][-1]}"
+
+
+def symbol_segment(symbol: str) -> str:
+    """The symbolId a contract's own must equal: ESH4's is F.US.EP."""
+    return f"F.US.{venue_root(VENUE, parse_contract(symbol).root)}"
+
+
+def side_of(number: int) -> Side:
+    return Side.SELL if number == 1 else Side.BUY
+
+
+def reject_class(code: int, words: str) -> RejectClass:
+    """What follows from a refused order: by its code, and for the code that says only "rejected" by its words."""
+    if code in _PLACE_CLASSES:
+        return _PLACE_CLASSES[code]
+    lower = words.lower()
+    for cls, known in (
+        (RejectClass.MARGIN, _MARGIN_WORDS),
+        (RejectClass.LIMIT, _LIMIT_WORDS),
+        (RejectClass.PRICE, _PRICE_WORDS),
+    ):
+        if any(word in lower for word in known):
+            return cls
+    return RejectClass.OTHER
+
+
+def order_of(entity: wire.Order, account: str, cl_ord_id: str) -> VenueOrder:
+    """Raises UnknownContract. A status that is not on the page counts as pending, which claims the least; 7 (a cancel
+    is on its way) still works."""
+    order_type = _TYPES.get(entity.type, OrderType.MARKET)
+    terms: dict[str, Any] = {
+        "account": account,
+        "order_id": str(entity.id),
+        "symbol": symbol_of(entity.contract_id),
+        "side": side_of(entity.side),
+        "order_type": order_type,
+        "qty": entity.size,
+        "filled_qty": entity.fill_volume or 0,
+        "avg_price": entity.filled_price,
+        "limit_price": entity.limit_price,
+        "stop_price": entity.stop_price,
+        "cl_ord_id": cl_ord_id,
+        "venue_ns": time_ns(entity.update_timestamp or entity.creation_timestamp),
+    }
+    done = _DONE.get(entity.status)
+    if done is not None:
+        return DoneOrder(status=done, **terms)
+    return LiveOrder(status=_LIVE.get(entity.status, LiveStatus.PENDING), **terms)
+
+
+def may_trade(entity: wire.Order) -> bool:
+    return entity.status not in _DONE
+
+
+def fill_of(entity: wire.Trade, account: str, cl_ord_id: str) -> Fill:
+    """Raises UnknownContract."""
+    return Fill(
+        venue=VENUE,
+        fill_id=str(entity.id),
+        account=account,
+        order_id=str(entity.order_id),
+        symbol=symbol_of(entity.contract_id),
+        side=side_of(entity.side),
+        qty=entity.size,
+        price=entity.price,
+        venue_ns=time_ns(entity.creation_timestamp),
+        cl_ord_id=cl_ord_id,
+    )
+
+
+def position_of(entity: wire.Position, account: str) -> Position:
+    """A position; one of size 0 is closed. Raises UnknownContract, or ValueError when its side cannot be told."""
+    if entity.size and entity.type not in (1, 2):
+        raise ValueError(f"a position of {entity.size} is neither long nor short (type {entity.type})")
+    net = entity.size if entity.type == 1 else -entity.size
+    return Position(
+        account=account,
+        symbol=symbol_of(entity.contract_id),
+        net_qty=net,
+        avg_price=(entity.average_price or Decimal(0)) if net else Decimal(0),
+    )
+
+
+def time_ns(stamp: str | None) -> int:
+    """Nanoseconds of an ISO 8601 time of the venue; 0 when there is none or it is not one."""
+    if not stamp:
+        return 0
+    try:
+        at = datetime.fromisoformat(stamp)
+        return from_datetime(at if at.tzinfo else at.replace(tzinfo=UTC))
+    except ValueError:
+        return 0

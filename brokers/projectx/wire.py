@@ -1,0 +1,163 @@
+"""The venue's answers and hub messages: bytes to what the desk reads of them, pure (`protocols/projectx.md 2.2-2.4`).
+
+Every field that the venue may leave out has a default. Payloads of events come bare or wrapped in ``{action, data}``,
+one or several to an argument; `payloads` takes all of these. Nothing of this module leaves the package.
+"""
+
+from decimal import Decimal
+from typing import TypeVar
+
+import msgspec
+
+SEPARATOR = "\x1e"
+INVOCATION, COMPLETION, PING, CLOSE = 1, 3, 6, 7
+Raw = msgspec.Raw
+
+
+class Entity(msgspec.Struct, rename="camel", frozen=True, gc=False):
+    """Base of what the venue sends."""
+
+
+class Answer(Entity, frozen=True, kw_only=True):
+    """Every answer: HTTP 200 says nothing, `success` does. `order_id` is of Order/place, `new_token` of validate."""
+
+    success: bool
+    error_code: int = 0
+    error_message: str | None = None
+    token: str | None = None
+    new_token: str | None = None
+    order_id: int | None = None
+
+
+class Account(Entity, frozen=True):
+    id: int
+    name: str
+    balance: Decimal = Decimal(0)
+    can_trade: bool = True
+    is_visible: bool = True
+    simulated: bool = True
+
+
+class Contract(Entity, frozen=True):
+    id: str
+    name: str = ""
+    tick_size: Decimal = Decimal(0)
+    tick_value: Decimal = Decimal(0)
+    active_contract: bool = True
+    symbol_id: str = ""
+
+
+class Order(Entity, frozen=True):
+    id: int
+    account_id: int
+    contract_id: str
+    status: int
+    type: int = 0
+    side: int = 0
+    size: int = 0
+    limit_price: Decimal | None = None
+    stop_price: Decimal | None = None
+    fill_volume: int | None = None
+    filled_price: Decimal | None = None
+    custom_tag: str | None = None
+    parent_order_id: int | None = None
+    creation_timestamp: str | None = None
+    update_timestamp: str | None = None
+
+
+class Position(Entity, frozen=True):
+    account_id: int
+    contract_id: str
+    type: int
+    size: int
+    average_price: Decimal | None = None
+
+
+class Trade(Entity, frozen=True):
+    """A half-turn. `profit_and_loss` None: it opened."""
+
+    id: int
+    account_id: int
+    contract_id: str
+    order_id: int
+    side: int
+    size: int
+    price: Decimal
+    creation_timestamp: str | None = None
+    profit_and_loss: Decimal | None = None
+    fees: Decimal | None = None
+    voided: bool = False
+
+
+class Bar(msgspec.Struct, frozen=True, gc=False):
+    t: str
+    o: float
+    h: float
+    l: float  # noqa: E741 - the venue's name
+    c: float
+    v: float = 0
+
+
+class Quote(Entity, frozen=True):
+    """After the first one only what changed."""
+
+    last_price: float | None = None
+    best_bid: float | None = None
+    best_ask: float | None = None
+    timestamp: str | None = None
+
+
+class Lists(Answer, frozen=True, kw_only=True):
+    """The answers that list something; each has one of these."""
+
+    accounts: list[Account] | None = None
+    contracts: list[Contract] | None = None
+    contract: Contract | None = None
+    orders: list[Order] | None = None
+    positions: list[Position] | None = None
+    trades: list[Trade] | None = None
+    bars: list[Bar] | None = None
+
+
+class HubMessage(Entity, frozen=True):
+    """One message of a hub; a handshake's answer has no type. `arguments` are still undecoded."""
+
+    type: int = 0
+    target: str = ""
+    arguments: list[msgspec.Raw] = []
+    invocation_id: str | None = None
+    error: str | None = None
+
+
+class _Wrapped(msgspec.Struct, frozen=True):
+    data: msgspec.Raw = msgspec.Raw(b"")
+
+
+EntityT = TypeVar("EntityT", bound=Entity)
+_hub_message = msgspec.json.Decoder(HubMessage)
+_wrapped = msgspec.json.Decoder(_Wrapped)
+_several = msgspec.json.Decoder(list[msgspec.Raw])
+_encoder = msgspec.json.Encoder(decimal_format="number")
+
+
+def hub_message(record: str) -> HubMessage:
+    """One record, without its separator. Raises msgspec.DecodeError."""
+    return _hub_message.decode(record)
+
+
+def payloads(argument: msgspec.Raw | bytes, shape: type[EntityT]) -> list[EntityT]:
+    """What one argument of an event carries. Raises msgspec.DecodeError."""
+    raw = bytes(argument)
+    rows = [bytes(row) for row in _several.decode(raw)] if raw.lstrip()[:1] == b"[" else [raw]
+    return [msgspec.json.decode(_bare(row), type=shape, strict=False) for row in rows]
+
+
+def _bare(row: bytes) -> bytes:
+    """The payload itself, out of its wrapper if it is in one."""
+    inner = bytes(_wrapped.decode(row).data) if b'"data"' in row else b""
+    return inner or row
+
+
+def encode(body: object) -> bytes:
+    """A request body as JSON; a Decimal is written as the number it is."""
+    return _encoder.encode(body)
