@@ -33,6 +33,16 @@ mutants: $(READY)
 soak: $(READY)
 	$(BIN)/pytest -m soak -s $(ARGS)
 
+# The QuickFIX engine as counterparty. It compiles for minutes, once: its wheel is kept outside the repository.
+WHEELS ?= $(HOME)/.cache/copydesk/wheels
+QUICKFIX := quickfix==1.16.0
+peers: $(READY)
+	mkdir -p $(WHEELS)
+	$(BIN)/python -m pip install --quiet --no-deps --find-links $(WHEELS) --no-index $(QUICKFIX) 2>/dev/null || \
+	  { $(BIN)/python -m pip wheel --quiet --no-deps -w $(WHEELS) $(QUICKFIX) && \
+	    $(BIN)/python -m pip install --quiet --no-deps --find-links $(WHEELS) --no-index $(QUICKFIX); }
+	$(BIN)/pytest tests/peers -m "not soak" $(ARGS)
+
 lock:
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate \
 	  --group dev pyproject.toml -o requirements.txt

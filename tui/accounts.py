@@ -137,7 +137,7 @@ async def list_login(
 @click.option("--sender-comp-id", default="", help="FIX: who this desk is (tag 49).")
 @click.option("--target-comp-id", default="", help="FIX: who the counterparty is (tag 56).")
 @click.option("--fix-version", type=click.Choice(["FIX.4.2", "FIX.4.4"]), default="FIX.4.4", show_default=True)
-@click.option("--dialect", default="generic", show_default=True, help="FIX: which counterparty's ways (docs/fix.md).")
+@click.option("--dialect", default="generic", show_default=True, help="FIX: a name in dialects.toml.")
 @click.option("--tls/--no-tls", default=True, show_default=True, help="FIX: whether the connection is encrypted.")
 @click.option("--app-id", default="copydesk", show_default=True, help="The application name the venue gave the key.")
 @click.option("--cid", default="", help="The API key's id, where the venue wants one.")
