@@ -9,7 +9,7 @@ SEQUENCES ?= 1000000
 # A recorded session beside the repository, if there is one; without it the demo's market is made.
 TAPE ?= $(firstword $(wildcard ../shared/data/*.csv.gz))
 
-.PHONY: demo test lint bench sim mutants soak lock clean
+.PHONY: demo test lint bench sim mutants soak peers lock clean
 demo: $(READY)
 	$(BIN)/copydesk demo $(if $(TAPE),--tape $(TAPE)) $(ARGS)
 

@@ -90,6 +90,14 @@ class FixFront:
     def go_away(self, login: str) -> int:
         return self.disconnect(login)
 
+    @property
+    def rejected(self) -> dict[str, int]:
+        """How many messages of this door each login's client refused as no proper FIX."""
+        counts: dict[str, int] = {}
+        for (login, _), memory in self._memories.items():
+            counts[login] = counts.get(login, 0) + memory.rejected
+        return counts
+
     # --- connections -------------------------------------------------------------------------------------------------
 
     @property

@@ -36,6 +36,7 @@ class Memory:
 
     out: int = 1
     expected: int = 1
+    rejected: int = 0  # messages of ours that the other side refused (35=3)
     sent: dict[int, Sent] = field(default_factory=dict[int, Sent])
 
     def reset(self) -> None:
@@ -253,7 +254,9 @@ class Acceptor:
                 self.reject(frame, 1, "Required tag missing", tag)
                 return
         match frame.kind:
-            case "0" | "3" | "A":
+            case "3":
+                self.memory.rejected += 1
+            case "0" | "A":
                 pass
             case "1":
                 self.send("0", [(112, frame[112])])
