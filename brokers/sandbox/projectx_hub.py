@@ -53,7 +53,7 @@ class Hub:
         self,
         session: Session,
         ws: web.WebSocketResponse,
-        transport: asyncio.BaseTransport | None,
+        transport: asyncio.Transport | None,
         settings: ProjectXSettings,
         faults: Faults,
         clock: Clock,
@@ -111,7 +111,7 @@ class Hub:
 
     def abort(self) -> None:
         """Break the connection without a word."""
-        if isinstance(self._transport, asyncio.Transport):
+        if self._transport is not None:
             self._transport.abort()
 
     def _put(self, message: dict[str, Any]) -> None:
