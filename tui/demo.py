@@ -31,6 +31,7 @@ from schema.records import (
     ConnectionConfig,
     DriftPolicy,
     Environment,
+    FixLogin,
     FollowerConfig,
     GroupConfig,
     Rounding,
@@ -122,31 +123,47 @@ async def set_up(
     try:
         vault = Vault.open(settings)
         followers: list[str] = []
-        for login in ready["logins"]:
-            name = login["username"]
-            connection = ConnectionConfig(
-                connection=name,
-                venue="tradovate",
-                environment=Environment.DEMO,
-                username=name,
-                rest_url=ready["rest"],
-                ws_url=ready["ws"],
-                md_url=ready["md"],
-                requests_per_min=requests_per_min,
-            )
-            secret = Credentials(username=name, password=login["password"], device_id=f"copydesk-{name}")
-            await store.add_connection(connection, vault.seal_credentials(connection, secret))
-            for account in login["accounts"]:
-                await store.put_account(
-                    AccountConfig(account=account["name"], connection=name, venue_id=str(account["id"]))
-                )
-                followers.append(account["name"])
+        for venue, place in ready["venues"].items():
+            for login in place["logins"]:
+                connection = _connection(venue, place, login["username"], requests_per_min)
+                name = connection.connection
+                secret = Credentials(username=name, password=login["password"], device_id=f"copydesk-{name}")
+                await store.add_connection(connection, vault.seal_credentials(connection, secret))
+                for account in login["accounts"]:
+                    # FIX calls an account by its name.
+                    venue_id = account["name"] if venue == "fix" else str(account["id"])
+                    await store.put_account(AccountConfig(account=account["name"], connection=name, venue_id=venue_id))
+                    followers.append(account["name"])
         leader = followers.pop(0)
         await store.put_group(GroupConfig(group=GROUP, leader=leader, drift=DriftPolicy.AUTO))
         for follower in rules(followers):
             await store.put_follower(follower)
     finally:
         await store.close()
+
+
+def _connection(venue: str, place: dict[str, Any], name: str, requests_per_min: int) -> ConnectionConfig:
+    """A login at one of the sandbox's doors; `place` is what the ready line says of that door."""
+    fix = None
+    if venue == "fix":
+        fix = FixLogin(
+            host=place["host"],
+            port=place["port"],
+            sender_comp_id=name,
+            target_comp_id=place["target_comp_id"],
+            tls=False,
+        )
+    return ConnectionConfig(
+        connection=name,
+        venue=venue,
+        environment=Environment.DEMO,
+        username=name,
+        rest_url=place.get("rest", ""),
+        ws_url=place.get("ws", ""),
+        md_url=place.get("md", ""),
+        requests_per_min=requests_per_min,
+        fix=fix,
+    )
 
 
 class Demo:
