@@ -7,11 +7,13 @@ noted when it is seen and raised at the next check.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Sequence
 from fractions import Fraction
 from math import ceil, floor
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from engine.seat import StatusRow, Topic
 from schema.records import (
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
 
 _SYMBOL = "ESH4"
 _GRACE_S = 2.0
+_ROWS = 12
 _MAY_HOLD_AN_EXIT = (
     "off:",
     "missed the entry",
@@ -89,7 +92,8 @@ class Books(Witness):
         self.equity = {name: Fraction(balance) for name, balance in run.plan.balances}
         self.journal_well_ns = 0
         self.checks = 0
-        self.last: dict[str, tuple[str, str]] = {}  # follower -> its newest row
+        self.ordered_ns: dict[str, int] = {}  # follower -> when its newest order was journaled
+        self.rows: dict[str, deque[tuple[str, str]]] = {}  # follower -> its newest rows
         self.resting = run.plan.config.groups[0].mode is not Mode.FILLS
         self.since_ns: dict[tuple[str, str], int] = {}  # (T-name, account) -> since when it is not as it should be
 
@@ -118,7 +122,7 @@ class Books(Witness):
         for copy in copies:
             self.t_brk(copy)
             self.t_scope_of_others(copy)
-            self.last[copy.follower] = (copy.signal_id, copy.follower)
+            self.rows.setdefault(copy.follower, deque(maxlen=_ROWS)).append((copy.signal_id, copy.follower))
 
     def commanded(self, name: str, args: tuple[str, ...]) -> None:
         if name in ("toggle", "flatten"):
@@ -156,11 +160,13 @@ class Books(Witness):
         """T-SCOPE: who took part, whole, is out of the trade only by what was done to itself."""
         if not copy.reason.startswith("missed the entry") or copy.follower in self.hands or self.resting:
             return
-        before = self.run.disk.copies.get(self.last.get(copy.follower, ("", "")))
-        if before is None or before.episode is not Episode.JOINED or not copy.net_before:
-            return
-        whole = before.decision is Decision.COPIED and before.filled_qty == before.qty > 0
-        if whole or before.reason.startswith("at target"):
+        rows = [self.run.disk.copies[key] for key in self.rows.get(copy.follower, ())]
+        took_part = rows and rows[-1].episode is Episode.JOINED and copy.net_before
+        # An order that fails puts its follower out of the trade, whenever its answer comes.
+        if took_part and all(
+            row.reason.startswith("at target") or (row.decision is Decision.COPIED and row.filled_qty == row.qty)
+            for row in rows
+        ):
             self.broken(f"T-SCOPE {copy.follower} was in the trade and is out of it, and nothing was done to it")
 
     def t_brk(self, copy: Copy) -> None:
@@ -169,8 +175,11 @@ class Books(Witness):
         if desk is None:
             return
         others = [o for o in desk.core.inflight.at(copy.follower, copy.symbol) if o.copy.signal_id != copy.signal_id]
-        if others:
-            return
+        recently = self.run.world.now_ns() - self.ordered_ns.get(copy.follower, 0) < S
+        if copy.qty:
+            self.ordered_ns[copy.follower] = self.run.world.now_ns()
+        if others or (recently and not copy.qty):
+            return  # planned while an order was on its way that has had its end since
         if copy.decision is Decision.SKIPPED:
             wanted = copy.target_net - copy.net_before
             toward = copy.net_before * wanted < 0
@@ -300,7 +309,11 @@ class Books(Witness):
             target = share_of(follower, leader_net, self.equity[name], self.equity[LEADER])
             if name in self.hands or (self.drift is DriftPolicy.SHOW and not whole):
                 continue
-            if not 0 <= held * (1 if target >= 0 else -1) <= abs(target):
+            # A cap binds what is opened: lots that came beyond it all the same are not asked back while in the trade.
+            uncapped = share_of(
+                replace(follower, max_position=None), leader_net, self.equity[name], self.equity[LEADER]
+            )
+            if not 0 <= held * (1 if target >= 0 else -1) <= abs(target if whole else uncapped):
                 self.broken(f"T-CONV {where}: {name} holds {held:+d} {symbol} and should hold {target:+d} at most")
             elif whole and held != target and follower.max_order is None:
                 self.broken(f"T-CONV {where}: {name} holds {held:+d} {symbol} and should hold {target:+d}")
