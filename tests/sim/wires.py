@@ -2,7 +2,7 @@
 
 Every message travels: requests up, answers and stream events down in order, unless a fault of the login says
 otherwise. The adapter keeps the port's contract with the production's own parts: `brokers.budget` for requests and
-`brokers.tradovate.own` for the promise of exactly one outcome per order; what it sends is judged by `witness`.
+`brokers.own` for the promise of exactly one outcome per order; what it sends is judged by `witness`.
 """
 
 import asyncio
@@ -12,8 +12,8 @@ from typing import Any, TypeVar
 
 from brokers import adapter as port
 from brokers.budget import Lane, RequestBudget
+from brokers.own import OwnOrder, OwnOrders
 from brokers.sandbox.orders import Order, Origin, Reason, Refused, Terms
-from brokers.tradovate.own import OwnOrder, OwnOrders
 from brokers.tradovate.translate import reject_class
 from engine.flatten import exposure_of
 from schema.records import (
