@@ -146,6 +146,7 @@ class Desk:
             group.create_task(self._when_connected(connects))
 
     async def _recover(self) -> None:
+        await self._store.claim(self._settings.desk)
         self._feed(ev.ConfigLoaded(at_ns=self._clock.now_ns(), config=await self._load_config()))
         accounts = list(self.core.accounts)
         since_ns = self._clock.now_ns() - _FILLS_REMEMBERED_NS

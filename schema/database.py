@@ -19,7 +19,12 @@ from schema.settings import Settings
 
 _TIMEOUT_S = 5.0
 _CLOSE_TIMEOUT_S = 2.0
+_LEASE = 1869  # the advisory lock of the one desk that copies with a database
 log = structlog.get_logger(__name__)
+
+
+class DatabaseTaken(driver.JournalDown):
+    """Another desk copies with this database; the text names it."""
 
 
 class Database:
@@ -32,22 +37,38 @@ class Database:
         self.server = server
         self._at_hand: Connection | None = None
         self._hand = asyncio.Lock()
+        self._claimed_as = ""
 
     @asynccontextmanager
     async def commit_session(self) -> AsyncGenerator[Connection]:
         """The session that signals are committed in, always at hand: to borrow one from a pool costs two tasks, and
         every order would wait for them. For one user at a time; one that failed in any way is thrown away, and the
-        next user opens another. Raises JournalDown."""
+        next user opens another. After `claim` it holds the desk's lease, so that what commits is the only desk that
+        does. Raises JournalDown."""
         async with self._hand, driver.journal_errors():
             held, self._at_hand = self._at_hand, None
-            if held is None or held.is_closed():
+            fresh = held is None or held.is_closed()
+            if held is None or fresh:
                 held = await driver.connect(self._dsn, timeout=_TIMEOUT_S)
             try:
+                if self._claimed_as and fresh:
+                    await _take_lease(held, self._claimed_as)
                 yield held
             except BaseException:
                 held.terminate()
                 raise
             self._at_hand = held
+
+    async def claim(self, owner: str) -> None:
+        """Be the one desk that copies with this database, until it is closed. `owner` is what another desk is told.
+        Raises DatabaseTaken when there is one already, JournalDown."""
+        self._claimed_as = owner
+        async with self._hand:
+            if self._at_hand is not None:
+                self._at_hand.terminate()
+                self._at_hand = None
+        async with self.commit_session():
+            pass
 
     async def connect(self) -> Connection:
         """A session outside the pools, for listening. Raises JournalDown."""
@@ -74,6 +95,18 @@ class Database:
                 pool.terminate()
         if self.server is not None:
             await self.server.stop()
+
+
+async def _take_lease(session: Connection, owner: str) -> None:
+    await session.fetchval("SELECT set_config('application_name', $1, false)", owner[:63])
+    if await session.fetchval("SELECT pg_try_advisory_lock($1)", _LEASE):
+        return
+    holder = await session.fetchval(
+        "SELECT application_name FROM pg_locks JOIN pg_stat_activity USING (pid) "
+        "WHERE locktype = 'advisory' AND granted AND classid = 0 AND objid = $1 AND datname = current_database()",
+        _LEASE,
+    )
+    raise DatabaseTaken(f"{holder or 'another desk'} copies with this database")
 
 
 async def open_database(settings: Settings) -> Database:

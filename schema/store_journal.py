@@ -7,6 +7,8 @@ disk before it returns. The copies travel as one document, a plan; their rows ar
 
 # ruff: noqa: S608 - table and column names in statements are this package's own
 
+import os
+import socket
 from collections.abc import Sequence
 from decimal import Decimal
 from statistics import median
@@ -14,9 +16,11 @@ from time import perf_counter
 from typing import Any
 from uuid import uuid4
 
+import stamina
+
 from schema import driver, tables
 from schema.clock import Clock
-from schema.database import Database
+from schema.database import Database, DatabaseTaken
 from schema.records import (
     AccountState,
     Copy,
@@ -30,10 +34,11 @@ from schema.records import (
     SignalKind,
     VenueOrder,
 )
-from schema.store_config import StorePart
+from schema.store_config import StorePart, StoreRefused
 from schema.store_plans import expand
 
 _TIMEOUT_S = 2.0
+_PREDECESSOR_S = 3.0
 _ORDER = LiveOrder  # both order types have the same columns
 
 
@@ -124,6 +129,21 @@ class JournalStore(StorePart):
                 fresh = writer == self.session_id
         self._perhaps_written.discard(signal.signal_id)
         return fresh
+
+    async def claim(self, desk: str) -> None:
+        """Be the one desk that copies with this database. A predecessor that was killed may hold it a moment longer.
+        Raises StoreRefused, whose text names the desk that copies, and JournalDown."""
+        owner = f"desk {desk} (pid {os.getpid()} on {socket.gethostname()})"
+        try:
+            async for attempt in stamina.retry_context(
+                on=DatabaseTaken, attempts=None, timeout=_PREDECESSOR_S, wait_initial=0.05, wait_max=0.2
+            ):
+                with attempt:
+                    await self._database.claim(owner)
+        except DatabaseTaken as taken:
+            raise StoreRefused(
+                f"database_url: {taken}; stop that desk first, or give this one a database of its own."
+            ) from None
 
     async def rehearse(self) -> None:
         """Run a commit and take it back: the first one in a session takes 5 ms longer, and no order is to wait for

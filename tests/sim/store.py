@@ -166,6 +166,9 @@ class SimStore:
     async def set_baseline(self, leader: str, at_ns: int) -> None:
         await self._statement(lambda: self._disk.baselines.setdefault(leader, at_ns))
 
+    async def claim(self, desk: str) -> None:
+        await self._statement(lambda: None)
+
     async def rehearse(self) -> None:
         await self._statement(lambda: None)
 

@@ -53,7 +53,8 @@ async def test_a_running_desk_goes_on_without_what_the_shell_removes(state_dir: 
     async with practice(state_dir) as desk:
         await desk.leader(+2)
         await desk.settled(5)
-        for account in (GONE, *GONE_LOGIN):
+        for account in (GONE, *GONE_LOGIN):  # what is open can't be removed
+            assert (await desk.desk.flatten(account)).not_flat == ()
             assert await asyncio.to_thread(shell.does, "accounts", "remove", account) == f"{account} is off the desk.\n"
         await until(lambda: not {GONE, *GONE_LOGIN} & set(desk.core.accounts), AT_ONCE_S)
         counts = {account: await received(desk, account) for account in (GONE, *GONE_LOGIN)}
