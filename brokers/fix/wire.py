@@ -222,6 +222,6 @@ def shown(raw: bytes) -> str:
     words: list[str] = []
     for field in fields:
         name, equals, value = field.decode("latin-1").partition("=")
-        secret = name.isdigit() and int(name[:9]) in tags.SECRETS
+        secret = name.isascii() and name.isdigit() and int(name[:9]) in tags.SECRETS
         words.append(f"{name}=***" if secret else name + equals + value)
     return "".join(c if c.isprintable() else "?" for c in "|".join(words))

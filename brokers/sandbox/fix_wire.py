@@ -85,7 +85,7 @@ def _fields(raw: bytes) -> Fields | None:
     fields: Fields = []
     for each in raw.decode("latin-1").split(END)[:-1]:
         tag, equals, value = each.partition("=")
-        if not equals or not tag.isdigit():
+        if not equals or not (tag.isascii() and tag.isdigit()):
             return None
         fields.append((int(tag), value))
     return fields

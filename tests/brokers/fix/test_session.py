@@ -1,10 +1,13 @@
 """The session rules of `protocols/fix.md C1, C4`, one scenario a rule, as bytes against the session layer."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from brokers.fix import session as fix
 from brokers.fix.numbers import Numbers
 from brokers.fix.session import Closed, Identity, InStep, LoggedOn, NotUp, Received, Refused, Rules, Session, Unreadable
+from brokers.fix.wire import Framer, Message
 from tests.brokers.fix.raw import HandClock, checked, when, wrap
 
 ORDER = [(11, "C1"), (1, "SIM1"), (21, "1"), (55, "ESZ6"), (54, "1"), (60, "20261121-02:19:48"), (38, "3"), (40, "1")]
@@ -777,3 +780,31 @@ def test_value_that_would_end_its_field_is_never_sent() -> None:
         talk.session.send("D", [(11, "C1\x0140=1")])
     assert talk.sent() == []
     assert talk.numbers.out == before
+
+
+# --- any bytes ------------------------------------------------------------------------------------------------------
+
+
+def _frames(data: bytes, cuts: list[int]) -> list[str]:
+    framer, found, at = Framer(), [], 0
+    for cut in [*sorted({c % (len(data) + 1) for c in cuts}), len(data)]:
+        found += [each.get(17) for each in framer.feed(data[at:cut]) if isinstance(each, Message)]
+        at = cut
+    return found
+
+
+@given(junk=st.lists(st.binary(max_size=60), min_size=1, max_size=6), cuts=st.lists(st.integers(0, 5000), max_size=8))
+def test_any_bytes_between_messages_lose_none_of_them(junk: list[bytes], cuts: list[int]) -> None:
+    """However the bytes are cut and whatever stands between them, whole messages come out, in order."""
+    frames = [wrap("FIX.4.2", f"35=8|34={n}|49=QT|56=DESK|17=E{n}|") for n in range(len(junk) + 1)]
+    data = frames[0] + b"".join(noise + frame for noise, frame in zip(junk, frames[1:], strict=True))
+    assert _frames(data, cuts) == [f"E{n}" for n in range(len(frames))]
+
+
+@given(data=st.binary(max_size=400), cuts=st.lists(st.integers(0, 400), max_size=5))
+def test_session_survives_any_bytes(data: bytes, cuts: list[int]) -> None:
+    talk = Talk()
+    for cut in cuts:
+        talk.bytes_in(data[: cut % (len(data) + 1)])
+    talk.bytes_in(data)
+    assert talk.session.up
