@@ -20,6 +20,7 @@ from brokers.projectx.translate import (
     position_of,
     side_of,
     symbol_of,
+    time_ns,
 )
 from schema.clock import Clock
 from schema.records import AccountState, Fill, VenueAccount, VenueOrder
@@ -36,6 +37,8 @@ class Facts:
         self.accounts: dict[int, VenueAccount] = {}
         self.refused_tags: set[str] = set()
         self.live: dict[int, wire.Order] = {}
+        self.newest_fill: dict[int, tuple[int, int]] = {}  # account id -> venue time in ns, trade id
+        self.held: dict[int, dict[str, int]] = {}  # account id -> symbol -> net, as the stream said it
         self._connection = connection
         self._clock = clock
         self._own = own
@@ -61,6 +64,11 @@ class Facts:
     def spoken_of(self, order_id: int) -> bool:
         """Whether the stream or a reading has said anything about an order."""
         return order_id in self._seen
+
+    def leaves_out(self, account_id: int, trades: list[wire.Trade], since_ns: int) -> bool:
+        """Whether a list of trades since then lacks one that we know: such an answer is not the account's truth."""
+        at_ns, newest = self.newest_fill.get(account_id, (0, 0))
+        return at_ns > since_ns and all(trade.id != newest for trade in trades)
 
     def state(self, account: wire.Account) -> AccountState:
         """Money as the venue says it; realised P&L is what the day's trades that we know earned, after fees."""
@@ -121,6 +129,8 @@ class Facts:
         _keep(self._fills, entity.id, None)
         earned = (entity.profit_and_loss or Decimal(0)) - (entity.fees or Decimal(0))
         _keep(self._realized.setdefault(entity.account_id, OrderedDict()), entity.id, earned)
+        at_ns = time_ns(entity.creation_timestamp)
+        self.newest_fill[entity.account_id] = max((at_ns, entity.id), self.newest_fill.get(entity.account_id, (0, 0)))
         return fill_of(entity, name, self.tag(entity.order_id))
 
     def trade(self, entity: wire.Trade, now_ns: int) -> None:
@@ -140,6 +150,7 @@ class Facts:
         name = self.name(entity.account_id)
         if name:
             position = position_of(entity, name)
+            self.held.setdefault(entity.account_id, {})[position.symbol] = position.net_qty
             self._emit(PositionUpdated(connection=self._connection, received_ns=now_ns, position=position))
 
     def release(self, now_ns: int) -> None:

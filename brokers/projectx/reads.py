@@ -20,6 +20,7 @@ from schema.records import Instrument, Position, RejectClass, VenueAccount, Venu
 from schema.symbols import UnknownProduct, parse_contract
 
 _BACK = timedelta(hours=24)
+_MARGIN = timedelta(minutes=5)
 _ATTEMPTS = 3
 
 
@@ -115,6 +116,8 @@ async def read_snapshot(connection: Connection, disturbed: Callable[[], set[int]
         raise
     except VenueError as error:
         raise RequestUnknown(f"the venue's lists could not be read: {error}") from None
+    since_ns = at_ns - round((_BACK - _MARGIN).total_seconds() * 1e9)
+    again += [key for key, each in lists.items() if connection.facts.leaves_out(key, each.trades, since_ns)]
     # Only now is anything learned: what was read of a login that could not be read whole is forgotten.
     facts = connection.facts
     return Snapshot(
@@ -168,7 +171,7 @@ async def _read_account(connection: Connection, account_id: int, *, needed: bool
 
 async def read_exposure(connection: Connection) -> Exposure:
     """Working orders and positions, from the tokens kept for exits. Raises RequestUnknown."""
-    at_ns, facts = connection.clock.now_ns(), connection.facts
+    at_ns = connection.clock.now_ns()
     try:
         accounts = await list_accounts(connection, lane=Lane.EXIT)
         async with asyncio.TaskGroup() as group:
@@ -183,20 +186,31 @@ async def read_exposure(connection: Connection) -> Exposure:
     found = [task.result() for task in reading]
     return Exposure(
         at_ns=at_ns,
-        complete=frozenset(facts.name(account.id) for account in accounts),
-        positions=tuple(each for positions, _ in found for each in positions),
-        working=tuple(each for _, working in found for each in working),
+        complete=frozenset(name for name, _, _ in found if name),
+        positions=tuple(each for _, positions, _ in found for each in positions),
+        working=tuple(each for _, _, working in found for each in working),
     )
 
 
-async def _read_open(connection: Connection, account_id: int) -> tuple[list[Position], list[WorkingOrder]]:
-    name, body = connection.facts.name(account_id), {"accountId": account_id}
+async def _read_open(connection: Connection, account_id: int) -> tuple[str, list[Position], list[WorkingOrder]]:
+    """The account's name ('' when its lists cannot be its truth), what it holds and what works. An account that is said
+    to hold nothing of what the stream saw it hold is believed when its trades are all listed, too."""
+    facts = connection.facts
+    name, body = facts.name(account_id), {"accountId": account_id}
     orders = await open_orders(connection, account_id)
     answer = await connection.rest.read("Position/searchOpen", dict(body), lane=Lane.EXIT)
     if answer.positions is None:
         raise RequestUnknown("the venue's answer has no positions")
     working = [WorkingOrder(account=name, order_id=str(o.id), symbol=symbol_of(o.contract_id)) for o in orders]
-    return [position_of(each, name) for each in answer.positions if each.size], working
+    positions = [position_of(each, name) for each in answer.positions if each.size]
+    known = {symbol for symbol, net in facts.held.get(account_id, {}).items() if net}
+    if known - {position.symbol for position in positions}:
+        since = {"startTimestamp": (to_datetime(connection.clock.now_ns()) - _BACK).isoformat()}
+        trades = (await connection.rest.read("Trade/search", body | since, lane=Lane.EXIT)).trades or []
+        since_ns = connection.clock.now_ns() - round((_BACK - _MARGIN).total_seconds() * 1e9)
+        if facts.leaves_out(account_id, trades, since_ns):
+            name = ""
+    return name, positions, working
 
 
 async def open_orders(connection: Connection, account_id: int) -> list[wire.Order]:

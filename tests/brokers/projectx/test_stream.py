@@ -279,6 +279,19 @@ async def test_a_failed_reading_is_not_a_flat_account(tmp_path: Path) -> None:
         assert [p.net_qty for p in (await bench.adapter.snapshot()).positions] == [1]
 
 
+async def test_a_success_with_nothing_in_it_is_not_a_flat_account(tmp_path: Path) -> None:
+    async with connected(tmp_path) as bench:
+        await trade(bench)
+        await until(lambda: bench.filled() == 1 and bench.of(PositionUpdated), "the fill")
+        await bench.control("empty", login="desk1", seconds=30)
+        assert (await bench.adapter.snapshot()).complete == {"DEMO1002"}
+        assert (await bench.adapter.exposure()).complete == {"DEMO1002"}
+        await bench.control("clear")
+        for reading in (await bench.adapter.snapshot(), await bench.adapter.exposure()):
+            assert reading.complete == {"DEMO1001", "DEMO1002"}
+            assert [p.net_qty for p in reading.positions] == [1]
+
+
 async def test_an_instrument_is_the_venues_own_and_never_a_namesake(tmp_path: Path) -> None:
     async with connected(tmp_path) as bench:
         es, mes = await bench.adapter.instrument("ESH4"), await bench.adapter.instrument("MESH4")
