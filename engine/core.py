@@ -35,7 +35,7 @@ from engine.ledger import Ledger
 from engine.mirror_book import MirrorBook
 from engine.planner import ASKING, CLOSES_FIRST, FollowerView, correct, plan
 from engine.risk import approve
-from engine.rules import scale_for, symbol_for
+from engine.rules import clash, scale_for, symbol_for
 from engine.state import CHASE_NS, CoreLimits, FollowerState, Tally
 from schema.records import (
     AccountConfig,
@@ -470,7 +470,7 @@ class Core:
             or self.gate(follower.account, symbol)
             or mirror_plan.unprotected(self, follower.account, leader_symbol),
             off=guards.off_of(self, follower, flat=known and not (net or certain or buys or sells))
-            or (f"out: {late.STAYS_OUT}" if state.out else ""),
+            or (f"out: {late.STAYS_OUT}" if state.out else clash(follower, leader_symbol)),
         )
 
     def gate(self, account: str, symbol: str) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from engine import foreign, guards
 from engine.mirror_book import LeaderOrder, Mirror, Place
 from engine.mirror_terms import Share, price_differs, shares
-from engine.rules import capped, map_for, reducing_part, symbol_for, target_net
+from engine.rules import capped, clash, map_for, reducing_part, symbol_for, target_net
 from schema.records import Episode, FollowerConfig, GroupConfig, Mode, Unfilled
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ def _no_part(core: Core, group: GroupConfig, follower: FollowerConfig, leader_sy
     in_trade = core.leader_nets.get((group.leader, leader_symbol), 0) != 0
     if state is not None and state.episode is Episode.MISSED and in_trade:
         return "missed the entry of this trade"
-    return price_differs(map_for(follower, leader_symbol))
+    return clash(follower, leader_symbol) or price_differs(map_for(follower, leader_symbol))
 
 
 def _keep_protected(follower: FollowerConfig, place: Place, net: int, wants: Wants) -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from brokers import adapter as venue
 from engine import answers, foreign, guards, late, mirror, mirror_answers, mirror_plan, returned
 from engine import events as ev
-from engine.rules import capped, reducing_part, symbol_for, target_net
+from engine.rules import capped, clash, reducing_part, symbol_for, target_net
 from engine.state import FollowerState
 from schema.records import (
     Decision,
@@ -234,6 +234,8 @@ def target_of(core: Core, follower: FollowerConfig, leader_symbol: str) -> int |
     (it missed the trade) or it can't be said."""
     state = core.states.get((follower.account, leader_symbol))  # only read: the screen asks too, and may change nothing
     leader_net = core.leader_net_for(follower.account, leader_symbol)
+    if clash(follower, leader_symbol):
+        return None
     if leader_net == 0:
         return 0
     if state is None or state.episode is not Episode.JOINED or state.scale is None:
@@ -247,7 +249,7 @@ def _correct(core: Core) -> None:
         follower = core.followers.get(account)
         if not state.behind or guards.being_flattened(core, account):
             continue
-        if follower is None or not follower.enabled:
+        if follower is None or not follower.enabled or clash(follower, leader_symbol):
             state.behind = False
             continue
         symbol = symbol_for(follower, leader_symbol)

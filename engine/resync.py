@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from engine import events as ev
 from engine import foreign, guards
-from engine.rules import capped, reducing_part, symbol_for, target_net
+from engine.rules import capped, clash, reducing_part, symbol_for, target_net
 from engine.seat import ResyncLine, ResyncPlan
 from schema.records import Decision, Episode, FollowerConfig, Side, Signal, SignalKind
 from schema.symbols import UnknownProduct, parse_contract, product
@@ -44,7 +44,8 @@ def leader_symbols(core: Core, follower: FollowerConfig) -> list[str]:
     """The leader's contracts that ask something of this follower, by name."""
     leader = core.groups[follower.group].leader
     named = {symbol for account, symbol in core.leader_nets if account == leader}
-    return sorted(named | {symbol for account, symbol in core.states if account == follower.account})
+    named |= {symbol for account, symbol in core.states if account == follower.account}
+    return sorted(symbol for symbol in named if not clash(follower, symbol))
 
 
 def _line(core: Core, follower: FollowerConfig, leader: str, leader_symbol: str, price: Decimal) -> ResyncLine:

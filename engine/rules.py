@@ -64,6 +64,19 @@ def symbol_for(follower: FollowerConfig, leader_symbol: str) -> str:
     return follower_symbol(leader_symbol, entry) if entry else leader_symbol
 
 
+def clash(follower: FollowerConfig, leader_symbol: str) -> str:
+    """Why the follower can't copy a contract at all, or '': what it trades for another one is that contract itself, and
+    a position has one writer."""
+    if not follower.symbols or map_for(follower, leader_symbol):
+        return ""
+    try:
+        root = parse_contract(leader_symbol).root
+    except UnknownProduct:
+        return ""
+    other = next((entry.leader_root for entry in follower.symbols if entry.follower_root == root), "")
+    return f"{root} is what this follower trades for {other}: {root} itself is not copied" if other else ""
+
+
 def may_trade(follower: FollowerConfig, symbol: str) -> bool:
     """Whether a contract is one that the follower's map leads to, whatever the leader trades."""
     try:

@@ -158,6 +158,10 @@ class ConfigStore(StorePart):
         for entry in config.symbols:
             if not entry.lot_factor.is_finite() or entry.lot_factor <= 0:
                 raise StoreRefused(f"symbols: {entry.lot_factor} lots for each {entry.leader_root}; write more than 0.")
+        for field in ("leader_root", "follower_root"):
+            roots = [getattr(entry, field) for entry in config.symbols]
+            if twice := next((root for root in roots if roots.count(root) > 1), ""):
+                raise StoreRefused(f"symbols: {twice} is named by two maps; one position has one writer, keep one map.")
         async with self._session() as session:
             await self._must_exist(session, "account", config.account)
             await self._must_exist(session, "group", config.group)
