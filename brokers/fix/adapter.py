@@ -30,6 +30,7 @@ from brokers.adapter import (
     Snapshot,
     StreamDown,
     StreamUp,
+    VenueUnreachable,
     WorkingOrder,
 )
 from brokers.budget import Lane, RequestBudget
@@ -63,6 +64,11 @@ from schema.symbols import UnknownProduct, parse_contract, product
 
 CANCEL_WAIT_S = 1.0
 """How long a close waits for the cancels before it; then it leaves all the same: it reduces."""
+
+FORGET_EVERY_NS = 600_000_000_000
+RECENT_NS = 600_000_000_000
+"""A snapshot after the first lists what ended or was learned within this time, and all that is open."""
+NUMBERS_KEPT = 5_000
 
 _CAPABILITIES = Capabilities(
     venue=VENUE,
@@ -121,6 +127,7 @@ class FixAdapter:
         self._no_mass_status = False
         self._truth = asyncio.Lock()
         self._latest_id = 0
+        self._forgot_ns = clock.now_ns()
         self._unreadable = 0
         self._round_trip_ms = -1.0
 
@@ -141,7 +148,7 @@ class FixAdapter:
             try:
                 await self._saving.load()
             except JournalDown as down:
-                raise RequestUnknown(f"the session's numbers can't be read: {down}") from None
+                raise VenueUnreachable(f"the session's numbers can't be read: {down}") from None
             self._loaded = True
         self._link = Link(
             self.config,
@@ -169,7 +176,7 @@ class FixAdapter:
     async def close(self) -> None:
         if self._link is not None:
             await self._link.leave()
-        self._closed = True
+        self._closed, self._told = True, False
         runner, self._runner = self._runner, None
         if runner is not None:
             runner.cancel()
@@ -204,7 +211,7 @@ class FixAdapter:
                 connection=self.config.connection,
                 received_ns=self._clock.now_ns(),
                 first=first,
-                snapshot=self._snapshot(at_ns),
+                snapshot=self._snapshot(at_ns, since_ns=0 if first else self._recently()),
             )
         )
         if self._up is not None and not self._up.done():
@@ -227,6 +234,10 @@ class FixAdapter:
 
     def on_tick(self) -> None:
         self._promises.tick()
+        now_ns = self._clock.now_ns()
+        if now_ns - self._forgot_ns > FORGET_EVERY_NS:
+            self._forgot_ns = now_ns
+            self._book.forget_old(now_ns)
 
     def _cannot_read(self, raw: str, error: str) -> None:
         self._unreadable += 1
@@ -262,6 +273,7 @@ class FixAdapter:
             return
         if self._not_there(report):
             return
+        self._book.now_ns = self._clock.now_ns()
         booked = self._book.book(report)
         if isinstance(booked, str):
             self._cannot_read(str(message)[:512], booked)
@@ -426,6 +438,8 @@ class FixAdapter:
             self._book.never_left(entry)
             return str(error)
         self._orders_by_seq[seq] = entry
+        if len(self._orders_by_seq) > NUMBERS_KEPT:
+            del self._orders_by_seq[next(iter(self._orders_by_seq))]
         self._sent_ns[entry.root] = now_ns
         return ""
 
@@ -614,7 +628,10 @@ class FixAdapter:
                 ) from None
             self._book.adopt(account, answer.positions())
 
-    def _snapshot(self, at_ns: int) -> Snapshot:
+    def _recently(self) -> int:
+        return self._clock.now_ns() - RECENT_NS
+
+    def _snapshot(self, at_ns: int, since_ns: int) -> Snapshot:
         return Snapshot(
             at_ns=at_ns,
             accounts=tuple(
@@ -623,8 +640,8 @@ class FixAdapter:
             ),
             complete=frozenset(self._accounts),
             positions=self._book.positions(),
-            orders=self._book.orders(),
-            fills=tuple(self._book.fills.values()),
+            orders=self._book.orders(since_ns),
+            fills=self._book.fills_since(since_ns),
             states=(),
         )
 
@@ -632,7 +649,7 @@ class FixAdapter:
         self._ready()
         at_ns = self._clock.now_ns()
         await self._read_truth(Lane.QUERY)
-        return self._snapshot(at_ns)
+        return self._snapshot(at_ns, self._recently())
 
     async def exposure(self) -> Exposure:
         self._ready()

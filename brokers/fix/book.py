@@ -101,6 +101,7 @@ class Entry(msgspec.Struct):
     corrections: int = 0
     reports: int = 0
     missing: int = 0
+    learned_ns: int = 0
 
     def record(self) -> VenueOrder:
         """The order as the port shows it."""
@@ -181,6 +182,8 @@ class Book:
         self.accounts: dict[str, str] = {}  # the venue's name -> ours
         self.holdings: dict[tuple[str, str], Holding] = {}
         self.fills: dict[str, Fill] = {}
+        self.now_ns = 0  # when what is being booked was learned
+        self._learned: dict[str, int] = {}
         self._entries: dict[str, Entry] = {}  # by root
         self._by_id: dict[str, Entry] = {}  # by every ClOrdID it had
         self._by_order: dict[str, Entry] = {}
@@ -269,6 +272,7 @@ class Book:
             entry.done = ""  # taken for lost or refused, and there after all
         entry.known = True
         entry.reports += 1
+        entry.learned_ns = max(entry.learned_ns, self.now_ns)
         entry.day = entry.day or stamp(report.venue_ns)[:8]
         if not entry.order_id and report.order_id not in ("", "NONE", "0"):
             entry.order_id = report.order_id
@@ -359,6 +363,7 @@ class Book:
             cl_ord_id=entry.root,
         )
         self.fills[fill.fill_id] = fill
+        self._learned[fill.fill_id] = self.now_ns
         self._changed.add(("fill", fill.fill_id))
         entry.filled_qty += qty
         entry.value += qty * price
@@ -432,9 +437,17 @@ class Book:
     def positions(self) -> tuple[Position, ...]:
         return tuple(held.record() for held in self.holdings.values() if held.net)
 
-    def orders(self) -> tuple[VenueOrder, ...]:
-        """Every order the venue has shown."""
-        return tuple(entry.record() for entry in self._entries.values() if entry.known and entry.order_id)
+    def orders(self, since_ns: int = 0) -> tuple[VenueOrder, ...]:
+        """Every order the venue has shown that is open, or about which something was learned since `since_ns`."""
+        return tuple(
+            entry.record()
+            for entry in self._entries.values()
+            if entry.known and entry.order_id and (not entry.done or entry.learned_ns >= since_ns)
+        )
+
+    def fills_since(self, since_ns: int) -> tuple[Fill, ...]:
+        """Fills that were learned since `since_ns`, whenever they happened."""
+        return tuple(fill for key, fill in self.fills.items() if self._learned.get(key, 0) >= since_ns)
 
     # --- outliving the process -------------------------------------------------------------------------------------
 
@@ -460,6 +473,7 @@ class Book:
             self._drop(entry)
         for key in [key for key, fill in self.fills.items() if fill.venue_ns < before_ns]:
             del self.fills[key]
+            self._learned.pop(key, None)
             self._gone.add(("fill", key))
 
     def take_changes(self) -> tuple[list[SavedRow], list[tuple[str, str]]]:

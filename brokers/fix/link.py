@@ -166,8 +166,10 @@ class Link:
                 group.create_task(self._up())
         except BaseExceptionGroup as several:
             first = _first(several)
-            if isinstance(first, VenueError):
+            if isinstance(first, LinkLost | LoginRefused):
                 error = first
+            elif isinstance(first, VenueError):
+                error = LinkLost(str(first))  # the venue's truth could not be read: begin anew
             else:
                 # A fault of ours must not leave the login dead: log it with its trace, then begin anew.
                 log.error("fix link failed", connection=self._config.connection, exc_info=several)

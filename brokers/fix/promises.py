@@ -6,6 +6,9 @@ from brokers.adapter import Emit, OrderAccepted, OrderRejected, OrderUnknown
 from schema.clock import Clock
 from schema.records import RejectClass
 
+KEPT = 20_000
+"""Orders whose outcome is remembered: a reject may come after the acceptance."""
+
 
 class _Promise:
     __slots__ = ("account", "due_ns", "told")
@@ -34,6 +37,8 @@ class Promises:
         """The order's bytes are about to leave."""
         promise = _Promise(account, self._clock.now_ns() + self._deadline_ns)
         self._all[cl_ord_id] = self._open[cl_ord_id] = promise
+        if len(self._all) > KEPT:
+            del self._all[next(iter(self._all))]
 
     def never_left(self, cl_ord_id: str) -> None:
         """Its bytes were proven not to have left."""

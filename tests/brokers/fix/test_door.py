@@ -468,3 +468,20 @@ async def test_t4_begins_at_one_after_every_disconnect_and_misses_nothing() -> N
         assert {each.cl_ord_id for each in snapshot.orders} == {"cd0123456789abcdef0123", "cdfedcba98765432100123"}
         await on.adapter.cancel("SIM1", order_id)
         assert venue.received("F")
+
+
+@BOTH
+async def test_truth_that_can_not_be_read_is_read_again_and_the_login_comes_back(version: str) -> None:
+    """The session is up and the venue answers no question: that is neither flat nor the end of the login."""
+    async with practice() as venue, seat(venue, version, deadline_s=0.2) as on:
+        await on.buy("C1", 2)
+        await until(lambda: on.filled("C1") == 2)
+        await resting(on, "C2", venue.price() - 50)
+        venue.order("latency", login="DESK", p50_ms=900, p95_ms=900)
+        venue.order("disconnect", login="DESK")
+        await until(lambda: downs(on) == 1)
+        await asyncio.sleep(0.6)
+        assert len(on.all(StreamUp)) == 1
+        venue.order("clear")
+        up = await on.ups(2)
+        assert [p.net_qty for p in up.snapshot.positions] == [2]
