@@ -6,7 +6,8 @@ Adding tries the login at its venue first and then stores all of it or nothing; 
 import asyncio
 import difflib
 import os
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterator, Sequence
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from random import Random
@@ -17,7 +18,7 @@ from msgspec.structs import replace
 from brokers.adapter import Credentials, Event, LoginRefused, StreamUp
 from brokers.fix.dialect import dialect_of
 from brokers.fix.numbers import SessionStore
-from brokers.registry import VENUES, build_adapter
+from brokers.registry import VENUE_TABLE, VENUES, build_adapter
 from engine.rules import RuleRefused, parse_rule
 from schema.clock import SYSTEM_CLOCK
 from schema.lock import holder
@@ -175,8 +176,10 @@ def add(
 ) -> None:
     """Add a login: it is tried first, then stored sealed, and its accounts become followers (or the leader).
 
-    The password is asked for, or taken from COPYDESK_PASSWORD; the API secret likewise, or from COPYDESK_SEC."""
+    The password (at ProjectX the API key) is asked for, or taken from COPYDESK_PASSWORD; the API secret likewise, or
+    from COPYDESK_SEC."""
     settings = settings_with_log(config)
+    _show_policy(venue)
     chosen = Chosen(
         group=group,
         leader=leader,
@@ -199,7 +202,7 @@ def add(
     )
     credentials = Credentials(
         username=username,
-        password=os.environ.get("COPYDESK_PASSWORD") or _ask("Password"),
+        password=os.environ.get("COPYDESK_PASSWORD") or _ask(VENUE_TABLE[venue].proof),
         app_id=app_id,
         device_id=f"copydesk-{login.connection}",
         cid=cid,
@@ -327,6 +330,12 @@ async def _try_fix(
         await store.close()
 
 
+def _show_policy(venue: str) -> None:
+    """What the venue demands of where a desk runs, before anything of it can trade."""
+    if policy := VENUE_TABLE[venue].policy:
+        click.echo(f"NOTE  {policy}", err=True)
+
+
 def _ask(what: str) -> str:
     return str(click.prompt(what, hide_input=True, err=True))
 
@@ -375,6 +384,78 @@ def list_accounts(config: Path | None) -> None:
 
 
 @click.command()
+@click.argument("connection", metavar="LOGIN")
+@click.option("--add", "adding", help="Make these accounts followers, separated by commas.")
+@click.option("--group", default="main", show_default=True, help="The group they follow in.")
+@click.pass_obj
+def sync(config: Path | None, connection: str, adding: str | None, group: str) -> None:
+    """List a login's accounts as its venue has them now, beside the desk's, and add the ones you pick."""
+    settings = settings_with_log(config)
+    if pid := holder(settings.state_dir):
+        raise Refused(f"login: a desk is running, pid {pid}, and a second login could end its session; stop it first.")
+
+    async def ask() -> tuple[DeskConfig, ConnectionConfig, list[VenueAccount]]:
+        store = await Store.open(settings, SYSTEM_CLOCK)
+        try:
+            desk = await store.load_config()
+            login = next((each for each in desk.connections if each.connection == connection), None)
+            if login is None:
+                known = ", ".join(each.connection for each in desk.connections) or "none"
+                raise Refused(f"login: there is no {connection}; the desk has {known}.")
+            vault = await asyncio.to_thread(Vault.open, settings)
+            credentials = vault.credentials(login, await store.sealed_credentials(connection))
+            REDACTOR.register(credentials.password, credentials.sec)
+            return desk, login, await list_login(login, credentials, settings, desk.accounts, store)
+        finally:
+            await store.close()
+
+    desk, login, found = run(ask())
+    mine = {each.account: each for each in desk.accounts if each.connection == connection}
+    missing = [each.account for each in found if each.account not in mine]
+    for line in _compared(desk, mine, found):
+        click.echo(line)
+    names = [name.strip() for name in adding.split(",") if name.strip()] if adding else []
+    if adding is None and missing and sys.stdin.isatty():
+        typed = click.prompt("Add which (names with commas, empty for none)", default="", show_default=False, err=True)
+        names = [name.strip() for name in typed.split(",") if name.strip()]
+    if not names:
+        return
+    _show_policy(login.venue)
+    wanted = [_named(found, name) for name in names]
+    if login.environment is Environment.LIVE:
+        _confirm_live(wanted)
+
+    async def write() -> None:
+        store = await Store.open(settings, SYSTEM_CLOCK)
+        try:
+            sealed = await store.sealed_credentials(connection)
+            chosen = Chosen(group=group, leader=None, rule=None, symbols=(), max_position=None)
+            async with store.all_or_nothing() as changing:
+                await _write(changing, desk, login, sealed, wanted, chosen)
+        finally:
+            await store.close()
+
+    run(write())
+    click.echo(f"{connection}: {len(wanted)} accounts in group {group}.")
+
+
+def _compared(desk: DeskConfig, mine: dict[str, AccountConfig], found: list[VenueAccount]) -> Iterator[str]:
+    """One line an account: what the venue lists, and what the desk does with it."""
+    leaders = {entry.leader: entry.group for entry in desk.groups}
+    followers = {entry.account: entry for entry in desk.followers}
+    for account in found:
+        name, state = account.account, "may not trade" if account.readonly or not account.active else "may trade"
+        role = "not on the desk"
+        if name in mine:
+            role = f"leads {leaders[name]}" if name in leaders else "on the desk"
+        if name in mine and name in followers:
+            role = f"follows in {followers[name].group}, {'on' if followers[name].enabled else 'off'}"
+        yield f"{name:16} {state:14} {role}"
+    for name in mine.keys() - {account.account for account in found}:
+        yield f"{name:16} {'not listed':14} on the desk, but the venue no longer lists it"
+
+
+@click.command()
 @click.argument("account")
 @click.pass_obj
 def toggle(config: Path | None, account: str) -> None:
@@ -384,9 +465,13 @@ def toggle(config: Path | None, account: str) -> None:
     async def work() -> bool:
         store = await Store.open(settings, SYSTEM_CLOCK)
         try:
-            followers = {entry.account: entry for entry in (await store.load_config()).followers}
+            desk = await store.load_config()
+            followers = {entry.account: entry for entry in desk.followers}
             if account not in followers:
                 raise Refused(f"account: {account} is not a follower; `copydesk accounts list` shows who is.")
+            if not followers[account].enabled:
+                venues = {each.connection: each.venue for each in desk.connections}
+                _show_policy(next(venues[each.connection] for each in desk.accounts if each.account == account))
             await store.set_enabled(account, not followers[account].enabled)
             return not followers[account].enabled
         finally:

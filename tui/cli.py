@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from brokers.sandbox.__main__ import sandbox_command
-from tui.accounts import add, list_accounts, remove, toggle
+from tui.accounts import add, list_accounts, remove, sync, toggle
 from tui.groups import groups
 from tui.kill import guard, kill
 from tui.replay import replay_command
@@ -86,7 +86,7 @@ def doctor(config: Path | None) -> None:
 
 @main.group()
 def accounts() -> None:
-    """Logins and their accounts: add, list, toggle, remove."""
+    """Logins and their accounts: add, list, sync, toggle, remove."""
 
 
 main.add_command(sandbox_command, "sandbox")
@@ -95,7 +95,7 @@ main.add_command(guard)
 main.add_command(kill)
 main.add_command(why_command)
 main.add_command(groups)
-for _command in (add, list_accounts, remove, toggle):
+for _command in (add, list_accounts, sync, remove, toggle):
     accounts.add_command(_command)
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from brokers.adapter import VenueError
+from brokers.registry import VENUE_TABLE
 from schema.clock import SYSTEM_CLOCK
 from schema.lock import holder
 from schema.logs import open_log
@@ -98,6 +99,8 @@ async def _database(findings: Findings, settings: Settings, *, running: bool) ->
             # A venue may end the oldest session of a user for a new one: it would be the desk's.
             findings.note("logins were not tried: the running desk shows how they are, on its accounts pane")
             return
+        for policy in sorted({VENUE_TABLE[each.venue].policy for each in connections} - {""}):
+            findings.note(policy)
         for connection in connections:
             await _login(findings, settings, store, vault, connection, desk.accounts)
     finally:
