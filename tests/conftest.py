@@ -97,3 +97,13 @@ async def store(settings: Settings) -> AsyncIterator[Store]:
     opened = await Store.open(settings, SYSTEM_CLOCK)
     yield opened
     await opened.close()
+
+
+_ALONE = ("bench/", "engine/test_crash.py", "engine/test_panic.py", "tui/test_pty")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that measure run by themselves (`make test`)."""
+    for item in items:
+        if item.path.relative_to(Path(__file__).parent).as_posix().startswith(_ALONE):
+            item.add_marker("alone")

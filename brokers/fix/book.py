@@ -479,7 +479,7 @@ class Book:
     def take_changes(self) -> tuple[list[SavedRow], list[tuple[str, str]]]:
         """Rows that changed and rows that are gone since the last time."""
         rows: list[SavedRow] = []
-        for kind, key in self._changed - self._gone:
+        for kind, key in sorted(self._changed - self._gone):
             found: msgspec.Struct | None
             if kind == "order":
                 found = self._entries.get(key)
@@ -490,7 +490,7 @@ class Book:
                 found = self.holdings.get((account, symbol))
             if found is not None:
                 rows.append(SavedRow(kind=kind, key=key, body=msgspec.json.encode(found)))
-        gone = list(self._gone)
+        gone = sorted(self._gone)
         self._changed.clear()
         self._gone.clear()
         return rows, gone

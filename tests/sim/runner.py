@@ -34,7 +34,8 @@ def settle() -> None:
 
 
 def cores() -> int:
-    return len(os.sched_getaffinity(0))
+    """The cores to use: fewer when tests run beside each other."""
+    return max(1, len(os.sched_getaffinity(0)) // int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")))
 
 
 def run_many(seeds: Sequence[int], processes: int = 0, *, resting: bool = False) -> Iterator[Result]:
