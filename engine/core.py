@@ -251,6 +251,7 @@ class Core:
             state = self.state(copy.follower, copy.leader_symbol)
             state.episode = copy.episode
             state.scale = copy.scale
+            state.planned = copy.target_net
             if copy.received_ns <= self.flattened_ns.get(copy.follower, 0):
                 if self.leader_net_for(copy.follower, copy.leader_symbol) != 0:
                     state.episode = Episode.MISSED
@@ -423,6 +424,7 @@ class Core:
                 continue
             state = self.state(copy.follower, signal.symbol)
             state.episode = copy.episode
+            state.planned = copy.target_net
             coming = self.inflight.on_the_way(copy.follower, copy.symbol)[0] + copy.qty * copy.side.sign
             if copy.target_net != copy.net_before + coming:
                 state.behind = True
@@ -466,6 +468,7 @@ class Core:
             flips=self.flips(follower.account),
             episode=state.episode,
             scale=state.scale,
+            planned=state.planned,
             gate=guards.gate_of(self, follower)
             or self.gate(follower.account, symbol)
             or mirror_plan.unprotected(self, follower.account, leader_symbol),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from engine import foreign, guards
 from engine.mirror_book import LeaderOrder, Mirror, Place
 from engine.mirror_terms import Share, price_differs, shares
-from engine.rules import capped, clash, map_for, reducing_part, symbol_for, target_net
+from engine.rules import capped, clash, map_for, meant, reducing_part, symbol_for, target_net
 from schema.records import Episode, FollowerConfig, GroupConfig, Mode, Unfilled
 
 if TYPE_CHECKING:
@@ -71,6 +71,7 @@ def wanted(core: Core, follower: FollowerConfig, leader_symbol: str) -> Wants:
     )
     state = core.states.get((follower.account, leader_symbol))
     scale = state.scale if state else None
+    by_plan = meant(net + coming, state.planned) if state else 0
     leader_net = core.leader_nets.get((group.leader, leader_symbol), 0)
     wants.target = None if leader_net else 0
     wants.why = _no_part(core, group, follower, leader_symbol)
@@ -80,7 +81,7 @@ def wanted(core: Core, follower: FollowerConfig, leader_symbol: str) -> Wants:
         return wants
 
     def target(net_of_leader: int) -> int:
-        return capped(target_net(follower.rule, scale, net_of_leader), net + coming, follower.max_position)
+        return capped(target_net(follower.rule, scale, net_of_leader), by_plan, follower.max_position)
 
     rungs = [order.rung for order in orders.values() if order.working]
     protective = group.mode is Mode.PROTECTIVE

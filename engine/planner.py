@@ -8,7 +8,7 @@ earlier order's outcome is unknown, only what is safe in every possible outcome 
 from decimal import Decimal
 from functools import lru_cache
 
-from engine.rules import capped, reducing_part, target_net
+from engine.rules import capped, meant, reducing_part, target_net
 from schema.records import Copy, Decision, Episode, FollowerConfig, Record, Rule, Side, Signal
 
 _ZERO = Decimal(0)
@@ -20,8 +20,9 @@ class FollowerView(Record, frozen=True):
     """All the planner may know of a follower. `on_the_way` is what certain orders will still fill (signed);
     `unknown_buys` and `unknown_sells` are lots of orders whose outcome is being asked for. Its own orders at rest
     explain a position from `slack_low` (0 or less) to `slack_high` lots off its target. `flips`: one order may take
-    it across zero. `gate` is empty, or says why nothing may be opened now; `off` is empty, or says why nothing at all
-    may be copied."""
+    it across zero. `planned` is what it was last asked to hold in this trade: lots beyond it, and beyond the cap, came
+    by accident. `gate` is empty, or says why nothing may be opened now; `off` is empty, or says why nothing at all may
+    be copied."""
 
     config: FollowerConfig
     symbol: str
@@ -35,6 +36,7 @@ class FollowerView(Record, frozen=True):
     flips: bool = True
     episode: Episode = Episode.NONE
     scale: Decimal | None = None
+    planned: int = 0
     gate: str = ""
     off: str = ""
 
@@ -50,7 +52,8 @@ def plan(signal: Signal, view: FollowerView, *, tag: str) -> Copy:
         return _pair(signal, view, view.net, missed, "missed the entry of this trade")
     if view.scale is None:
         return _pair(signal, view, view.net, missed, "equity of follower or leader is not known yet")
-    target = capped(target_net(view.config.rule, view.scale, signal.leader_net), current, view.config.max_position)
+    asked = target_net(view.config.rule, view.scale, signal.leader_net)
+    target = capped(asked, meant(current, view.planned), view.config.max_position)
     if not view.known:
         new = view.episode is Episode.NONE
         return _pair(signal, view, target, missed if new else joined, "position is not known yet")

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from brokers import adapter as venue
 from engine import answers, foreign, guards, late, mirror, mirror_answers, mirror_plan, returned
 from engine import events as ev
-from engine.rules import capped, clash, reducing_part, symbol_for, target_net
+from engine.rules import capped, clash, meant, reducing_part, symbol_for, target_net
 from engine.state import FollowerState
 from schema.records import (
     Decision,
@@ -241,7 +241,8 @@ def target_of(core: Core, follower: FollowerConfig, leader_symbol: str) -> int |
     if state is None or state.episode is not Episode.JOINED or state.scale is None:
         return None
     held = foreign.held_by_copies(core, follower.account, symbol_for(follower, leader_symbol))
-    return capped(target_net(follower.rule, state.scale, leader_net), held, follower.max_position)
+    asked = target_net(follower.rule, state.scale, leader_net)
+    return capped(asked, meant(held, state.planned), follower.max_position)
 
 
 def _correct(core: Core) -> None:

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from engine import events as ev
 from engine import foreign, guards
-from engine.rules import capped, clash, reducing_part, symbol_for, target_net
+from engine.rules import capped, clash, meant, reducing_part, symbol_for, target_net
 from engine.seat import ResyncLine, ResyncPlan
 from schema.records import Decision, Episode, FollowerConfig, Side, Signal, SignalKind
 from schema.symbols import UnknownProduct, parse_contract, product
@@ -109,6 +109,8 @@ def _target(core: Core, follower: FollowerConfig, leader: str, leader_symbol: st
     if scale is None:
         return None
     held = foreign.held_by_copies(core, follower.account, symbol_for(follower, leader_symbol))
+    if state is not None and state.episode is Episode.JOINED:
+        held = meant(held, state.planned)
     return capped(target_net(follower.rule, scale, leader_net), held, follower.max_position)
 
 

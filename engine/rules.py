@@ -119,12 +119,21 @@ def target_net(rule: Rule, scale: Decimal, leader_net: int) -> int:
 
 
 def capped(target: int, current: int, max_position: int | None) -> int:
-    """`target` under the follower's position cap. The cap binds opening only: it never asks for a reduction."""
+    """`target` under the follower's position cap. The cap binds opening only: it never asks for a reduction of what
+    the follower holds by plan (`meant`). Lots that came beyond the cap by accident are no part of `current`."""
     if max_position is None or abs(target) <= max_position:
         return target
     same_side = current * target > 0
     lots = max(max_position, min(abs(current), abs(target)) if same_side else 0)
     return lots if target > 0 else -lots
+
+
+def meant(held: int, planned: int) -> int:
+    """The part of `held` (signed lots) that the newest plan asked for; the rest came by accident, as when an exit was
+    lost and the entry behind it filled."""
+    if held * planned <= 0:
+        return 0
+    return min(held, planned, key=abs)
 
 
 def reducing_part(current: int, delta: int) -> int:

@@ -34,12 +34,14 @@ class FollowerState:
     """Where a follower stands in the leader's trade of one symbol."""
 
     __slots__ = (
-        "attempts", "behind", "chase_until_ns", "episode", "hopeless", "out", "retry_ns", "scale", "tried_late",
+        "attempts", "behind", "chase_until_ns", "episode", "hopeless", "out", "planned", "retry_ns", "scale",
+        "tried_late",
     )  # fmt: skip
 
     def __init__(self) -> None:
         self.episode = Episode.NONE
         self.scale: Decimal | None = None
+        self.planned = 0  # signed lots that the newest row of the trade asked it to hold
         self.behind = False  # a copy failed or was held back: recovery looks at it until it stands at its target
         self.hopeless = False  # the venue's last reject will not go away by trying again
         self.out = False  # stays out of every trade until the trader switches it on again
@@ -53,6 +55,7 @@ class FollowerState:
         if self.episode is Episode.MISSED and not self.out:
             self.episode = Episode.NONE
         self.scale = scale
+        self.planned = 0
         self.hopeless = False
         self.tried_late = False
         self.attempts = 0

@@ -13,6 +13,7 @@ from schema.records import (
     RejectClass,
     Rule,
     RuleKind,
+    Side,
     SymbolMap,
 )
 from tests.engine.table import LEADER, Table
@@ -139,6 +140,68 @@ def test_a_cap_binds_what_opens_and_never_what_reduces() -> None:
     assert [o.qty for o in table.execute_all()] == [1]
     table.leader(-1)
     assert [o.qty for o in table.execute_all()] == [1]
+
+
+@pytest.mark.parametrize("drift", [DriftPolicy.EXITS, DriftPolicy.AUTO])
+def test_lots_beyond_the_cap_by_an_exit_that_was_lost_go_again(drift: DriftPolicy) -> None:
+    """T-CONV: the entry behind a lost exit fills on top of what the exit should have closed."""
+    table = Table({"DEMO1": FollowerConfig(account="DEMO1", group="main", max_position=3)}, drift=drift)
+    table.leader(+5)
+    table.execute_all()
+    table.leader(-5)
+    (lost,) = table.take()
+    table.leader(+5)
+    (entry,) = table.take()
+    table.execute(entry)
+    assert (lost.qty, entry.qty, table.holds("DEMO1")) == (3, 3, 6)
+    table.passes(3, ticks=3)
+    assert table.take() == [], "the exit may still fill"
+    for _ in range(2):
+        table.passes(1.1)
+        table.answer_question("DEMO1")
+    table.passes(0.5)
+    (correction,) = table.take()
+    assert (correction.side, correction.qty, correction.reducing) == (Side.SELL, 3, True)
+    table.execute(correction)
+    table.leader(-1)
+    table.passes(3, ticks=10)
+    assert table.take() == []
+    assert table.holds("DEMO1") == 3
+
+
+def test_lots_beyond_the_cap_are_not_taken_into_the_next_trade() -> None:
+    """T-CONV: the leader's next trade reckons with the cap, not with what a lost exit left."""
+    table = Table({"DEMO1": FollowerConfig(account="DEMO1", group="main", max_position=3)}, drift=DriftPolicy.SHOW)
+    table.leader(+5)
+    table.execute_all()
+    table.leader(-5)
+    table.take()
+    table.leader(+5)
+    table.execute_all()
+    table.passes(3, ticks=3)
+    for _ in range(2):
+        table.passes(1.1)
+        table.answer_question("DEMO1")
+    table.passes(1)
+    assert (table.take(), table.holds("DEMO1")) == ([], 6)
+    table.leader(+1)
+    assert [(o.side, o.qty) for o in table.execute_all()] == [(Side.SELL, 3)]
+    assert table.last("DEMO1").target_net == table.holds("DEMO1") == 3
+
+
+def test_a_cap_that_was_lowered_asks_for_no_reduction_and_opens_nothing_more() -> None:
+    table = Table({"DEMO1": FollowerConfig(account="DEMO1", group="main", max_position=5)})
+    table.leader(+5)
+    table.execute_all()
+    table.configure(max_position=3)
+    table.passes(5, ticks=10)
+    table.leader(+1)
+    assert table.take() == []
+    table.leader(-2)
+    assert [(o.side, o.qty) for o in table.execute_all()] == [(Side.SELL, 1)]
+    table.leader(+3)
+    assert table.take() == []
+    assert table.holds("DEMO1") == 4
 
 
 def test_a_rejected_entry_is_not_tried_again_and_misses_the_trade() -> None:
