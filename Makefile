@@ -13,9 +13,9 @@ TAPE ?= $(firstword $(wildcard ../shared/data/*.csv.gz))
 demo: $(READY)
 	$(BIN)/copydesk demo $(if $(TAPE),--tape $(TAPE)) $(ARGS)
 
-# Most tests wait more than they work, so two run at a time; then, alone, those that measure. (5: none was chosen.)
+# Most tests wait more than they work, so three run at a time; then, alone, those that measure. (5: none was chosen.)
 test: $(READY)
-	$(BIN)/pytest -n 2 --dist worksteal -m "not bench and not soak and not alone" $(ARGS) || [ $$? -eq 5 ]
+	$(BIN)/pytest -n 3 --dist worksteal -m "not bench and not soak and not alone" $(ARGS) || [ $$? -eq 5 ]
 	$(BIN)/pytest -m "alone and not bench and not soak" $(ARGS) || [ $$? -eq 5 ]
 
 lint: $(READY)
