@@ -119,8 +119,7 @@ def copy_filled(core: Core, fill: Fill, at_ns: int) -> None:
     if order is None:
         return
     _prove(core, order, fill.order_id, at_ns)
-    order.fill(fill, at_ns)
-    foreign.copied(core, fill.account, fill.symbol, fill.net_qty)
+    foreign.copied(core, fill.account, fill.symbol, order.fill(fill, at_ns))
     state = core.state(order.copy.follower, order.copy.leader_symbol)
     if state.episode is Episode.MISSED and foreign.lots_of(core, fill.account, fill.symbol).copied:
         state.behind = True

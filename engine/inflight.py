@@ -13,7 +13,17 @@ _ENDED_KEPT = 5_000
 class InFlight:
     """One copy's order. `copy` is the newest row of the ledger for it."""
 
-    __slots__ = ("asked", "copy", "deadline_ns", "done_filled", "ended_short", "sent", "signal", "unknown_since_ns")
+    __slots__ = (
+        "adopted",
+        "asked",
+        "copy",
+        "deadline_ns",
+        "done_filled",
+        "ended_short",
+        "sent",
+        "signal",
+        "unknown_since_ns",
+    )
 
     def __init__(self, signal: Signal, copy: Copy, deadline_ns: int) -> None:
         self.signal = signal
@@ -21,6 +31,7 @@ class InFlight:
         self.deadline_ns = deadline_ns
         self.sent = False
         self.unknown_since_ns = 0  # 0: certain
+        self.adopted = 0  # lots that only the position shows, in readings that did not list the order
         self.asked = 0  # venue readings since it became unknown that did not show it
         self.ended_short = False
         self.done_filled = -1  # lots the venue says it filled in all, once the order can trade no more
@@ -43,7 +54,7 @@ class InFlight:
     @property
     def _left(self) -> int:
         whole = self.copy.qty if self.done_filled < 0 else self.done_filled
-        return max(0, whole - self.copy.filled_qty)
+        return max(0, whole - self.copy.filled_qty - self.adopted)
 
     @property
     def rests(self) -> bool:
@@ -61,12 +72,16 @@ class InFlight:
         """Nothing more can come: every lot is filled, or the order is done and its fills have arrived."""
         return self._left == 0 and not self.unknown_since_ns
 
-    def fill(self, fill: Fill, at_ns: int) -> None:
-        """Add one fill to the copy: quantity, average price, time."""
+    def fill(self, fill: Fill, at_ns: int) -> int:
+        """Add one fill to the copy: quantity, average price, time. Returns the signed lots of it that the position
+        had not shown before."""
         copy = self.copy
+        known = min(self.adopted, fill.qty)
+        self.adopted -= known
         filled = copy.filled_qty + fill.qty
         paid = (copy.avg_price or 0) * copy.filled_qty + fill.price * fill.qty
         self.copy = replace(copy, filled_qty=filled, avg_price=paid / filled, filled_ns=at_ns)
+        return (fill.qty - known) * fill.side.sign
 
     def decide(self, decision: Decision, reason: str | None = None) -> None:
         """Set the pair's decision; `reason` None keeps the one it has."""

@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from brokers import adapter as venue
-from engine import answers, foreign, guards, late, mirror, mirror_answers, mirror_plan, returned
+from engine import answers, foreign, guards, late, mirror, mirror_answers, mirror_plan, returned, unlisted
 from engine import events as ev
 from engine.rules import capped, clash, meant, reducing_part, symbol_for, target_net
 from engine.state import FollowerState
@@ -35,8 +35,6 @@ _ASK_EVERY_NS = 500_000_000
 _ASK_BRISKLY = 4  # so many questions at that pace, then half as often each time
 _ASK_AT_LEAST_NS = 2_000_000_000
 _ASK_UNREAD_NS = 10_000_000_000  # nothing is unknown, but the last question was not answered
-_NOT_THERE_AFTER_NS = 1_000_000_000  # a venue may list an order a little after it took it
-_NOT_THERE_READINGS = 2
 _DISAGREES_AFTER_NS = 1_000_000_000
 _FIRST_RETRY_NS = 100_000_000
 _LAST_RETRY_NS = 2_000_000_000
@@ -95,9 +93,11 @@ def _read(core: Core, snapshot: venue.Snapshot, at_ns: int, *, adopt: frozenset[
     first_seen = {a for a in snapshot.complete if a in core.leads and a not in core.baselines}
     for account in snapshot.complete:
         core.last_said_ns[account] = at_ns
+    moved: unlisted.Moved = {}
     for account in sorted(adopt):
         for symbol, ours, theirs in core.ledger.adopt(account, [p for p in snapshot.positions if p.account == account]):
             core.venue_nets.pop((account, symbol), None)
+            moved[account, symbol] = theirs - ours
             if account in first_seen:
                 _meet_leader(core, account, symbol, theirs)
             elif not any(fill.account == account and fill.symbol == symbol for fill in fresh) and ours:
@@ -117,10 +117,11 @@ def _read(core: Core, snapshot: venue.Snapshot, at_ns: int, *, adopt: frozenset[
         _missed_fill(core, fill, at_ns, booked=fill.account in adopt)
         if fill.account not in strangers:
             foreign.filled(core, fill)
+    left = unlisted.unexplained(core, moved, fresh)
     for account in sorted(adopt):
         _leader_agrees(core, account, at_ns)
         _finish(core, account)
-    _not_there(core, snapshot)
+    unlisted.read(core, snapshot, adopt, left)
     core.emit(ev.Keep(fills=tuple(fresh), orders=snapshot.orders, positions=snapshot.positions, states=snapshot.states))
 
 
@@ -182,20 +183,6 @@ def _finish(core: Core, account: str) -> None:
     for owner, symbol in list(core.lots):
         if owner == account:
             foreign.tidy(core, account, symbol)
-
-
-def _not_there(core: Core, snapshot: venue.Snapshot) -> None:
-    """Unknown orders the venue does not have, asked twice and after a grace, never reached it."""
-    for order in core.inflight.all():
-        if not order.unknown_since_ns or order.copy.follower not in snapshot.complete:
-            continue
-        since_ns = max(order.copy.sent_ns, order.copy.journaled_ns, order.unknown_since_ns)
-        if snapshot.at_ns - since_ns < _NOT_THERE_AFTER_NS:
-            continue
-        order.asked += 1
-        if order.asked >= _NOT_THERE_READINGS:
-            core.end(order, Decision.EXPIRED, f"the venue has no such order ({order.asked} readings); not sent again")
-            core.keep(order)
 
 
 def tick(core: Core, event: ev.Tick) -> None:

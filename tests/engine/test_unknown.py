@@ -6,7 +6,7 @@ from pathlib import Path
 from engine import events as ev
 from engine.seat import AccountRow, Topic
 from schema.clock import SYSTEM_CLOCK
-from schema.records import Decision, Rule
+from schema.records import Decision, Foreign, LiveOrder, LiveStatus, Rule, Side
 from tests.engine.table import Table
 from tests.practice import PracticeDesk, practice, until
 
@@ -78,3 +78,100 @@ def test_a_login_whose_questions_fail_is_asked_less_often_and_told_once() -> Non
     table.answer_question("DEMO1")
     assert table.core.unread == {}
     assert table.last("DEMO1").decision is Decision.COPIED
+
+
+def unheard(table: Table, move: int) -> None:
+    """The leader trades, the follower's order is accepted and fills, and of its end and its fills nothing is heard."""
+    table.leader(move)
+    (order,) = table.take()
+    table.accept(order)
+    table.execute(order, tell=False)
+
+
+def forget(table: Table) -> None:
+    """The venue lists nothing any more that is over: only the positions show it."""
+    table.orders.clear()
+    table.fills.clear()
+
+
+def test_t_unknown_an_accepted_order_that_the_venue_forgot_is_over_and_its_lots_are_the_copies() -> None:
+    table = Table({"DEMO1": ONE}, foreign=Foreign.IGNORE)
+    unheard(table, +3)
+    forget(table)
+    table.passes(0.2)
+    table.answer_question("DEMO1")
+    (order,) = table.core.inflight.all()
+    assert order.unknown_since_ns, "one reading proves nothing"
+    assert table.core.ledger.net("DEMO1", "ESH4") == 3
+    assert table.core.inflight.on_the_way("DEMO1", "ESH4") == (0, 0, 0), "its lots are in the position already"
+    table.passes(1, ticks=20)
+    assert "at-DEMO1" in table.asked, "the venue is asked again at once"
+    table.answer_question("DEMO1")
+    assert table.core.inflight.all() == []
+    row = table.last("DEMO1")
+    assert (row.decision, row.filled_qty) == (Decision.COPIED, 0), "no fill is made up"
+    assert "lists it no more" in row.reason and "3 of its lots" in row.reason
+    assert table.core.lots["DEMO1", "ESH4"].copied == 3
+    table.passes(2, ticks=20)
+    assert table.take() == []
+    table.fill("DEMO1", -3)
+    table.leader(-3)
+    assert table.take() == [], "closed by hand: the leader's exit has nothing left to close"
+    assert table.holds("DEMO1") == 0
+
+
+def test_t_unknown_an_exit_while_an_accepted_order_is_forgotten_closes_its_lots_once() -> None:
+    table = Table({"DEMO1": ONE})
+    unheard(table, +3)
+    forget(table)
+    table.passes(0.2)
+    table.answer_question("DEMO1")
+    table.leader(-3)
+    assert [(o.side, o.qty) for o in table.execute_all()] == [(Side.SELL, 3)]
+    table.passes(1.2)
+    table.answer_question("DEMO1")
+    table.passes(3, ticks=20)
+    assert table.take() == []
+    assert table.holds("DEMO1") == 0
+    assert table.core.inflight.all() == []
+
+
+def test_t_unknown_an_accepted_order_that_was_canceled_unheard_and_forgotten_is_made_up_for() -> None:
+    table = Table({"DEMO1": ONE})
+    table.leader(+3)
+    (order,) = table.take()
+    table.accept(order)
+    for _ in range(2):
+        table.passes(1.1)
+        table.answer_question("DEMO1")
+    table.passes(0.5)
+    (again,) = table.take()
+    assert (again.side, again.qty) == (Side.BUY, 3)
+    assert again.cl_ord_id != order.cl_ord_id
+    table.execute(again)
+    assert table.holds("DEMO1") == 3
+
+
+def test_t_unknown_an_accepted_order_that_is_listed_late_or_still_works_stays_on_its_way() -> None:
+    table = Table({"DEMO1": ONE})
+    table.leader(+3)
+    (order,) = table.take()
+    table.accept(order)
+    table.passes(0.2)
+    table.answer_question("DEMO1")
+    table.execute(order, tell=False)
+    done = table.orders[order.cl_ord_id]
+    fields = {f: getattr(done, f) for f in done.__struct_fields__ if f not in ("status", "text", "filled_qty")}
+    table.orders[order.cl_ord_id] = LiveOrder(status=LiveStatus.WORKING, **fields)
+    kept, table.fills, table.position = table.fills, [], {}
+    for _ in range(4):
+        table.passes(1.1)
+        table.answer_question("DEMO1")
+    assert [o.unknown_since_ns for o in table.core.inflight.all()] == [0]
+    assert table.take() == []
+    table.orders[order.cl_ord_id], table.position = done, {("DEMO1", "ESH4"): 3}
+    for fill in kept:
+        table.tell(fill)
+    table.passes(1, ticks=4)
+    assert (table.core.inflight.all(), table.take()) == ([], [])
+    assert table.core.lots["DEMO1", "ESH4"].copied == table.core.ledger.net("DEMO1", "ESH4") == 3

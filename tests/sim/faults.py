@@ -30,6 +30,7 @@ from schema.records import (
     SymbolMap,
 )
 from tests.sim.store import lasting
+from tests.sim.venue import LISTED_S
 
 if TYPE_CHECKING:
     from tests.sim.schedule import Schedule
@@ -79,6 +80,7 @@ class Plan(Record, frozen=True):
     faults: tuple[Fault, ...]
     reconcile_s: float
     ends_s: float
+    listed_s: int = LISTED_S  # how long the venue lists what followers did
 
 
 # --- drawing ---------------------------------------------------------------------------------------------------------
@@ -212,15 +214,26 @@ def draw(seed: int, *, resting: bool = False) -> Plan:
     equities = ("150000", "50000", "100000", "75000", "25000")
     balances = [(LEADER, Decimal(150_000))]
     balances += [(follower.account, Decimal(random.choice(equities)) * 40) for follower in config.followers]
+    moves = draw_moves(random, over_s)
+    faults = draw_faults(random, over_s)
     return Plan(
         seed=seed,
         config=config,
         balances=tuple((name, balance if name != LEADER else balance * 40) for name, balance in balances),
-        moves=draw_moves(random, over_s),
-        faults=draw_faults(random, over_s),
+        moves=moves,
+        faults=faults,
         reconcile_s=random.choice((4.0, 8.0, 8.0)),
         ends_s=over_s,
+        listed_s=_listed_s(seed, faults),
     )
+
+
+def _listed_s(seed: int, faults: tuple[Fault, ...]) -> int:
+    """Some venues forget soon what is over. Not while the desk is away for longer: lots that nobody wrote down and
+    nobody lists any more are whose, nothing can say."""
+    if any(fault.kind in ("crash", "journal_gone") for fault in faults):
+        return LISTED_S
+    return Random(f"listed {seed}").choice((2, 5, 5, LISTED_S))
 
 
 # --- making them true -----------------------------------------------------------------------------------------------

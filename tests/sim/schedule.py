@@ -51,6 +51,7 @@ class Schedule:
         self.disk = Disk(plan.config)
         self.journal = JournalFaults()
         self.exchange = Exchange(self.world, dict(plan.balances))
+        self.exchange.listed_s = {follower.account: plan.listed_s for follower in plan.config.followers}
         self.books = Books(self)
         self.logins = {
             connection.connection: Login(

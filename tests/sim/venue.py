@@ -58,7 +58,7 @@ _DONE = {
 }
 _NAME = "tradovate"
 LISTED_S = 70
-"""How long the venue lists what is over; what is older is only in the positions."""
+"""How long the venue lists what is over, unless `listed_s` says otherwise; what is older is only in the positions."""
 StreamEvent = type[OrderUpdated] | type[Filled] | type[PositionUpdated] | type[AccountUpdated]
 Told = tuple[StreamEvent, dict[str, object]]
 
@@ -79,6 +79,7 @@ class Exchange:
         self.nets: dict[tuple[str, str], int] = {}
         self.told: list[tuple[str, Told]] = []
         self.depth = DEPTH
+        self.listed_s: dict[str, int] = {}
         self._ticks = _START_TICKS
         for number, (name, balance) in enumerate(balances.items()):
             account_id = 100 + number
@@ -230,8 +231,8 @@ class Exchange:
         )
 
     def _forget(self, accounts: Iterable[str]) -> None:
-        since_ns = self.world.now_ns() - LISTED_S * S
         for name in accounts:
+            since_ns = self.world.now_ns() - self.listed_s.get(name, LISTED_S) * S
             fills, orders = self.listed[name], self.orders[name]
             while fills and fills[0].venue_ns < since_ns:
                 fills.popleft()

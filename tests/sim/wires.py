@@ -156,11 +156,11 @@ class Login:
             self.down(self.adapter.streamed, stream, told)
 
     def replay(self) -> None:
-        """The venue tells the whole session again: every order and every fill of every account."""
+        """The venue tells again what it lists: every order and every fill of every account."""
         told: list[Told] = []
         for name in self.accounts:
             told += [(port.OrderUpdated, {"order": order}) for order in self.exchange.orders[name].values()]
-            told += [(port.Filled, {"fill": fill}) for fill in self.exchange.fills[name]]
+            told += [(port.Filled, {"fill": fill}) for fill in self.exchange.listed[name]]
         if told:
             self._again(self.stream, told)
 
