@@ -51,6 +51,8 @@ def rule_of(words: str) -> Rule | None:
 def map_for(follower: FollowerConfig, leader_symbol: str) -> SymbolMap | None:
     """The follower's symbol map for a contract of the leader, or None when it trades the same one. A name that is no
     contract has no map: the check with the venue then keeps it from trading."""
+    if not follower.symbols:
+        return None
     try:
         root = parse_contract(leader_symbol).root
     except UnknownProduct:

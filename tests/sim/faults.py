@@ -22,6 +22,7 @@ from schema.records import (
     Environment,
     FollowerConfig,
     GroupConfig,
+    Guard,
     Mode,
     Record,
     Rounding,
@@ -215,7 +216,7 @@ def draw(seed: int, *, resting: bool = False) -> Plan:
     balances = [(LEADER, Decimal(150_000))]
     balances += [(follower.account, Decimal(random.choice(equities)) * 40) for follower in config.followers]
     moves = draw_moves(random, over_s)
-    faults = draw_faults(random, over_s)
+    faults = tuple(sorted((*draw_faults(random, over_s), *_hands(seed, over_s)), key=lambda fault: fault.at_s))
     return Plan(
         seed=seed,
         config=config,
@@ -226,6 +227,19 @@ def draw(seed: int, *, resting: bool = False) -> Plan:
         ends_s=over_s,
         listed_s=_listed_s(seed, faults),
     )
+
+
+def _hands(seed: int, over_s: float) -> list[Fault]:
+    """In every third schedule the trader also halts a follower for a while, or everybody, and resyncs."""
+    random = Random(f"hands {seed}")
+    hands: list[Fault] = []
+    for _ in range(random.choice((0, 0, 6))):
+        who = random.choice(("all", f"DEMO{1001 + random.randrange(FOLLOWERS)}"))
+        kind = random.choice(("guard", "guard", "resync"))
+        guard = random.choice((Guard.HALT, Guard.REDUCE_ONLY))
+        at_s = round(random.random() * over_s, 4)
+        hands.append(Fault(at_s=at_s, kind=kind, where=who, for_s=random.choice((0.5, 3.0)), what=guard))
+    return hands
 
 
 def _listed_s(seed: int, faults: tuple[Fault, ...]) -> int:
@@ -323,6 +337,12 @@ def _crash(run: Schedule, fault: Fault) -> None:
     run.world.crash_after = run.world.random.randrange(1, 400)
 
 
+def _guard(run: Schedule, fault: Fault) -> None:
+    """Halted or reduce only for a while, then resumed."""
+    run.command("guard", fault.where, Guard(fault.what))
+    run.world.after(fault.for_s, run.command, "guard", fault.where, Guard.NONE)
+
+
 _APPLY: dict[str, Callable[[Schedule, Fault], None]] = {
     "cut": lambda run, fault: run.logins[fault.where].cut(),
     "unreachable": _unreachable,
@@ -349,6 +369,8 @@ _APPLY: dict[str, Callable[[Schedule, Fault], None]] = {
     "journal_answers": _journal_answers,
     "crash": _crash,
     "toggle": lambda run, fault: run.command("toggle", fault.where),
+    "guard": _guard,
+    "resync": lambda run, fault: run.command("confirm_resync", fault.where),
     "rule": lambda run, fault: run.command("set_rule", fault.where, *fault.what.split()),
     "flatten": lambda run, fault: run.command("flatten", fault.where),
 }

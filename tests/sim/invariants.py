@@ -21,6 +21,7 @@ from schema.records import (
     DriftPolicy,
     Episode,
     FollowerConfig,
+    Guard,
     Mode,
     Rounding,
     RuleKind,
@@ -87,6 +88,7 @@ class Books(Witness):
         self.left: dict[str, ApprovedOrder] = {}
         self.arrived: dict[str, ApprovedOrder] = {}
         self.hands: set[str] = set()  # accounts the trader took out of a trade: what they hold is theirs
+        self.guarded: set[str] = set()
         self.equity = {name: Fraction(balance) for name, balance in run.plan.balances}
         self.journal_well_ns = 0
         self.checks = 0
@@ -125,6 +127,8 @@ class Books(Witness):
     def commanded(self, name: str, args: tuple[str, ...]) -> None:
         if name in ("toggle", "flatten"):
             self.hands.add(args[0])
+        elif name == "guard":  # whoever missed an entry meanwhile is out of that trade
+            self.guarded |= set(self.run.exchange.ids) if args[0] == "all" else {args[0]}
 
     def t_dup(self, order: ApprovedOrder, seen: dict[str, ApprovedOrder], where: str) -> None:
         """T-DUP: no (signal, follower) pair is sent twice, not even with a restart or a reconnect in between."""
@@ -156,7 +160,7 @@ class Books(Witness):
 
     def t_scope_of_others(self, copy: Copy) -> None:
         """T-SCOPE: who took part, whole, is out of the trade only by what was done to itself."""
-        if not copy.reason.startswith("missed the entry") or copy.follower in self.hands or self.resting:
+        if not copy.reason.startswith("missed the entry") or copy.follower in self.hands | self.guarded or self.resting:
             return
         rows = [self.run.disk.copies[key] for key in self.rows.get(copy.follower, ())]
         took_part = rows and rows[-1].episode is Episode.JOINED and copy.net_before
@@ -340,6 +344,8 @@ class Books(Witness):
         """Before a new trade: whoever is off is switched on, whatever the trader's hands left is closed by hand, and
         breakers and budgets have time to forget."""
         run = self.run
+        for target in ("all", *(f.account for f in run.disk.config.followers if f.guard is not Guard.NONE)):
+            run.command("guard", target, Guard.NONE)
         for follower in run.disk.config.followers:
             if not follower.enabled:
                 run.command("toggle", follower.account)

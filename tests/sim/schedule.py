@@ -140,7 +140,10 @@ class Schedule:
 
     async def _command(self, desk: Desk, name: str, args: tuple[str, ...]) -> None:
         with suppress(CommandRefused, JournalDown):
-            await getattr(desk, name)(*args)
+            if name == "confirm_resync":
+                await desk.resync(*args, shown=await desk.resync(*args))
+            else:
+                await getattr(desk, name)(*args)
 
     # --- what the venue and the trader do ----------------------------------------------------------------------------
 
