@@ -58,8 +58,8 @@ def hung_up(fd: int) -> bool:
 class PatientDriver(LinuxDriver):
     """Textual's Linux driver with its output on a non-blocking descriptor and its input on the event loop.
 
-    Everything runs on the app's loop. Overrides `write`, `flush`, `close`, `disable_input`, `run_input_thread` and
-    `send_message`; the stock writer and input threads start, find nothing to do, and end.
+    Everything runs on the app's loop. Overrides `write`, `flush`, `close`, `disable_input`, `run_input_thread`,
+    `send_message` and `_get_terminal_size`; the stock writer and input threads start, find nothing to do, and end.
     """
 
     def __init__(self, app: Any, **options: Any) -> None:
@@ -89,6 +89,14 @@ class PatientDriver(LinuxDriver):
             own = os.dup(stderr)
             os.set_blocking(own, False)
             return own
+
+    def _get_terminal_size(self) -> tuple[int, int]:
+        """Columns and rows of the terminal itself: an inherited COLUMNS or LINES tells of another one, for ever."""
+        try:
+            columns, rows = os.get_terminal_size(self._out)
+        except OSError:  # it is gone
+            columns = rows = 0
+        return (columns, rows) if columns and rows else super()._get_terminal_size()
 
     @property
     def stalled(self) -> bool:
