@@ -151,11 +151,17 @@ class PracticeTerminal(Terminal):
         return {name: row for name, held in self.held().items() if f" {held} " not in (row := self.row(name))}
 
     def says(self, text: str, within_s: float = 5.0) -> float:
-        """Read until the message line has the text."""
-        return self.until(lambda: text in self.message, within_s, f"{text!r} in the message line")
+        """Read until the message line has the text, and the frame to its end; how many seconds the text took."""
+        return self._whole(lambda: text in self.message, within_s, f"{text!r} in the message line")
 
     def shows(self, text: str, within_s: float = 5.0) -> float:
-        return self.until(lambda: text in self.text, within_s, repr(text))
+        """As `says`, anywhere on the screen."""
+        return self._whole(lambda: text in self.text, within_s, repr(text))
+
+    def _whole(self, holds: Callable[[], bool], within_s: float, what: str) -> float:
+        took_s = self.until(holds, within_s, what)
+        self.finish_frame()
+        return took_s
 
     def go_to(self, account: str) -> None:
         """Move the accounts pane's cursor to an account."""

@@ -128,6 +128,12 @@ class Terminal:
             self.pump(0.005)
         return time.monotonic() - started
 
+    def finish_frame(self, at_most_s: float = 0.5) -> None:
+        """Read on until the desk pauses: what was read so far may have ended inside a frame, as a pty takes 4 kB."""
+        ends = time.monotonic() + at_most_s
+        while self.pump(0.01) and time.monotonic() < ends:
+            pass
+
     def read_for(self, seconds: float) -> None:
         """Be a terminal that reads, for so long."""
         ends = time.monotonic() + seconds

@@ -69,7 +69,7 @@ class Terminal:
             self.written += data
             self.screen.feed(data)
 
-    def shows(self, holds: Callable[[str], bool], within_s: float = 10.0) -> str:
+    def shows(self, holds: Callable[[str], bool], within_s: float = 30.0) -> str:
         """Read until the screen's text does; the text."""
         ends = time.monotonic() + within_s
         while not holds(text := "\n".join(self.screen.lines)):
