@@ -35,16 +35,31 @@ def main(context: click.Context, config: Path | None) -> None:
 @click.option("--headless", is_flag=True, help="No screen: run, settle, report.")
 @click.option("--seconds", type=click.FloatRange(min=1), default=30.0, show_default=True, help="With --headless.")
 @click.option("--json", "as_json", is_flag=True, help="With --headless: one JSON object.")
+@click.option("--venue", "venues", multiple=True, help="Where the followers' logins are, in turn.  [every venue]")
+@click.option(
+    "--venue-latency",
+    type=(click.FloatRange(min=0.1), click.FloatRange(min=0.1), click.FloatRange(min=0.1)),
+    metavar="P50 P95 MAX",
+    help="Milliseconds (lognormal, none above MAX) that every request takes to its venue.",
+)
 @click.pass_obj
 def demo(
-    config: Path | None, tape: Path | None, speed: float, seed: int, headless: bool, seconds: float, as_json: bool
+    config: Path | None,
+    tape: Path | None,
+    speed: float,
+    seed: int,
+    headless: bool,
+    seconds: float,
+    as_json: bool,
+    venues: tuple[str, ...],
+    venue_latency: tuple[float, float, float] | None,
 ) -> None:
-    """The practice desk: a sandbox venue, one leader and 20 followers, real sockets and a real database."""
-    from tui.demo import Demo
+    """The practice desk: sandbox venues, one leader and 20 followers, real sockets and a real database."""
+    from tui.demo import VENUES, Demo
 
     settings = settings_with_log(config)
     with refusals():
-        practice = Demo(settings, tape=tape, speed=speed, seed=seed)
+        practice = Demo(settings, tape=tape, speed=speed, seed=seed, venues=venues or VENUES, latency_ms=venue_latency)
         sys.exit(practice.headless(seconds, as_json=as_json) if headless else practice.open())
 
 

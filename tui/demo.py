@@ -1,16 +1,18 @@
-"""`copydesk demo`: the whole desk against the sandbox venue, every order over a real socket.
+"""`copydesk demo`: the whole desk against the sandbox venues, every order over a real socket in a venue's own protocol.
 
 Starts the sandbox as its own process, makes a fresh database for the session, sets up one leader and 20 followers
-with mixed rules, and opens the desk, or (headless) runs it for a while, lets it come to rest and reports.
+with mixed rules, a login's worth of them at each venue, and opens the desk, or (headless) runs it for a while, lets it
+come to rest and reports.
 """
 
 import asyncio
+import itertools
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -47,13 +49,17 @@ from tui.demo_report import Books, DemoReport, books_of, demo_report
 GROUP = "main"
 CHART = "ESH4"
 REQUESTS_PER_MIN = 600
+VENUES = ("tradovate", "projectx", "fix")
+_NAMES_NO_BALANCE = frozenset({"fix"})
+"""Venues that do not say what an account is worth: a `percent` rule can't size there."""
 _REST_TIMEOUT_S = 20.0
 _QUIET_S = 1.5
 _MICRO = (SymbolMap(leader_root="ES", follower_root="MES", lot_factor=Decimal(10)),)
 
 
-def mixed_rules(accounts: list[str]) -> list[FollowerConfig]:
-    """A rule for each follower: every kind, every rounding, both directions, micros and a cap, over and over."""
+def mixed_rules(accounts: dict[str, str]) -> list[FollowerConfig]:
+    """A rule for each follower (account -> venue): every kind, every rounding, both directions, micros and a cap, over
+    and over."""
     kinds: list[dict[str, Any]] = [
         {"rule": Rule()},
         {"rule": Rule(value=Decimal("0.5"))},
@@ -66,10 +72,19 @@ def mixed_rules(accounts: list[str]) -> list[FollowerConfig]:
         {"rule": Rule(invert=True)},
         {"rule": Rule(value=Decimal("0.1")), "symbols": _MICRO},
     ]
+    unsized: dict[str, Any] = {"rule": Rule(value=Decimal("1.5"))}
     return [
-        FollowerConfig(account=account, group=GROUP, **kinds[number % len(kinds)])
-        for number, account in enumerate(accounts)
+        FollowerConfig(
+            account=account,
+            group=GROUP,
+            **(unsized if _is_percent(kind) and venue in _NAMES_NO_BALANCE else kind),
+        )
+        for (account, venue), kind in zip(accounts.items(), itertools.cycle(kinds), strict=False)
     ]
+
+
+def _is_percent(kind: dict[str, Any]) -> bool:
+    return kind["rule"].kind is RuleKind.PERCENT
 
 
 class Sandbox:
@@ -114,7 +129,7 @@ async def set_up(
     settings: Settings,
     ready: dict[str, Any],
     *,
-    rules: Callable[[list[str]], list[FollowerConfig]] = mixed_rules,
+    rules: Callable[[dict[str, str]], list[FollowerConfig]] = mixed_rules,
     requests_per_min: int = REQUESTS_PER_MIN,
 ) -> None:
     """Write the sandbox's logins, the group and the followers' rules into the desk's database. The first account of
@@ -122,7 +137,7 @@ async def set_up(
     store = await Store.open(settings, SYSTEM_CLOCK)
     try:
         vault = Vault.open(settings)
-        followers: list[str] = []
+        followers: dict[str, str] = {}
         for venue, place in ready["venues"].items():
             for login in place["logins"]:
                 connection = _connection(venue, place, login["username"], requests_per_min)
@@ -133,8 +148,9 @@ async def set_up(
                     # FIX calls an account by its name.
                     venue_id = account["name"] if venue == "fix" else str(account["id"])
                     await store.put_account(AccountConfig(account=account["name"], connection=name, venue_id=venue_id))
-                    followers.append(account["name"])
-        leader = followers.pop(0)
+                    followers[account["name"]] = venue
+        leader = next(iter(followers))
+        del followers[leader]
         await store.put_group(GroupConfig(group=GROUP, leader=leader, drift=DriftPolicy.AUTO))
         for follower in rules(followers):
             await store.put_follower(follower)
@@ -169,7 +185,18 @@ def _connection(venue: str, place: dict[str, Any], name: str, requests_per_min: 
 class Demo:
     """One practice session."""
 
-    def __init__(self, settings: Settings, *, tape: Path | None, speed: float, seed: int) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        tape: Path | None,
+        speed: float,
+        seed: int,
+        venues: Sequence[str] = VENUES,
+        latency_ms: tuple[float, float, float] | None = None,
+    ) -> None:
+        """`venues`: where the followers' logins are, in turn. `latency_ms`: p50, p95 and maximum of the lognormal delay
+        of every request on its way to its venue."""
         self._settings = settings.model_copy(
             update={
                 "state_dir": settings.state_dir / "demo",
@@ -180,8 +207,12 @@ class Demo:
             }
         )
         self._options = ["--seed", str(seed), "--speed", str(speed), "--requests-per-min", str(REQUESTS_PER_MIN)]
+        self._options += ["--limit", f"projectx.requests={REQUESTS_PER_MIN}"]
+        for venue in venues:
+            self._options += ["--venue", venue]
         if tape is not None:
             self._options += ["--tape", str(tape)]
+        self._latency_ms = latency_ms
 
     def open(self) -> int:
         """Open the desk's screen on the practice market; returns the exit code."""
@@ -240,6 +271,9 @@ class Demo:
                 asyncio.run(set_up(self._settings, sandbox.ready))
                 engine = EngineThread(self._settings)
                 seat = engine.start()
+                if self._latency_ms is not None:
+                    p50_ms, p95_ms, max_ms = self._latency_ms
+                    sandbox.control.order("latency", p50_ms=p50_ms, p95_ms=p95_ms, max_ms=max_ms)
                 sandbox.control.order("leader", action="start")
                 try:
                     return work(sandbox, engine, seat)

@@ -10,6 +10,8 @@ import random as random_module
 from collections.abc import Sequence
 from decimal import Decimal
 
+import structlog
+
 from brokers.adapter import (
     AdapterSettings,
     Capabilities,
@@ -61,6 +63,8 @@ from schema.records import (
     VenueAccount,
 )
 from schema.symbols import UnknownProduct, parse_contract, product
+
+log = structlog.get_logger()
 
 CANCEL_WAIT_S = 1.0
 """How long a close waits for the cancels before it; then it leaves all the same: it reduces."""
@@ -206,6 +210,7 @@ class FixAdapter:
         await self._read_truth(Lane.EXIT)
         # Nothing awaits from here to the end: no event can come between the snapshot and what follows it.
         first, self._first, self._told = self._first, False, True
+        log.info("order stream up", connection=self.config.connection, first=first)
         self._emit(
             StreamUp(
                 connection=self.config.connection,
@@ -223,6 +228,7 @@ class FixAdapter:
         self._promises.lost()
         self._asking.lost()
         if was_up:
+            log.warning("order stream down", connection=self.config.connection, reason=reason, final=final)
             self._emit(
                 StreamDown(
                     connection=self.config.connection,

@@ -8,7 +8,7 @@ A Unix socket; one JSON object a line, ``{"order": name, ...}``, answered by one
 |---|---|---|
 | ping | | answers |
 | clear | | no faults any more |
-| latency | login, p50_ms, p95_ms | requests reach the venue after a lognormal delay; p50_ms 0 ends it |
+| latency | login, p50_ms, p95_ms, max_ms | requests come in after a lognormal delay, capped; p50_ms 0 ends it |
 | reject | account, count, reason, text | the next trading requests are refused at once |
 | late_reject | account, count, reason, text, after_s | the next orders get an id, and are refused `after_s` later |
 | drop_answer | account, count | the next trading requests are carried out; their answers never come (REST: a reset) |
@@ -37,6 +37,7 @@ A Unix socket; one JSON object a line, ``{"order": name, ...}``, answered by one
 """
 
 import asyncio
+import math
 from collections.abc import Callable
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -71,6 +72,7 @@ class ControlOrder(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     after_s: float = 0.2
     p50_ms: float = 0.0
     p95_ms: float = 0.0
+    max_ms: float = math.inf
     status: int = 500
     endpoint: str = ""
     wait_s: float = 1.0
@@ -184,7 +186,9 @@ class Control:
     def _latency(self, wish: ControlOrder) -> None:
         self._faults.latency.pop(wish.login, None)
         if wish.p50_ms > 0:
-            self._faults.latency[wish.login] = Latency(p50_ms=wish.p50_ms, p95_ms=max(wish.p50_ms, wish.p95_ms))
+            self._faults.latency[wish.login] = Latency(
+                p50_ms=wish.p50_ms, p95_ms=max(wish.p50_ms, wish.p95_ms), max_ms=wish.max_ms
+            )
 
     def _ticket(self, wish: ControlOrder) -> None:
         ticketing = Ticketing(wait_s=wish.wait_s, captcha=wish.captcha)

@@ -31,10 +31,11 @@ _Z95 = 1.6448536269514722
 
 
 class Latency(Record, frozen=True):
-    """A lognormal distribution by two of its percentiles, milliseconds."""
+    """A lognormal distribution by two of its percentiles, milliseconds; nothing takes longer than `max_ms`."""
 
     p50_ms: float
     p95_ms: float
+    max_ms: float = math.inf
 
 
 class Refusal(Record, frozen=True):
@@ -120,7 +121,7 @@ class Faults:
         if latency is None:
             return 0.0
         sigma = math.log(max(latency.p95_ms / latency.p50_ms, 1.0)) / _Z95
-        return self._random.lognormvariate(math.log(latency.p50_ms), sigma) / 1_000
+        return min(self._random.lognormvariate(math.log(latency.p50_ms), sigma), latency.max_ms) / 1_000
 
     def events_of(self, login: str) -> EventFaults:
         return self.events.get(login) or self.events.get("") or EventFaults()

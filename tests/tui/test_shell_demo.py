@@ -15,7 +15,7 @@ from brokers.adapter import Credentials
 from engine.export import WHAT
 from schema.lock import holder
 from tests.tui.shell import ROOT, TOKEN, Shell
-from tui.demo import Sandbox
+from tui.demo import VENUES, Sandbox
 
 SEED = "7"
 
@@ -54,6 +54,16 @@ def test_a_tape_that_cannot_be_played_is_refused(state_dir: Path) -> None:
     said = shell.refuses("demo", "--headless", "--tape", str(tape))
     assert said.startswith(f"the sandbox did not start: {tape}, line 1: not a row of a tape")
     assert "'--tape': File '/no/tape' does not exist." in shell.refuses("demo", "--tape", "/no/tape")
+
+
+def test_a_demo_at_a_venue_or_a_latency_that_does_not_exist_is_refused(state_dir: Path) -> None:
+    shell = Shell(state_dir)
+    assert shell.refuses("demo", "--headless", "--venue", "nowhere").startswith(
+        "the sandbox did not start: the sandbox has no door for 'nowhere'; it has tradovate, "
+    )
+    assert "'--venue-latency': 'x' is not a valid float range." in shell.refuses(
+        "demo", "--venue-latency", "2", "x", "3"
+    )
 
 
 def copies_of(shell: Shell) -> int:
@@ -116,7 +126,7 @@ def test_one_desk_to_a_state_directory_and_no_secret_anywhere(
     assert sorted(found.password.encode() for found in kept.values()) == sorted(canaries)
     assert all(isinstance(found, Credentials) for found in kept.values()) and len(canaries) == 5
     assert len(dump["connections"]) == 5 and len(dump["copies"]) >= 20
-    assert json.loads(out)["signals"] > 0
+    assert json.loads(out)["signals"] > 0 and json.loads(out)["venues"] == sorted(VENUES)
     assert {"demo/copydesk.log", "demo/sandbox.log", "demo/postgres/server.log"} <= set(written)
     assert written["demo/copydesk.log"].count(b"order stream up") == 5
     for name, text in written.items():
