@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from engine.core import Core
 
 _HOPELESS = {RejectClass.MARGIN, RejectClass.LIMIT, RejectClass.LOCKED, RejectClass.CONTRACT, RejectClass.AUTH}
+_ORDERS_KEPT = 5_000
 _VENUE_TROUBLE = {RejectClass.THROTTLED, RejectClass.UNAVAILABLE}
 
 
@@ -82,9 +83,21 @@ def venue_failed(core: Core, connection: str) -> None:
 
 def order_updated(core: Core, event: venue.OrderUpdated) -> None:
     core.last_said_ns[event.order.account] = event.received_ns
-    core.emit(ev.Keep(orders=(event.order,)))
+    if news(core, event.order):
+        core.emit(ev.Keep(orders=(event.order,)))
     order_seen(core, event.order, event.received_ns)
     mirror.leader_order(core, event.order, event.received_ns)
+
+
+def news(core: Core, order: VenueOrder) -> bool:
+    """Whether an order stands otherwise than it was last kept: a reading lists a whole session, again and again."""
+    key = (order.account, order.order_id)
+    if core.kept_orders.get(key) == order:
+        return False
+    if key not in core.kept_orders and len(core.kept_orders) >= _ORDERS_KEPT:
+        del core.kept_orders[next(iter(core.kept_orders))]
+    core.kept_orders[key] = order
+    return True
 
 
 def order_seen(core: Core, seen: VenueOrder, at_ns: int) -> None:

@@ -50,6 +50,7 @@ from schema.records import (
     Lots,
     Signal,
     SignalKind,
+    VenueOrder,
 )
 
 _RECENT_COPIES = 500
@@ -115,6 +116,7 @@ class Core:
         self.lots: dict[tuple[str, str], Lots] = {}  # (account, symbol) -> whose the lots are, of followers
         self.met: set[str] = set()  # followers whose position was read since they followed
         self.foreign_orders: set[tuple[str, str]] = set()  # (account, order id) that the trader was told of
+        self.kept_orders: dict[tuple[str, str], VenueOrder] = {}  # (account, order id) -> as it was last kept
         self.disarming: dict[str, str] = {}  # account -> why it was switched off, until that is stored
         self.now_ns = 0
         self._effects: list[ev.AnyEffect] = []

@@ -300,14 +300,14 @@ class Desk:
     async def _handle(self, event: ev.AnyInput) -> None:
         for effect in self._feed(event):
             match effect:
-                case ev.Commit():
-                    await self._commit(effect)
                 case ev.Send():
                     self._send(effect)
-                case ev.ChangeOrder():
-                    self._start(self._change(effect))
                 case ev.Keep():
                     self._keep(effect)
+                case ev.Commit():
+                    await self._commit(effect)
+                case ev.ChangeOrder():
+                    self._start(self._change(effect))
                 case ev.Ask():
                     self._start(self._ask(effect.connection))
                 case ev.Disarm():

@@ -68,18 +68,20 @@ def wanted(core: Core) -> set[str]:
     return {
         leader_symbol
         for (account, leader_symbol), state in core.states.items()
-        if (follower := core.followers.get(account)) and _may(core, follower, leader_symbol, state)
+        if state.episode is Episode.MISSED
+        and (follower := core.followers.get(account))
+        and _may(core, follower, leader_symbol, state)
     }
 
 
 def _may(core: Core, follower: FollowerConfig, leader_symbol: str, state: FollowerState) -> bool:
     """Whether only the price, and nothing the follower did or lacks, keeps it out of the open trade."""
-    account, symbol = follower.account, symbol_for(follower, leader_symbol)
-    group = core.groups[follower.group]
+    account, group = follower.account, core.groups[follower.group]
     if state.episode is not Episode.MISSED or state.out or state.tried_late or state.hopeless:
         return False
     if group.late not in _BY_PRICE or not follower.enabled or not core.leader_net_for(account, leader_symbol):
         return False
+    symbol = symbol_for(follower, leader_symbol)
     if foreign.lots_of(core, account, symbol).out is not Out.NO or core.inflight.at(account, symbol):
         return False
     known = core.ledger.known(account) and core.ledger.known(group.leader)
@@ -88,7 +90,8 @@ def _may(core: Core, follower: FollowerConfig, leader_symbol: str, state: Follow
 
 def join(core: Core) -> None:
     """Let those join whose group's policy allows it now. Called when time passed and when a price came."""
-    for (account, leader_symbol), state in list(core.states.items()):
+    missed_it = [(key, state) for key, state in core.states.items() if state.episode is Episode.MISSED]
+    for (account, leader_symbol), state in missed_it:
         follower = core.followers.get(account)
         if follower is None or not _may(core, follower, leader_symbol, state):
             continue

@@ -122,7 +122,8 @@ def _read(core: Core, snapshot: venue.Snapshot, at_ns: int, *, adopt: frozenset[
         _leader_agrees(core, account, at_ns)
         _finish(core, account)
     unlisted.read(core, snapshot, adopt, left)
-    core.emit(ev.Keep(fills=tuple(fresh), orders=snapshot.orders, positions=snapshot.positions, states=snapshot.states))
+    orders = tuple(order for order in snapshot.orders if answers.news(core, order))
+    core.emit(ev.Keep(fills=tuple(fresh), orders=orders, positions=snapshot.positions, states=snapshot.states))
 
 
 def _meet_leader(core: Core, leader: str, symbol: str, net: int) -> None:
@@ -196,8 +197,8 @@ def tick(core: Core, event: ev.Tick) -> None:
         if order.unknown_since_ns:
             asking.add(core.connection_of(order.copy.follower))
     for (account, symbol), (net, said_ns) in core.venue_nets.items():
-        settled = not core.inflight.at(account, symbol)
-        if settled and net != core.ledger.net(account, symbol) and now_ns - said_ns > _DISAGREES_AFTER_NS:
+        differs = net != core.ledger.net(account, symbol) and now_ns - said_ns > _DISAGREES_AFTER_NS
+        if differs and not core.inflight.at(account, symbol):
             asking.add(core.connection_of(account))
     every_ns = int(core.limits.reconcile_every_s * 1e9)
     for connection, up in core.up.items():
@@ -234,9 +235,9 @@ def target_of(core: Core, follower: FollowerConfig, leader_symbol: str) -> int |
 
 def _correct(core: Core) -> None:
     for (account, leader_symbol), state in list(core.states.items()):
-        follower = core.followers.get(account)
         if not state.behind or guards.being_flattened(core, account):
             continue
+        follower = core.followers.get(account)
         if follower is None or not follower.enabled or clash(follower, leader_symbol):
             state.behind = False
             continue

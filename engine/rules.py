@@ -5,6 +5,7 @@ follower flat, and otherwise the follower is within one lot of its exact share.
 """
 
 from decimal import ROUND_DOWN, ROUND_HALF_UP, ROUND_UP, Decimal, InvalidOperation
+from functools import lru_cache
 
 from schema.records import FollowerConfig, Rounding, Rule, RuleKind, SymbolMap
 from schema.symbols import UnknownProduct, follower_symbol, parse_contract
@@ -51,18 +52,28 @@ def rule_of(words: str) -> Rule | None:
 def map_for(follower: FollowerConfig, leader_symbol: str) -> SymbolMap | None:
     """The follower's symbol map for a contract of the leader, or None when it trades the same one. A name that is no
     contract has no map: the check with the venue then keeps it from trading."""
-    if not follower.symbols:
-        return None
+    return _entry(follower.symbols, leader_symbol) if follower.symbols else None
+
+
+def _entry(symbols: tuple[SymbolMap, ...], leader_symbol: str) -> SymbolMap | None:
     try:
         root = parse_contract(leader_symbol).root
     except UnknownProduct:
         return None
-    return next((entry for entry in follower.symbols if entry.leader_root == root), None)
+    return next((entry for entry in symbols if entry.leader_root == root), None)
 
 
 def symbol_for(follower: FollowerConfig, leader_symbol: str) -> str:
     """The contract the follower trades for `leader_symbol`: same month, mapped root."""
-    entry = map_for(follower, leader_symbol)
+    if not follower.symbols:
+        return leader_symbol
+    return _mapped(follower.symbols, leader_symbol)
+
+
+@lru_cache(maxsize=4096)
+def _mapped(symbols: tuple[SymbolMap, ...], leader_symbol: str) -> str:
+    """What a map makes of a contract: asked for with every input, of every follower."""
+    entry = _entry(symbols, leader_symbol)
     return follower_symbol(leader_symbol, entry) if entry else leader_symbol
 
 

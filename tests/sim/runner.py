@@ -30,7 +30,7 @@ def settle() -> None:
     """In a worker: what a crashed desk leaves behind is no news, and collections wait until a run is over."""
     warnings.simplefilter("ignore", RuntimeWarning)
     gc.freeze()
-    gc.set_threshold(200_000, 20, 1_000)
+    gc.disable()
 
 
 def cores() -> int:

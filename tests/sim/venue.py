@@ -6,9 +6,10 @@ login's affair.
 """
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from decimal import Decimal
 from itertools import count
+from typing import Any
 
 from brokers.adapter import AccountUpdated, Filled, OrderUpdated, PositionUpdated, Snapshot
 from brokers.sandbox.accounts import Account
@@ -71,6 +72,13 @@ class Exchange:
         self.world = world
         self.venue = Venue(Catalogue(), world, lambda: next(numbers))
         self.venue.events = self._heard
+        self._hears: dict[type, Callable[[Any], None]] = {
+            OrderFilled: self._filled,
+            OrderChanged: self._changed,
+            VersionAdded: self._versioned,
+            PositionMoved: self._moved,
+            AccountChanged: self._account_changed,
+        }
         self.ids: dict[str, int] = {}
         self.names: dict[int, str] = {}
         self.fills: dict[str, list[Fill]] = {}
@@ -134,28 +142,33 @@ class Exchange:
         return told
 
     def _heard(self, event: VenueEvent) -> None:
-        match event:
-            case OrderFilled():
-                fill = self._fill(event.fill)
-                self.fills[fill.account].append(fill)
-                self.listed[fill.account].append(fill)
-                self.told.append((fill.account, (Filled, {"fill": fill})))
-            case OrderChanged() | VersionAdded():
-                if isinstance(event, VersionAdded) and not event.order.command_id:
-                    return  # the first version of an order that is not in yet
-                order = self._order(event.order)
-                self.orders[order.account].pop(order.order_id, None)  # the newest stays last
-                self.orders[order.account][order.order_id] = order
-                self.told.append((order.account, (OrderUpdated, {"order": order})))
-            case PositionMoved():
-                position = self._position(event.account_id, event.contract.symbol)
-                self.nets[position.account, position.symbol] = position.net_qty
-                self.told.append((position.account, (PositionUpdated, {"position": position})))
-            case AccountChanged():
-                name = self.names[event.account_id]
-                self.told.append((name, (AccountUpdated, {"state": self.state(name)})))
-            case _:
-                pass
+        if hears := self._hears.get(type(event)):
+            hears(event)
+
+    def _filled(self, event: OrderFilled) -> None:
+        fill = self._fill(event.fill)
+        self.fills[fill.account].append(fill)
+        self.listed[fill.account].append(fill)
+        self.told.append((fill.account, (Filled, {"fill": fill})))
+
+    def _versioned(self, event: VersionAdded) -> None:
+        if event.order.command_id:  # else: the first version of an order that is not in yet
+            self._changed(event)
+
+    def _changed(self, event: OrderChanged | VersionAdded) -> None:
+        order = self._order(event.order)
+        self.orders[order.account].pop(order.order_id, None)  # the newest stays last
+        self.orders[order.account][order.order_id] = order
+        self.told.append((order.account, (OrderUpdated, {"order": order})))
+
+    def _moved(self, event: PositionMoved) -> None:
+        position = self._position(event.account_id, event.contract.symbol)
+        self.nets[position.account, position.symbol] = position.net_qty
+        self.told.append((position.account, (PositionUpdated, {"position": position})))
+
+    def _account_changed(self, event: AccountChanged) -> None:
+        name = self.names[event.account_id]
+        self.told.append((name, (AccountUpdated, {"state": self.state(name)})))
 
     def _tag(self, order: Order) -> str:
         return self.venue.commands[order.command_id].origin.cl_ord_id or ""

@@ -373,9 +373,13 @@ class SimAdapter:
             self._engine_emit(kind(connection=connection, received_ns=now_ns, **fields))
 
     def _proves(self, record: VenueOrder | Fill) -> None:
-        if not record.cl_ord_id or record.cl_ord_id not in self._own:
+        own = self._own._orders.get(record.cl_ord_id) if record.cl_ord_id else None
+        if own is None:
             return
-        if isinstance(record, DoneOrder) and record.status is DoneStatus.REJECTED:
+        rejects = isinstance(record, DoneOrder) and record.status is DoneStatus.REJECTED
+        if own.accepted and own.order_id and not rejects:
+            return  # proven before: readings list a whole session
+        if rejects:
             self._own.rejected_without_reason(record.cl_ord_id, int(record.order_id))
         else:
             self._own.accepted(record.cl_ord_id, int(record.order_id))
