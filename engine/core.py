@@ -163,6 +163,11 @@ class Core:
             mirror.align_after(self, event)
         return self._effects
 
+    @property
+    def effects(self) -> Sequence[ev.AnyEffect]:
+        """What the input that is being handled has asked for so far."""
+        return self._effects
+
     def emit(self, effect: ev.AnyEffect) -> None:
         """Ask the shell for something (also used by `engine/recovery.py`)."""
         self._effects.append(effect)

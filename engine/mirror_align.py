@@ -24,6 +24,7 @@ from schema.records import (
     Episode,
     FollowerConfig,
     GroupConfig,
+    OrderType,
     Side,
     Signal,
     SignalKind,
@@ -40,6 +41,10 @@ _LAST_RETRY_NS = 2_000_000_000
 def align_after(core: Core, event: ev.AnyInput) -> None:
     """Something happened: bring the orders of those it may concern to what they should be."""
     match event:
+        case venue.OrderUpdated() if event.order.order_type is OrderType.MARKET:
+            pass  # it never rests, and what it brings comes as fills
+        case venue.OrderAccepted() if core.mirrored.get(event.cl_ord_id) is None:
+            pass
         case venue.OrderUpdated():
             _align_account(core, event.order.account)
         case venue.Filled():
@@ -52,10 +57,26 @@ def align_after(core: Core, event: ev.AnyInput) -> None:
             | ev.ChangeAnswered()
         ):
             _align_account(core, event.account)
-        case ev.Tick() | ev.ConfigLoaded() | ev.Flattened() | ev.FlattenEnded() | venue.StreamUp() | ev.SnapshotRead():
+        case ev.Tick():
+            if not _nothing_since(core):
+                _align_all(core)
+            core.mirrored.last_tick = core.seq, core.now_ns
+        case ev.ConfigLoaded() | ev.Flattened() | ev.FlattenEnded() | venue.StreamUp() | ev.SnapshotRead():
             _align_all(core)
         case _:
             pass
+
+
+def _nothing_since(core: Core) -> bool:
+    """Whether a tick finds all as the last tick left it: no input came between, time has changed nothing either, and
+    nothing is wanted or waits. A desk at rest then costs nothing, however much it has at rest."""
+    book = core.mirrored
+    seq, then_ns = book.last_tick
+    if seq != core.seq - 1 or core.effects or any(until > then_ns for until in core.flattening.values()):
+        return False
+    return not any(place.retries for place in book.places.values()) and not any(
+        mirror.flying or mirror.next or mirror.waits_since_ns or mirror.retry_ns > then_ns for mirror in book.all()
+    )
 
 
 def _align_account(core: Core, account: str) -> None:
@@ -271,9 +292,11 @@ def _clear(core: Core, place: Place, orders: dict[str, LeaderOrder]) -> None:
 def _watch(core: Core, group: GroupConfig, follower: FollowerConfig, leader_symbol: str, place: Place) -> None:
     """Tell recovery when the follower stands where neither its target nor its orders explain, from now on."""
     symbol = symbol_for(follower, leader_symbol)
+    if any(core.inflight.on_the_way(follower.account, symbol)):
+        return
     wants = wanted(core, follower, leader_symbol)
     target = wants.target
-    if target is None or any(core.inflight.on_the_way(follower.account, symbol)):
+    if target is None:
         return
     held = foreign.held_by_copies(core, follower.account, symbol)
     outside = not target + wants.low <= held <= target + wants.high

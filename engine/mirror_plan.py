@@ -80,8 +80,13 @@ def wanted(core: Core, follower: FollowerConfig, leader_symbol: str) -> Wants:
         _keep_protected(follower, place, net, wants)
         return wants
 
+    targets: dict[int, int] = {}
+
     def target(net_of_leader: int) -> int:
-        return capped(target_net(follower.rule, scale, net_of_leader), by_plan, follower.max_position)
+        if net_of_leader not in targets:
+            asked = target_net(follower.rule, scale, net_of_leader)
+            targets[net_of_leader] = capped(asked, by_plan, follower.max_position)
+        return targets[net_of_leader]
 
     rungs = [order.rung for order in orders.values() if order.working]
     protective = group.mode is Mode.PROTECTIVE
