@@ -39,12 +39,19 @@ _LAST_RETRY_NS = 2_000_000_000
 
 
 def align_after(core: Core, event: ev.AnyInput) -> None:
-    """Something happened: bring the orders of those it may concern to what they should be."""
+    """Something happened: bring the orders of those it may concern to what they should be, at once or with the next
+    tick. A tick itself looks only at those that something happened to, or that wait for time: a desk at rest costs
+    nothing then, however much it has at rest."""
+    book = core.mirrored
     match event:
-        case venue.OrderUpdated() if event.order.order_type is OrderType.MARKET:
-            pass  # it never rests, and what it brings comes as fills
-        case venue.OrderAccepted() if core.mirrored.get(event.cl_ord_id) is None:
+        case ev.Tick():
+            _align_due(core)
+        case venue.OrderSent() | venue.PositionUpdated() | venue.AccountUpdated() | ev.PriceSeen():
             pass
+        case venue.OrderUpdated() if event.order.order_type is OrderType.MARKET:
+            book.stale.add(event.order.account)  # it never rests, and what it brings comes as fills
+        case venue.OrderAccepted() if book.get(event.cl_ord_id) is None:
+            book.stale.add(event.account)
         case venue.OrderUpdated():
             _align_account(core, event.order.account)
         case venue.Filled():
@@ -57,25 +64,33 @@ def align_after(core: Core, event: ev.AnyInput) -> None:
             | ev.ChangeAnswered()
         ):
             _align_account(core, event.account)
-        case ev.Tick():
-            if not _nothing_since(core):
-                _align_all(core)
-            core.mirrored.last_tick = core.seq, core.now_ns
         case ev.ConfigLoaded() | ev.Flattened() | ev.FlattenEnded() | venue.StreamUp() | ev.SnapshotRead():
             _align_all(core)
         case _:
-            pass
+            book.stale.update(account for account, _ in book.places)
 
 
-def _nothing_since(core: Core) -> bool:
-    """Whether a tick finds all as the last tick left it: no input came between, time has changed nothing either, and
-    nothing is wanted or waits. A desk at rest then costs nothing, however much it has at rest."""
+def _align_due(core: Core) -> None:
+    """Time passed."""
     book = core.mirrored
-    seq, then_ns = book.last_tick
-    if seq != core.seq - 1 or core.effects or any(until > then_ns for until in core.flattening.values()):
-        return False
-    return not any(place.retries for place in book.places.values()) and not any(
-        mirror.flying or mirror.next or mirror.waits_since_ns or mirror.retry_ns > then_ns for mirror in book.all()
+    stale, everybody = book.stale, bool(core.effects)  # what the tick asks for may concern anybody
+    book.stale = set()
+    due = {
+        account
+        for (account, _), place in book.places.items()
+        if everybody or account in stale or core.flattening.get(account, 0) > book.last_tick_ns or _waits(core, place)
+    }
+    for account in sorted(due):
+        align_follower(core, account)
+    book.last_tick_ns = core.now_ns
+
+
+def _waits(core: Core, place: Place) -> bool:
+    """Whether time alone, or an answer that comes or not, may change what is to be done."""
+    then_ns = core.mirrored.last_tick_ns
+    return bool(place.retries) or any(
+        mirror.flying or mirror.next or mirror.waits_since_ns or mirror.retry_ns > then_ns
+        for mirror in place.mirrors.values()
     )
 
 
@@ -109,6 +124,7 @@ def _align(core: Core, follower: FollowerConfig, leader_symbol: str, place: Plac
     if not orders and not place.mirrors:
         place.alarmed, place.outside, place.waited, place.overdue = "", False, False, False
         return
+    before = len(core.effects)
     wants = wanted(core, follower, leader_symbol)
     if _wait_long(core, group, place, wants):
         wants = wanted(core, follower, leader_symbol)
@@ -123,7 +139,10 @@ def _align(core: Core, follower: FollowerConfig, leader_symbol: str, place: Plac
             _protect(core, group, follower, order, place, wants)
     _alarm(core, follower, place, wants)
     _clear(core, place, orders)
-    _watch(core, group, follower, leader_symbol, place)
+    if len(core.effects) != before:  # something is asked for, and may have changed what is wanted
+        core.mirrored.stale.add(follower.account)
+        wants = wanted(core, follower, leader_symbol)
+    _watch(core, group, follower, leader_symbol, place, wants)
 
 
 def goal_of(follower: FollowerConfig, order: LeaderOrder | None, mirror: Mirror, wants: Wants) -> Terms | None:
@@ -289,12 +308,13 @@ def _clear(core: Core, place: Place, orders: dict[str, LeaderOrder]) -> None:
             del orders[order.order_id]
 
 
-def _watch(core: Core, group: GroupConfig, follower: FollowerConfig, leader_symbol: str, place: Place) -> None:
+def _watch(
+    core: Core, group: GroupConfig, follower: FollowerConfig, leader_symbol: str, place: Place, wants: Wants
+) -> None:
     """Tell recovery when the follower stands where neither its target nor its orders explain, from now on."""
     symbol = symbol_for(follower, leader_symbol)
     if any(core.inflight.on_the_way(follower.account, symbol)):
         return
-    wants = wanted(core, follower, leader_symbol)
     target = wants.target
     if target is None:
         return

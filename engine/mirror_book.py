@@ -134,7 +134,8 @@ class MirrorBook:
         self.places: dict[tuple[str, str], Place] = {}  # (follower, leader's symbol)
         self.by_tag: dict[str, tuple[Place, Mirror]] = {}
         self.by_signal: dict[str, list[tuple[Mirror, Change]]] = {}  # signals that wait for their commit
-        self.last_tick = (-1, 0)  # number of the core's input that was the last tick, and its time
+        self.stale: set[str] = set()  # followers whose orders the next tick looks at
+        self.last_tick_ns = 0
         self.read: set[str] = set()  # leaders of whom it is known what they have working
 
     def leaders(self, leader: str, symbol: str) -> dict[str, LeaderOrder]:

@@ -6,11 +6,11 @@ Ends with the line `N schedules, 0 violations`; with 1 when there was one, after
 import multiprocessing
 import sys
 import time
-from functools import partial
 
 import click
 
-from tests.sim import faults, sizing
+from tests.sim import sizing
+from tests.sim.plan import draw
 from tests.sim.runner import cores, one, run_many, settle
 from tests.sim.shrink import shrink
 
@@ -20,14 +20,13 @@ from tests.sim.shrink import shrink
 @click.option("--first", default=1, show_default=True, help="The first seed.")
 @click.option("--shrinking/--no-shrinking", default=True, help="Look for the fewest faults of the first failing seed.")
 @click.option("--sequences", default=0, help="How many sizing sequences to run as well.")
-@click.option("--resting", is_flag=True, help="The leader keeps a stop, and the group mirrors its orders.")
 @click.option("--until-broken", is_flag=True, help="Stop at the first violation, and do not look for fewer faults.")
-def main(seeds: int, first: int, shrinking: bool, sequences: int, resting: bool, until_broken: bool) -> None:
+def main(seeds: int, first: int, shrinking: bool, sequences: int, until_broken: bool) -> None:
     """Run SEEDS schedules of 200 leader events and 20 followers."""
     settle()
     started, broken, done = time.monotonic(), dict[int, str](), 0
     wanted = range(first, first + seeds)
-    results = map(partial(one, resting=resting), wanted) if seeds == 1 else run_many(wanted, resting=resting)
+    results = map(one, wanted) if seeds == 1 else run_many(wanted)
     for seed, _, violation in results:
         done += 1
         if violation:
@@ -39,7 +38,7 @@ def main(seeds: int, first: int, shrinking: bool, sequences: int, resting: bool,
             minutes = (time.monotonic() - started) / 60
             click.echo(f"{done} of {seeds} schedules, {done / minutes:.0f} a minute on {cores()} cores")
     if broken and shrinking and not until_broken:
-        _explain(min(broken), broken[min(broken)], resting)
+        _explain(min(broken), broken[min(broken)])
     problems = [] if until_broken else _size(sequences)
     for problem in problems[:20]:
         click.echo(problem)
@@ -59,8 +58,8 @@ def _size(sequences: int) -> list[str]:
     return [problem for problems in found for problem in problems]
 
 
-def _explain(seed: int, violation: str, resting: bool) -> None:
-    plan = faults.draw(seed, resting=resting)
+def _explain(seed: int, violation: str) -> None:
+    plan = draw(seed)
     fewest, runs = shrink(plan, violation.split()[0])
     click.echo(f"seed {seed} still fails with {len(fewest.faults)} of its {len(plan.faults)} faults ({runs} runs):")
     for fault in fewest.faults:

@@ -7,32 +7,30 @@ as it stands, then with the leader flat, then in a new trade in which every foll
 import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from decimal import Decimal
 from pathlib import Path
 from random import Random
 from typing import Any
 
 import structlog
 
-from brokers.sandbox.orders import Origin, Terms
 from engine import desk as desk_module
 from engine.desk import Desk
 from engine.seat import CommandRefused
 from schema.login import Credentials
-from schema.records import Mode, OrderType, Side, Signal
+from schema.records import Signal
 from schema.settings import Settings
 from schema.store import JournalDown
 from tests.sim import faults
-from tests.sim.faults import LEADER, Plan
 from tests.sim.invariants import Books
+from tests.sim.leader import Leader
 from tests.sim.loop import Forbidden, SimLoop, guarded, running
+from tests.sim.plan import Abilities, Move, Plan, draw
 from tests.sim.store import Disk, JournalFaults, SimStore
 from tests.sim.venue import DEPTH, Exchange
 from tests.sim.wires import Login, SimAdapter
 from tests.sim.world import S, Violation, World
 
 _CHECK_S = 0.25
-_SYMBOL = "ESH4"
 
 
 class _Vault:
@@ -52,7 +50,9 @@ class Schedule:
         self.journal = JournalFaults()
         self.exchange = Exchange(self.world, dict(plan.balances))
         self.exchange.listed_s = {follower.account: plan.listed_s for follower in plan.config.followers}
+        self.leader = Leader(self.exchange, self.world.random, plan.exits)
         self.books = Books(self)
+        abilities = dict(plan.abilities)
         self.logins = {
             connection.connection: Login(
                 self.world,
@@ -60,6 +60,7 @@ class Schedule:
                 connection.connection,
                 [a.account for a in plan.config.accounts if a.connection == connection.connection],
                 self.books,
+                abilities.get(connection.connection, Abilities()),
             )
             for connection in plan.config.connections
         }
@@ -142,6 +143,8 @@ class Schedule:
         with suppress(CommandRefused, JournalDown):
             if name == "confirm_resync":
                 await desk.resync(*args, shown=await desk.resync(*args))
+            elif name == "kill":
+                self.books.killed(await desk.kill())
             else:
                 await getattr(desk, name)(*args)
 
@@ -155,34 +158,19 @@ class Schedule:
         for login, events in batches.items():
             login.tell(events)
 
-    def move(self, qty: int, symbol: str = _SYMBOL) -> None:
+    def move(self, qty: int) -> None:
         """The leader trades."""
-        self.exchange.move_market(self.world.random.choice((-1, 0, 0, 1)))
-        self.exchange.trade(LEADER, symbol, qty)
-        if self.plan.config.groups[0].mode is not Mode.FILLS:
-            self.protect(symbol)
-        self.tell_all()
+        self.does(Move(at_s=0.0, qty=qty))
 
-    def protect(self, symbol: str) -> None:
-        """The leader keeps one stop for all it holds, far from the market: placed, moved, or canceled."""
-        venue, net = self.exchange.venue, self.exchange.net(LEADER, symbol)
-        (old,) = self.exchange.working(LEADER)[:1] or (None,)
-        if old is not None and (not net or old.sign * net > 0):
-            venue.cancel(old.order_id, Origin())
-            old = None
-        if not net:
-            return
-        far = Decimal(40 + self.world.random.randrange(8)) * (1 if net < 0 else -1)
-        stop = Decimal(self.exchange.ticks) / 4 + far
-        terms = Terms(qty=abs(net), order_type=OrderType.STOP, stop=stop)
-        if old is None:
-            self.exchange.place(LEADER, symbol, Side.of(-net), terms)
-        else:
-            venue.modify(old.order_id, terms, Origin())
+    def does(self, move: Move) -> None:
+        """The leader does something."""
+        self.leader.does(move)
+        self.tell_all()
 
     def refill(self) -> None:
         """In a thin market liquidity comes back now and then."""
         self.exchange.refill()
+        self.leader.protect()
         self.tell_all()
         if self.exchange.depth < DEPTH:
             self.world.after(0.1, self.refill)
@@ -222,7 +210,7 @@ class Schedule:
         for fault in plan.faults:
             world.at(begin_ns + int(fault.at_s * S), faults.apply, self, fault)
         for move in plan.moves:
-            world.at(begin_ns + int(move.at_s * S), self.move, move.qty, move.symbol)
+            world.at(begin_ns + int(move.at_s * S), self.does, move)
         self._for(plan.ends_s)
         self.heal()
         self.rest()
@@ -244,10 +232,9 @@ class Schedule:
         self.books.all_decided()
 
     def flat(self) -> None:
-        """The leader closes, and everything comes to rest."""
-        net = self.exchange.net(LEADER, _SYMBOL)
-        if net:
-            self.move(-net)
+        """The leader cancels what it has working and closes, and everything comes to rest."""
+        self.leader.out()
+        self.tell_all()
         self.rest()
 
     def heal(self) -> None:
@@ -328,6 +315,6 @@ def running_quietly() -> Iterator[None]:
 
 def run_seed(seed: int) -> str:
     """Run a seed whole; returns the journal's hash, raises Violation."""
-    schedule = Schedule(faults.draw(seed))
+    schedule = Schedule(draw(seed))
     schedule.run()
     return schedule.hash

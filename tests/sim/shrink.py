@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from msgspec.structs import replace
 
-from tests.sim.faults import Fault, Plan
+from tests.sim.plan import Fault, Plan
 from tests.sim.schedule import Schedule
 from tests.sim.world import Violation
 

@@ -27,23 +27,14 @@ from schema.records import (
     RejectClass,
     VenueOrder,
 )
+from tests.sim.plan import Abilities
 from tests.sim.venue import Exchange, Told
 from tests.sim.world import World
 
 _LISTS = 7
 _EXPOSURE_LISTS = 3
 _T = TypeVar("_T")
-_CAPABILITIES = port.Capabilities(
-    venue="tradovate",
-    client_tag=True,
-    duplicate_tag_rejected=False,
-    native_brackets=True,
-    native_trailing=True,
-    flips=True,
-    liquidates=True,
-    market_data=False,
-    order_types=frozenset(OrderType),
-)
+_COUNTED = ("lose_requests", "lose_answers", "late_answers", "errors", "rejects")
 
 
 class Witness:
@@ -77,11 +68,24 @@ class LoginFaults:
         self.errors = 0  # accepted, and answered 5xx
         self.rejects: list[tuple[Reason, str]] = []
 
+    def last(self, now_ns: int) -> bool:
+        """Whether anything is wrong still."""
+        return any(value if name in _COUNTED else name.endswith("_ns") and value > now_ns
+                   for name, value in vars(self).items())  # fmt: skip
+
 
 class Login:
     """The venue's end: what becomes of requests and events on their way."""
 
-    def __init__(self, world: World, exchange: Exchange, name: str, accounts: Sequence[str], witness: Witness) -> None:
+    def __init__(
+        self,
+        world: World,
+        exchange: Exchange,
+        name: str,
+        accounts: Sequence[str],
+        witness: Witness,
+        abilities: Abilities,
+    ) -> None:
         self.world = world
         self.exchange = exchange
         self.name = name
@@ -89,8 +93,11 @@ class Login:
         self.faults = LoginFaults()
         self.witness = witness
         self.adapter: SimAdapter | None = None
+        self.abilities = abilities
+        self.ill_ns = 0  # until when something was wrong here, as far as is known yet
         self.stream = 0  # number of the stream session; 0: no stream
         self.tell_all: Callable[[], None] = lambda: None
+        self._tags: set[str] = set()
         self._sessions = 0
         self._down_ns = 0
         self._up_ns = 0
@@ -100,7 +107,7 @@ class Login:
     def _way_ns(self) -> int:
         world, faults = self.world, self.faults
         now_ns = world.now_ns()
-        way_s = 0.001 + world.random.random() * 0.004
+        way_s = 0.001 + world.random.random() * (self.abilities.way_s - 0.001)
         if now_ns < faults.slow_until_ns:
             way_s += world.random.random() * faults.slow_s
         return max(now_ns, faults.hung_until_ns) + int(way_s * 1e9)
@@ -196,6 +203,7 @@ class Login:
             if faults.rejects:
                 reason, text = faults.rejects.pop()
                 raise Refused(reason, text)
+            self._may(order)
             made = self.exchange.place(order.account, order.symbol, order.side, terms, order.cl_ord_id)
         except Refused as refused:
             self.tell_all()
@@ -204,6 +212,16 @@ class Login:
             return
         self._answer(answer, made)
         self.tell_all()
+
+    def _may(self, order: ApprovedOrder) -> None:
+        """What this venue refuses and others take. Raises Refused."""
+        if self.abilities.duplicate_tag_rejected and order.cl_ord_id in self._tags:
+            raise Refused(Reason.OTHER, "The client order id was used before")
+        self._tags.add(order.cl_ord_id)
+        net = self.exchange.net(order.account, order.symbol)
+        crosses = net * order.side.sign < 0 and order.qty > abs(net)
+        if crosses and order.order_type is OrderType.MARKET and not self.abilities.flips:
+            raise Refused(Reason.OTHER, "An order may not take the position across zero")
 
     def _answer(self, answer: Callable[..., None], made: Order) -> None:
         if self._takes("lose_answers"):
@@ -281,7 +299,18 @@ class SimAdapter:
         login: Login,
     ) -> None:
         self.config = config
-        self.capabilities = _CAPABILITIES
+        able = login.abilities
+        self.capabilities = port.Capabilities(
+            venue=config.venue,
+            client_tag=True,
+            duplicate_tag_rejected=able.duplicate_tag_rejected,
+            native_brackets=able.native_brackets,
+            native_trailing=able.native_trailing,
+            flips=able.flips,
+            liquidates=True,
+            market_data=False,
+            order_types=frozenset(OrderType),
+        )
         self.alive = True
         self._settings = settings
         self._world = world

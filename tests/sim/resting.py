@@ -1,0 +1,107 @@
+"""T-PROT, T-ORPHAN and where a follower may stand because of orders at rest, for groups that mirror their leader's.
+
+Called by `invariants.py` with every step. A line that is cut, a venue that is silent or throttles, a spent budget, a
+journal or a desk that is away excuse whom they concern, until `_EXCUSED_S` after their end: by then the deadline of
+what was lost, the asking and the next reading of the venue have passed. Whoever the trader or a stranger took out of
+the trade is not looked at, nor anybody whose group shows drift only.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from brokers.sandbox.orders import Order
+from schema.records import DriftPolicy, FollowerConfig, Mode, OrderType
+from tests.sim.plan import LEADER
+from tests.sim.world import S
+
+if TYPE_CHECKING:
+    from tests.sim.invariants import Books
+
+_EXCUSED_S = 12.0
+_LIMIT_S = 2.0
+
+
+class Resting:
+    """How long what should not be has been so."""
+
+    def __init__(self, books: Books) -> None:
+        self._books = books
+        self._run = books.run
+        self.mode = self._run.plan.config.groups[0].mode
+        self._since_ns: dict[tuple[str, str], int] = {}
+        self._stood: dict[str, object] = {}
+        self._excused_ns = 0
+
+    def step(self) -> None:
+        """A quarter of a second has passed."""
+        if self.mode is Mode.FILLS:
+            return
+        self._ills()
+        for follower in self._run.disk.config.followers:
+            self._look_at(follower)
+
+    def _ills(self) -> None:
+        """Note what excuses whom now."""
+        run, now_ns = self._run, self._run.world.now_ns()
+        journal = run.journal
+        if now_ns < max(journal.gone_until_ns, journal.slow_until_ns) or journal.lose_answers:
+            self._excused_ns = now_ns
+        if run.desk is None or not run.opened or run.desk.journal.down_reason:
+            self._excused_ns = now_ns
+        for login in run.logins.values():
+            spent = login.adapter is not None and login.adapter.spare_requests <= 0
+            if login.faults.last(now_ns) or not login.stream or spent:
+                login.ill_ns = max(login.ill_ns, now_ns)
+
+    def _well(self, follower: str) -> bool:
+        run = self._run
+        ill_ns = max(self._excused_ns, run.home[LEADER].ill_ns, run.home[follower].ill_ns)
+        return run.world.now_ns() - ill_ns > _EXCUSED_S * S
+
+    def _look_at(self, follower: FollowerConfig) -> None:
+        run, name = self._run, follower.account
+        if not self._well(name) or name in self._books.hands or self._books.drift is DriftPolicy.SHOW:
+            self._since_ns.pop(("T-PROT", name), None)
+            self._since_ns.pop(("T-ORPHAN", name), None)
+            self._since_ns.pop(("T-PROT all", name), None)
+            return
+        symbol, working = self._books.symbol(name), run.exchange.working(name)
+        held, leader_net = run.exchange.net(name, symbol), run.leader.net
+        stops = sum(order.left for order in working if _protects(follower, order, held))
+        joined = held != 0 and leader_net != 0 and run.leader.covered
+        stands = (held, leader_net, stops)
+        if self._stood.get(name) != stands:
+            self._since_ns.pop(("T-PROT all", name), None)
+        self._stood[name] = stands
+        text = f"{name} holds {held:+d} with {stops} lots of stops at rest"
+        self._lasts("T-PROT", name, joined and not stops, text)
+        self._lasts("T-PROT all", name, joined and stops != abs(held), text)
+        flat = held == 0 and leader_net == 0 and not run.exchange.working(LEADER)
+        self._lasts("T-ORPHAN", name, flat and bool(working), f"{name} is flat with {len(working)} orders working")
+
+    def _lasts(self, promise: str, name: str, broken: bool, text: str) -> None:
+        now_ns = self._run.world.now_ns()
+        if not broken:
+            self._since_ns.pop((promise, name), None)
+        elif now_ns - self._since_ns.setdefault((promise, name), now_ns) > _LIMIT_S * S:
+            self._books.broken(f"{promise} {text} for over {_LIMIT_S:g} s")
+
+    def leader_may_hold(self) -> tuple[int, int]:
+        """The least and the most its working orders that are mirrored may make the leader hold, what it holds included:
+        a follower's copy may trade before the leader's own order does, and after it."""
+        net = self._run.leader.net
+        if self.mode is Mode.FILLS:
+            return net, net
+        working = self._run.exchange.working(LEADER)
+        least = net - sum(order.left for order in working if order.sign < 0)
+        most = net + sum(order.left for order in working if order.sign > 0)
+        if self.mode is Mode.PROTECTIVE:
+            least, most = max(least, min(net, 0)), min(most, max(net, 0))
+        return least, most
+
+
+def _protects(follower: FollowerConfig, order: Order, held: int) -> bool:
+    """Whether it is the copy of a stop of the leader: an inverted follower's is a limit at the same price."""
+    wanted = OrderType.LIMIT if follower.rule.invert else OrderType.STOP
+    return order.terms.order_type is wanted and order.sign * held < 0
