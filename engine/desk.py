@@ -84,9 +84,10 @@ class Desk:
         self._at_once: dict[str, venue.PlacesAtOnce] = {}
         self.journal = Journal(store, clock, store.revive)
         self.exits = Exits(self.core, self.adapters, clock)
-        self.resyncs = Resyncs(self.core, self.adapters, self.market, clock, self._handle)
+        self.resyncs = Resyncs(self.core, self.adapters, self.market, clock, self._in_turn)
         self.views = Views(self.core, self.market, self.adapters, self.journal, settings.desk)
         self._inbox = Inbox()
+        self._turn = asyncio.Lock()
         self._group: asyncio.TaskGroup | None = None
         self._running: asyncio.Task[None] | None = None
         self._ready = asyncio.Event()
@@ -282,7 +283,7 @@ class Desk:
         while True:
             event = await self._inbox.get()
             await self._check_symbols(event)
-            await self._handle(event)
+            await self._in_turn(event)
             if isinstance(event, ev.ConfigLoaded):
                 self._follow_config()
             if isinstance(event, venue.StreamUp) and self._ready.is_set():
@@ -296,6 +297,12 @@ class Desk:
         effects = self.core.process(event)
         self._recorder.decided(effects)
         return effects
+
+    async def _in_turn(self, event: ev.AnyInput) -> None:
+        """For inputs that may ask for commits: two at a time would journal signals in another order than the core made
+        them, and a desk that starts again would take an older one for the newest."""
+        async with self._turn:
+            await self._handle(event)
 
     async def _handle(self, event: ev.AnyInput) -> None:
         for effect in self._feed(event):

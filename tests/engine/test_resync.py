@@ -3,12 +3,17 @@
 from decimal import Decimal
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from engine import events as ev
 from engine import resync
 from engine.seat import ResyncLine, ResyncPlan
-from schema.records import Decision, DriftPolicy, Episode, FollowerConfig, RejectClass, Rule
+from schema.records import Decision, DriftPolicy, Episode, FollowerConfig, Mode, RejectClass, Rule, SignalKind
 from tests.engine.table import Table
 from tests.practice import PracticeDesk, practice, until
+from tests.sim.plan import LEADER, draw
+from tests.sim.schedule import Schedule
+from tests.sim.store import lasting
 
 ONE = Rule()
 
@@ -135,3 +140,28 @@ async def _stands(desk: PracticeDesk, account: str) -> None:
     await desk.settled(3)
     assert account not in await desk.off_target()
     assert (await desk.decisions())[0].follower == account, "the correction is in the journal"
+
+
+def test_what_a_resync_finds_is_journaled_in_line_with_what_the_stream_tells() -> None:
+    """A resync reads four fills that the stream lost, and a fifth comes while the slow journal takes them."""
+    plan = draw(1)
+    group = replace(plan.config.groups[0], mode=Mode.FILLS)
+    run = Schedule(replace(plan, config=replace(plan.config, groups=(group,)), moves=(), faults=(), reconcile_s=60.0))
+
+    def script() -> None:
+        run.start()
+        run.world.run_for(2.0)
+        leader = run.home[LEADER]
+        leader.faults.drop_share, leader.faults.drop_until_ns = 1.0, lasting(0.1, run.world)
+        for _ in range(4):
+            run.move(1)
+        run.world.run_for(0.2)
+        run.journal.slow_s, run.journal.slow_until_ns = 0.2, lasting(5.0, run.world)
+        run.command("confirm_resync", "all")
+        run.world.run_for(0.2)
+        run.move(-1)
+        run.world.run_for(8.0)
+
+    run.run(script)
+    kept = [signal for _, signal in run.disk.signals.values() if signal.kind is SignalKind.LEADER_FILL]
+    assert [signal.leader_net for signal in kept] == [1, 2, 3, 4, 3]

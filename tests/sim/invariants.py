@@ -214,9 +214,10 @@ class Books(Witness):
             self.ordered_ns[copy.follower] = self.run.world.now_ns()
         if others or (recently and not copy.qty):
             return  # planned while an order was on its way that has had its end since
+        held = copy.net_before + copy.on_the_way
         if copy.decision is Decision.SKIPPED:
-            wanted = copy.target_net - copy.net_before
-            toward = copy.net_before * wanted < 0
+            wanted = copy.target_net - held
+            toward = held * wanted < 0
             waits = self.mirrors and copy.reason == "its own order at rest works for it"  # T-CONV says how long
             if toward and not waits and not copy.reason.startswith(_MAY_HOLD_AN_EXIT):
                 self.broken(
@@ -227,7 +228,7 @@ class Books(Witness):
             copy.decision is Decision.PENDING
             and copy.cl_ord_id
             and not copy.reducing
-            and reduces(copy.net_before, copy.qty * copy.side.sign)
+            and reduces(held, copy.qty * copy.side.sign)
         ):
             self.broken(f"T-BRK {copy.cl_ord_id} of {copy.follower} only reduces and is not marked so")
 
