@@ -118,9 +118,9 @@ class Books(Witness):
         self.t_dup(order, self.arrived, "reached the venue")
         self.arrived[order.cl_ord_id] = order
 
-    def refused_by_budget(self, order: ApprovedOrder, budget_left: int, reason: str) -> None:
+    def exit_refused(self, order: ApprovedOrder, budget_left: int, reason: str) -> None:
         """T-PANIC: requests are kept back for exits, and a pause after a 429 does not bind them."""
-        if order.reducing and budget_left > 0:
+        if budget_left > 0:
             self.broken(f"T-PANIC {order.cl_ord_id} reduces and was refused with {budget_left} requests left: {reason}")
 
     def committed(self, signal: Signal, copies: Sequence[Copy]) -> None:

@@ -50,7 +50,7 @@ class Resting:
         if run.desk is None or not run.opened or run.desk.journal.down_reason:
             self._excused_ns = now_ns
         for login in run.logins.values():
-            spent = login.adapter is not None and login.adapter.spare_requests <= 0
+            spent = login.adapter is not None and not login.adapter.may_read
             if login.faults.last(now_ns) or not login.stream or spent:
                 login.ill_ns = max(login.ill_ns, now_ns)
 

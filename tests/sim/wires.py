@@ -42,7 +42,7 @@ class Witness:
 
     def leaves(self, order: ApprovedOrder) -> None: ...
     def arrives(self, order: ApprovedOrder) -> None: ...
-    def refused_by_budget(self, order: ApprovedOrder, budget_left: int, reason: str) -> None: ...
+    def exit_refused(self, order: ApprovedOrder, budget_left: int, reason: str) -> None: ...
 
 
 class LoginFaults:
@@ -433,9 +433,13 @@ class SimAdapter:
         if not self._up and not order.reducing:
             return port.OrderNotSent(received_ns=now_ns, reason="no connection to the venue", **names)
         left = self._budget.left()
-        refusal = self._budget.take(Lane.EXIT if order.reducing else Lane.ENTRY)
+        lane = Lane.ENTRY
+        if order.reducing:
+            lane = Lane.EXIT if order.order_type is OrderType.MARKET else Lane.PROTECTIVE
+        refusal = self._budget.take(lane)
         if refusal:
-            self._login.witness.refused_by_budget(order, left, refusal)
+            if lane is Lane.EXIT:
+                self._login.witness.exit_refused(order, left, refusal)
             return port.OrderNotSent(received_ns=now_ns, reason=refusal, **names)
         self._login.witness.leaves(order)
         own = self._own.sent(order.cl_ord_id, order.account, 0, order.symbol, order.side)
@@ -532,6 +536,11 @@ class SimAdapter:
     def spare_requests(self) -> int:
         """Requests an entry may still make now."""
         return self._budget.left() - self._budget.reserved if not self._budget.refusal(Lane.ENTRY) else 0
+
+    @property
+    def may_read(self) -> bool:
+        """Whether the budget still lets the venue be read."""
+        return not self._budget.refusal(Lane.QUERY, _LISTS)
 
     async def watch(self, symbol: str, interval_s: int, history: int) -> None:
         await asyncio.sleep(0)
