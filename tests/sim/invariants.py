@@ -30,9 +30,9 @@ from schema.records import (
     Signal,
     SignalKind,
 )
+from tests.sim.login import Witness
 from tests.sim.plan import LEADER
 from tests.sim.resting import Resting
-from tests.sim.wires import Witness
 from tests.sim.world import S, Violation
 
 if TYPE_CHECKING:

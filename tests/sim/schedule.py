@@ -23,11 +23,12 @@ from schema.store import JournalDown
 from tests.sim import faults
 from tests.sim.invariants import Books
 from tests.sim.leader import Leader
+from tests.sim.login import Login
 from tests.sim.loop import Forbidden, SimLoop, guarded, running
 from tests.sim.plan import Abilities, Move, Plan, draw
 from tests.sim.store import Disk, JournalFaults, SimStore
 from tests.sim.venue import DEPTH, Exchange
-from tests.sim.wires import Login, SimAdapter
+from tests.sim.wires import SimAdapter
 from tests.sim.world import S, Violation, World
 
 _CHECK_S = 0.25

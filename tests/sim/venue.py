@@ -1,6 +1,6 @@
 """The venue of the simulation: the sandbox's own matching engine, and the records in which its port speaks.
 
-`Exchange` owns one `brokers.sandbox.venue.Venue`, a market that refills itself, and a `Login` (`wires.py`) for each
+`Exchange` owns one `brokers.sandbox.venue.Venue`, a market that refills itself, and a `Login` (`login.py`) for each
 connection. Everything an order does is told to its login the moment it happens; how and whether that arrives is the
 login's affair.
 """

@@ -1,0 +1,273 @@
+"""The venue's end of one login: what becomes of requests and events on their way. `wires.py` has the desk's end.
+
+Every message travels: requests up, answers and stream events down in order, unless a fault of the login says otherwise.
+What arrives is shown to `witness`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from brokers import adapter as port
+from brokers.sandbox.orders import Order, Reason, Refused, Terms
+from brokers.tradovate.translate import reject_class
+from schema.records import ApprovedOrder, OrderType, RejectClass
+from tests.sim.plan import Abilities
+from tests.sim.venue import Exchange, Told
+from tests.sim.world import World
+
+if TYPE_CHECKING:
+    from tests.sim.wires import SimAdapter
+
+_COUNTED = ("lose_requests", "lose_answers", "late_answers", "errors", "rejects")
+
+
+class Witness:
+    """Sees what leaves the desk and what reaches the venue; `invariants.py` has the real one."""
+
+    def leaves(self, order: ApprovedOrder) -> None: ...
+    def arrives(self, order: ApprovedOrder) -> None: ...
+    def exit_refused(self, order: ApprovedOrder, budget_left: int, reason: str) -> None: ...
+
+
+class LoginFaults:
+    """What is wrong with one login now; times are virtual."""
+
+    def __init__(self) -> None:
+        self.unreachable_until_ns = 0
+        self.slow_until_ns = 0
+        self.slow_s = 0.0
+        self.hung_until_ns = 0
+        self.throttled_until_ns = 0
+        self.no_reading_until_ns = 0
+        self.partial_until_ns = 0
+        self.torn_until_ns = 0
+        self.duplicate_until_ns = 0
+        self.reorder_until_ns = 0
+        self.drop_until_ns = 0
+        self.drop_share = 0.0
+        self.lose_requests = 0
+        self.lose_answers = 0
+        self.late_answers = 0
+        self.late_s = 0.0
+        self.errors = 0  # accepted, and answered 5xx
+        self.rejects: list[tuple[Reason, str]] = []
+
+    def last(self, now_ns: int) -> bool:
+        """Whether anything is wrong still."""
+        return any(value if name in _COUNTED else name.endswith("_ns") and value > now_ns
+                   for name, value in vars(self).items())  # fmt: skip
+
+
+class Login:
+    """The venue's end: what becomes of requests and events on their way."""
+
+    def __init__(
+        self,
+        world: World,
+        exchange: Exchange,
+        name: str,
+        accounts: Sequence[str],
+        witness: Witness,
+        abilities: Abilities,
+    ) -> None:
+        self.world = world
+        self.exchange = exchange
+        self.name = name
+        self.accounts = list(accounts)
+        self.faults = LoginFaults()
+        self.witness = witness
+        self.adapter: SimAdapter | None = None
+        self.abilities = abilities
+        self.ill_ns = 0  # until when something was wrong here, as far as is known yet
+        self.stream = 0  # number of the stream session; 0: no stream
+        self.tell_all: Callable[[], None] = lambda: None
+        self._tags: set[str] = set()
+        self._sessions = 0
+        self._down_ns = 0
+        self._up_ns = 0
+
+    # --- the wires -------------------------------------------------------------------------------------------------
+
+    def _way_ns(self) -> int:
+        world, faults = self.world, self.faults
+        now_ns = world.now_ns()
+        way_s = 0.001 + world.random.random() * (self.abilities.way_s - 0.001)
+        if now_ns < faults.slow_until_ns:
+            way_s += world.random.random() * faults.slow_s
+        return max(now_ns, faults.hung_until_ns) + int(way_s * 1e9)
+
+    def up(self, call: Callable[..., Any], *args: Any) -> None:
+        """A request travels to the venue, in order."""
+        self._up_ns = max(self._up_ns + 1, self._way_ns())
+        self.world.at(self._up_ns, call, *args)
+
+    def down(self, call: Callable[..., Any], *args: Any) -> None:
+        """An answer or an event travels to the desk, in order."""
+        self._down_ns = max(self._down_ns + 1, self._way_ns())
+        self.world.at(self._down_ns, call, *args)
+
+    # --- the stream ------------------------------------------------------------------------------------------------
+
+    def subscribe(self, adapter: SimAdapter) -> None:
+        """A stream begins: the snapshot first, then everything that happens from now on."""
+        self._sessions += 1
+        self.stream = self._sessions
+        self.adapter = adapter
+        self.down(adapter.synchronised, self.stream, self._snapshot())
+
+    def _snapshot(self) -> port.Snapshot:
+        if self.world.now_ns() < self.faults.partial_until_ns:
+            whole = [name for name in self.accounts if self.world.random.random() < 0.5]
+            return self.exchange.snapshot(self.accounts, whole)
+        return self.exchange.snapshot(self.accounts)
+
+    def cut(self) -> None:
+        """The stream breaks. What is on its way down is lost; requests on their way up may still arrive."""
+        if self.stream and self.adapter is not None:
+            self.stream = 0
+            self.adapter.lost()
+
+    def tell(self, told: list[Told]) -> None:
+        """Events of this login's accounts, as they happened."""
+        if not self.stream or self.adapter is None:
+            return
+        world, faults = self.world, self.faults
+        now_ns, draw = world.now_ns(), world.random.random
+        if now_ns < faults.drop_until_ns:
+            told = [one for one in told if draw() >= faults.drop_share]
+        if now_ns < faults.reorder_until_ns:
+            world.random.shuffle(told)
+        if told:
+            self.down(self.adapter.streamed, self.stream, told)
+        if now_ns < faults.duplicate_until_ns and told:
+            world.after(draw() * 0.5, self._again, self.stream, told)
+
+    def _again(self, stream: int, told: list[Told]) -> None:
+        if stream == self.stream and self.adapter is not None:
+            self.down(self.adapter.streamed, stream, told)
+
+    def replay(self) -> None:
+        """The venue tells again what it lists: every order and every fill of every account."""
+        told: list[Told] = []
+        for name in self.accounts:
+            told += [(port.OrderUpdated, {"order": order}) for order in self.exchange.orders[name].values()]
+            told += [(port.Filled, {"fill": fill}) for fill in self.exchange.listed[name]]
+        if told:
+            self._again(self.stream, told)
+
+    # --- requests --------------------------------------------------------------------------------------------------
+
+    def place(self, order: ApprovedOrder, answer: Callable[..., None]) -> None:
+        """An order's bytes are on the wire; `answer(kind, ...)` gets what comes back, if anything does."""
+        if self._takes("lose_requests"):
+            return
+        self.up(self._place, order, answer)
+
+    def _takes(self, name: str) -> bool:
+        left: int = getattr(self.faults, name)
+        if left:
+            setattr(self.faults, name, left - 1)
+        return bool(left)
+
+    def _place(self, order: ApprovedOrder, answer: Callable[..., None]) -> None:
+        faults = self.faults
+        if self.world.now_ns() < faults.throttled_until_ns:
+            wait_s = (faults.throttled_until_ns - self.world.now_ns()) / 1e9
+            self.down(answer, "rejected", 0, RejectClass.THROTTLED, "429 too many requests", wait_s)
+            return
+        self.witness.arrives(order)
+        terms = Terms(
+            qty=order.qty,
+            order_type=order.order_type,
+            limit=order.limit_price,
+            stop=order.stop_price,
+            time_in_force=order.time_in_force,
+        )
+        try:
+            if faults.rejects:
+                reason, text = faults.rejects.pop()
+                raise Refused(reason, text)
+            self._may(order)
+            made = self.exchange.place(order.account, order.symbol, order.side, terms, order.cl_ord_id)
+        except Refused as refused:
+            self.tell_all()
+            kind = reject_class(refused.reason, refused.text)
+            self.down(answer, "rejected", refused.order_id or 0, kind, refused.text, None)
+            return
+        self._answer(answer, made)
+        self.tell_all()
+
+    def _may(self, order: ApprovedOrder) -> None:
+        """What this venue refuses and others take. Raises Refused."""
+        if self.abilities.duplicate_tag_rejected and order.cl_ord_id in self._tags:
+            raise Refused(Reason.OTHER, "The client order id was used before")
+        self._tags.add(order.cl_ord_id)
+        net = self.exchange.net(order.account, order.symbol)
+        crosses = net * order.side.sign < 0 and order.qty > abs(net)
+        if crosses and order.order_type is OrderType.MARKET and not self.abilities.flips:
+            raise Refused(Reason.OTHER, "An order may not take the position across zero")
+
+    def _answer(self, answer: Callable[..., None], made: Order) -> None:
+        if self._takes("lose_answers"):
+            return
+        if self._takes("errors"):
+            self.down(answer, "unknown", 0, None, "the venue answers 502, which proves nothing", None)
+        elif self._takes("late_answers"):
+            self.world.after(self.faults.late_s, self.down, answer, "accepted", made.order_id, None, "", None)
+        else:
+            self.down(answer, "accepted", made.order_id, None, "", None)
+
+    def change(self, act: Callable[[], Any], answer: Callable[[Exception | None], None]) -> None:
+        """A cancel, a modification or a liquidation."""
+        if not self._takes("lose_requests"):
+            self.up(self._change, act, answer)
+
+    def _change(self, act: Callable[[], Any], answer: Callable[[Exception | None], None]) -> None:
+        error: Exception | None = None
+        if self.world.now_ns() < self.faults.throttled_until_ns:
+            error = port.RequestRefused("429 too many requests", RejectClass.THROTTLED)
+        else:
+            try:
+                act()
+            except Refused as refused:
+                error = port.RequestRefused(refused.text, reject_class(refused.reason, refused.text))
+            except KeyError:
+                error = port.RequestRefused("there is no such order")
+            self.tell_all()
+            if self._takes("lose_answers"):
+                return
+        self.down(answer, error)
+
+    def read(self, answer: Callable[[Any], None]) -> None:
+        """The lists of the login. Torn: what trades between the reading of one list and the next is in one of them."""
+        if self.world.now_ns() < self.faults.torn_until_ns:
+            self.up(self._read_first, answer)
+        else:
+            self.up(self._read, answer)
+
+    def _read(self, answer: Callable[[Any], None]) -> None:
+        if self.world.now_ns() < self.faults.no_reading_until_ns:
+            self.down(answer, port.RequestUnknown("401: the venue's lists could not be read"))
+        else:
+            self.down(answer, self._snapshot())
+
+    def _read_first(self, answer: Callable[[Any], None]) -> None:
+        self.up(self._read_second, answer, self._snapshot())
+
+    def _read_second(self, answer: Callable[[Any], None], first: port.Snapshot) -> None:
+        second = self._snapshot()
+        older, newer = (first, second) if self.world.random.random() < 0.5 else (second, first)
+        self.down(
+            answer,
+            port.Snapshot(
+                at_ns=first.at_ns,
+                accounts=first.accounts,
+                complete=first.complete & second.complete,
+                positions=older.positions,
+                orders=newer.orders,
+                fills=newer.fills,
+                states=first.states,
+            ),
+        )
