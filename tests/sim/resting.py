@@ -76,7 +76,12 @@ class Resting:
         self._stood[name] = stands
         text = f"{name} holds {held:+d} with {stops} lots of stops at rest"
         self._lasts("T-PROT", name, joined and not stops, text)
-        self._lasts("T-PROT all", name, joined and stops != abs(held), text)
+        # An entry that rests on the exits' side is one of them for as long as it would close something.
+        entries = sum(order.left for order in run.exchange.working(LEADER) if _stops(order, -leader_net)) != abs(
+            leader_net
+        )
+        wrong = stops < abs(held) or (stops > abs(held) and not entries)
+        self._lasts("T-PROT all", name, joined and wrong, text)
         flat = held == 0 and leader_net == 0 and not run.exchange.working(LEADER)
         self._lasts("T-ORPHAN", name, flat and bool(working), f"{name} is flat with {len(working)} orders working")
 
@@ -99,6 +104,10 @@ class Resting:
         if self.mode is Mode.PROTECTIVE:
             least, most = max(least, min(net, 0)), min(most, max(net, 0))
         return least, most
+
+
+def _stops(order: Order, net: int) -> bool:
+    return order.terms.order_type is OrderType.STOP and order.sign * net > 0
 
 
 def _protects(follower: FollowerConfig, order: Order, held: int) -> bool:
