@@ -5,6 +5,7 @@ Every field that the venue may leave out has a default: "any may be null or abse
 """
 
 from decimal import Decimal
+from typing import Any
 
 import msgspec
 from msgspec import field
@@ -249,12 +250,15 @@ class Penalty(msgspec.Struct, frozen=True):
 
     ticket: str | None = field(name="p-ticket", default=None)
     wait_s: float = field(name="p-time", default=0)
-    captcha: bool = field(name="p-captcha", default=False)
+    captcha: bool | None = field(name="p-captcha", default=None)
 
 
 class Violation(Entity, frozen=True):
+    """What a request broke; `value` is whatever the field held."""
+
     description: str | None = None
-    value: str | int | float | None = None
+    constraint: str | None = None
+    value: Any = None
 
 
 class OrderAnswer(Entity, frozen=True):
@@ -277,7 +281,7 @@ class OrderAnswer(Entity, frozen=True):
     def words(self) -> str:
         """The venue's own words of a refusal."""
         if self.violations:
-            return "; ".join(str(v.description or v.value or "") for v in self.violations)
+            return "; ".join(v.description or v.constraint or str(v.value or "") for v in self.violations)
         return self.failure_text or self.error_text or self.failure_reason or ""
 
 
@@ -296,7 +300,7 @@ order_answer = msgspec.json.Decoder(OrderAnswer, strict=False)
 _collections = msgspec.json.Decoder(dict[str, Raw])
 _owner = msgspec.json.Decoder(_Owner, strict=False)
 shutdown = msgspec.json.Decoder(Shutdown)
-penalty = msgspec.json.Decoder(Penalty)
+penalty = msgspec.json.Decoder(Penalty, strict=False)
 
 
 def read_sync(data: Raw) -> tuple[SyncReply, list[UnreadableRow]]:

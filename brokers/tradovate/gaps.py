@@ -1,18 +1,27 @@
-"""What the stream left out and the venue must be asked for: a contract's name, the fills of an order that is filled.
-`session.py` calls `check` after every event."""
+"""What the stream left out and the venue must be asked for: a collection, a contract's name, the fills of an order that
+is filled. `session.py` calls `completed` after a sync reply and `check` after every event."""
 
 import asyncio
+from typing import Any
 
+import msgspec
 import stamina
 import structlog
 
 from brokers.adapter import VenueError
 from brokers.tradovate.connection import Connection
-from brokers.tradovate.entities import Contract, Fill
+from brokers.tradovate.entities import Command, Contract, Fill, Order, OrderVersion, Position, SyncReply
 from brokers.tradovate.stream import Joined
 
 log = structlog.get_logger()
 FILLS_WAIT_S = 0.25  # fills may come just after the order that they filled
+_LISTS: dict[str, tuple[str, Any]] = {
+    "orders": ("order/list", list[Order]),
+    "order_versions": ("orderVersion/list", list[OrderVersion]),
+    "commands": ("command/list", list[Command]),
+    "fills": ("fill/list", list[Fill]),
+    "positions": ("position/list", list[Position]),
+}
 
 
 class Gaps:
@@ -22,6 +31,15 @@ class Gaps:
         self._connection = connection
         self._naming: set[int] = set()
         self._chasing: set[int] = set()
+
+    async def completed(self, reply: SyncReply) -> SyncReply:
+        """The reply with what it does not say of orders and positions read from their lists: any collection may be null
+        or absent (`protocols/tradovate.md 1.4`), and what was not said is not a flat account. Raises VenueError."""
+        found: dict[str, Any] = {}
+        for name, (path, kind) in _LISTS.items():
+            if getattr(reply, name) is None:
+                found[name] = await self._connection.rest.read(path, kind, needed=True)
+        return msgspec.structs.replace(reply, **found) if found else reply
 
     def check(self, joined: Joined, group: asyncio.TaskGroup) -> None:
         unnamed = joined.unnamed_contracts() - self._naming

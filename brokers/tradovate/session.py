@@ -201,6 +201,8 @@ class Session:
     async def _synchronise(self, socket: VenueSocket) -> None:
         at_ns = self._clock.now_ns()
         reply, unreadable = await self._sync_reply(socket)
+        if reply.accounts:
+            reply = await self._gaps.completed(reply)
         joined = Joined(self._config.connection, self._directory, self._own, self._seen_fills, reply, unreadable)
         missing = joined.unnamed_contracts()
         if missing:
