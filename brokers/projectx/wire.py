@@ -86,7 +86,7 @@ class Trade(Entity, frozen=True):
     creation_timestamp: str | None = None
     profit_and_loss: Decimal | None = None
     fees: Decimal | None = None
-    voided: bool = False
+    voided: bool | None = None
 
 
 class Bar(msgspec.Struct, frozen=True, gc=False):
@@ -147,9 +147,12 @@ def hub_message(record: str) -> HubMessage:
 
 def payloads(argument: msgspec.Raw | bytes, shape: type[EntityT]) -> list[EntityT]:
     """What one argument of an event carries. Raises msgspec.DecodeError."""
-    raw = bytes(argument)
-    rows = [bytes(row) for row in _several.decode(raw)] if raw.lstrip()[:1] == b"[" else [raw]
-    return [msgspec.json.decode(_bare(row), type=shape, strict=False) for row in rows]
+    rows = (bare for row in _rows(bytes(argument)) for bare in _rows(_bare(row)))
+    return [msgspec.json.decode(row, type=shape, strict=False) for row in rows]
+
+
+def _rows(raw: bytes) -> list[bytes]:
+    return [bytes(row) for row in _several.decode(raw)] if raw.lstrip()[:1] == b"[" else [raw]
 
 
 def _bare(row: bytes) -> bytes:
