@@ -52,6 +52,42 @@ class Tick:
 
 
 @dataclass(slots=True, eq=False)
+class TickBars:
+    """Bars of trades instead of time: of so many trades (``ticks``), so much volume (``volume``), which cuts a trade in
+    two where it must, or so wide a range in price ticks (``range``). Oldest first; the last may still grow."""
+
+    kind: str
+    size: int
+    bars: list[Candle] = field(default_factory=list[Candle])
+
+    def add(self, tick: Tick) -> None:
+        left = tick.size
+        while left > 0:
+            bar = self.bars[-1] if self.bars else None
+            part = left
+            if self.kind == "volume":
+                room = 0 if bar is None else self.size - bar.up_volume - bar.down_volume
+                part = min(left, room or self.size)
+            up = tick.ask is None or tick.ticks >= tick.ask[0]
+            price = tick.ticks
+            new = Candle(tick.at_ns, price, price, price, price, part * up, part * (not up), int(up), int(not up))
+            if bar is None or self._full(bar, price):
+                self.bars.append(new)
+            else:
+                bar.add(new)
+            left -= part
+
+    def _full(self, bar: Candle, price: int) -> bool:
+        match self.kind:
+            case "volume":
+                return bar.up_volume + bar.down_volume >= self.size
+            case "range":
+                return max(bar.high, price) - min(bar.low, price) > self.size
+            case _:
+                return bar.up_ticks + bar.down_ticks >= self.size
+
+
+@dataclass(slots=True, eq=False)
 class ChartBook:
     """See the module's docstring. `volume` counts all prints since the venue opened."""
 

@@ -133,6 +133,14 @@ class OrderFlow:
             raise Refused(Reason.UNAUTHORIZED, f"There is no account {account_id}")
         return account
 
+    def new_id(self) -> int:
+        """An id that nothing else at this venue has."""
+        return self._next_id()
+
+    def listed(self, symbol: str) -> ListedContract:
+        """The front contract of this name. Raises Refused."""
+        return self._contract(symbol)
+
     def _contract(self, symbol: str, *terms: Terms) -> ListedContract:
         contract = self.catalogue.by_symbol.get(symbol)
         if contract is None:
@@ -152,10 +160,12 @@ class OrderFlow:
                 raise Refused(Reason.INVALID_PRICE, f"{name} is missing")
             if wanted and price is not None and (price <= 0 or contract.ticks(price) is None):
                 raise Refused(Reason.INVALID_PRICE, f"{name} {price} is not a multiple of {contract.product.tick_size}")
+        if terms.trail is not None and (terms.trail <= 0 or contract.ticks(terms.trail) is None):
+            raise Refused(Reason.INVALID_PRICE, f"{terms.trail} is not a distance to trail at")
 
     def _check_stop_side(self, contract: ListedContract, sign: int, terms: Terms) -> None:
         last = self.last.get(contract.contract_id)
-        if terms.order_type in STOPS and terms.stop is not None and last is not None:
+        if terms.order_type in STOPS and terms.stop is not None and last is not None and not terms.touched:
             ticks = contract.ticks(terms.stop)
             if ticks is not None and (ticks - last) * sign <= 0:
                 side = "above" if sign > 0 else "below"
@@ -224,9 +234,13 @@ class OrderFlow:
         contract, terms = order.contract, order.terms
         if terms.order_type in STOPS and not order.triggered:
             self._stops[contract.contract_id].append(order)
+            if terms.touched and contract.contract_id in self.last:
+                self._check_stops(contract, self.last[contract.contract_id], only=order)
             return
         book = self.books[contract.contract_id]
         limit = contract.ticks(terms.limit) if terms.order_type in LIMITS and terms.limit is not None else None
+        if limit is not None:
+            limit += order.trailed
         if terms.time_in_force is TimeInForce.FOK and book.available(order.sign, limit) < order.left:
             self._end(order, OrderStatus.CANCELED, "Canceled", order.command_id, "Not all of it can be filled at once")
             return
@@ -338,21 +352,38 @@ class OrderFlow:
         order.terms = msgspec.structs.replace(order.terms, **named)
         self.events(VersionAdded(version_id=self._next_id(), order=order, terms=order.terms))
 
-    def _check_stops(self, contract: ListedContract, ticks: int) -> None:
-        """A trade at `ticks` wakes the stops it reached, in the order they came."""
+    def _check_stops(self, contract: ListedContract, ticks: int, *, only: Order | None = None) -> None:
+        """A trade at `ticks` wakes the stops it reached, in the order they came, and draws the trailing ones after it.
+        `only`: one of them."""
         waiting = self._stops[contract.contract_id]
-        reached = [order for order in waiting if (ticks - self._stop_ticks(order)) * order.sign >= 0]
+        asked = waiting if only is None else [only]
+        reached = [order for order in asked if self._reached(order, ticks)]
+        for order in asked:
+            if order.terms.trail is not None and order not in reached:
+                self._trail(order, ticks)
         for order in reached:
             if order in waiting:  # an earlier one's fill may have canceled it
                 waiting.remove(order)
                 order.triggered = True
                 self._enter(order)
 
+    def _reached(self, order: Order, ticks: int) -> bool:
+        beyond = (ticks - self._stop_ticks(order)) * order.sign
+        return beyond <= 0 if order.terms.touched else beyond >= 0
+
+    def _trail(self, order: Order, ticks: int) -> None:
+        """The stop keeps its distance from the best price the market has reached."""
+        distance = order.contract.ticks(order.terms.trail) if order.terms.trail is not None else None
+        assert distance is not None
+        behind = (self._stop_ticks(order) - ticks) * order.sign - distance
+        if behind > 0:
+            order.trailed -= behind * order.sign
+
     def _stop_ticks(self, order: Order) -> int:
         assert order.terms.stop is not None
         ticks = order.contract.ticks(order.terms.stop)
         assert ticks is not None
-        return ticks
+        return ticks + order.trailed
 
     # --- telling -----------------------------------------------------------------------------------------------------
 

@@ -17,18 +17,29 @@ class Reason(StrEnum):
 
     ACCOUNT_CLOSED = "AccountClosed"
     TRAILING_UNSUPPORTED = "AdvancedTrailingStopUnsupported"
+    COMMAND_PENDING = "AnotherCommandPending"
     BACK_MONTH = "BackMonthProhibited"
+    PROVIDER_NOT_CONFIGURED = "ExecutionProviderNotConfigured"
+    PROVIDER_UNAVAILABLE = "ExecutionProviderUnavailable"
     INVALID_CONTRACT = "InvalidContract"
     INVALID_PRICE = "InvalidPrice"
     LIQUIDATION_ONLY = "LiquidationOnly"
+    LIQUIDATION_BEFORE_EXPIRY = "LiquidationOnlyBeforeExpiration"
+    MAX_ORDER_QTY_MISSING = "MaxOrderQtyIsNotSpecified"
     MAX_ORDER_QTY = "MaxOrderQtyLimitReached"
+    MAX_POSITION_MISCONFIGURED = "MaxPosLimitMisconfigured"
     MAX_POSITION = "MaxPosLimitReached"
+    MAX_TOTAL_POSITION = "MaxTotalPosLimitReached"
+    PLAN_REQUIRED = "MultipleAccountPlanRequired"
+    NO_QUOTE = "NoQuote"
     NOT_ENOUGH_LIQUIDITY = "NotEnoughLiquidity"
     OTHER = "OtherExecutionRelated"
     PARENT_REJECTED = "ParentRejected"
+    RISK_TIMEOUT = "RiskCheckTimeout"
     SESSION_CLOSED = "SessionClosed"
     TOO_LATE = "TooLate"
     LOCKED = "TradingLocked"
+    TRAILING_MODIFY = "TrailingStopNonOrderQtyModify"
     UNAUTHORIZED = "Unauthorized"
     UNKNOWN = "UnknownReason"
     UNSUPPORTED = "Unsupported"
@@ -51,7 +62,12 @@ class OrderStatus(StrEnum):
 
 
 class Terms(Record, frozen=True):
-    """What an order asks for: one version of it."""
+    """What an order asks for: one version of it.
+
+    A stop that follows the market has `trail`, the distance in price; `stop` is then where it begins. One that is
+    `touched` waits for the market to come to its price from the better side (market if touched). `expires_ns` ends a
+    good-till-date order.
+    """
 
     qty: int
     order_type: OrderType
@@ -59,6 +75,9 @@ class Terms(Record, frozen=True):
     stop: Decimal | None = None
     time_in_force: TimeInForce = TimeInForce.DAY
     text: str | None = None
+    trail: Decimal | None = None
+    touched: bool = False
+    expires_ns: int | None = None
 
 
 class Origin(Record, frozen=True):
@@ -74,7 +93,7 @@ class Origin(Record, frozen=True):
 @dataclass(slots=True, eq=False)
 class Order:
     """One order. `oco_id` is the order that dies when this one fills, `parent_id` the one whose fill awakes it,
-    `offset` how many ticks from that fill its price then is."""
+    `offset` how many ticks from that fill its price then is, `trailed` how many its stop has followed the market."""
 
     order_id: int
     account_id: int
@@ -86,6 +105,7 @@ class Order:
     filled_qty: int = 0
     filled_ticks: int = 0
     triggered: bool = False
+    trailed: int = 0
     oco_id: int | None = None
     parent_id: int | None = None
     offset: int | None = None

@@ -17,6 +17,7 @@ from schema.venue_symbols import venue_root
 VENUE = "projectx"
 BID, ASK = 0, 1
 ORDER_TYPES = {OrderType.LIMIT: 1, OrderType.MARKET: 2, OrderType.STOP_LIMIT: 3, OrderType.STOP: 4}
+TRAILING_STOP = 5
 STATUSES = {
     OrderStatus.WORKING: 1,
     OrderStatus.FILLED: 2,
@@ -81,7 +82,7 @@ def order_model(order: Order, tag: str | None, updated_ns: int | None) -> dict[s
         "creationTimestamp": stamp(order.placed_ns),
         "updateTimestamp": None if updated_ns is None else stamp(updated_ns),
         "status": STATUSES[order.status],
-        "type": ORDER_TYPES[terms.order_type],
+        "type": ORDER_TYPES[terms.order_type] if terms.trail is None else TRAILING_STOP,
         "side": side(order.sign),
         "size": terms.qty,
         "limitPrice": None if waiting else terms.limit,

@@ -174,7 +174,7 @@ class Trading:
                 raise Denied(_REJECTED, "There is no price to join")
             number, limit = _LIMIT, contract.price(touch)
         if number == _TRAILING:
-            raise Denied(_REJECTED, "Trailing stop orders are not supported by this venue")
+            return sign, self._trailing(body, contract, sign)
         if number not in _TYPES or (number == _STOP_LIMIT and not self._settings.stop_limit):
             raise Denied(_REJECTED, "Invalid order type")
         terms = Terms(
@@ -186,6 +186,21 @@ class Trading:
         )
         return sign, terms
 
+    def _trailing(self, body: _Place, contract: ListedContract, sign: int) -> Terms:
+        """A stop that follows the market. What trailPrice means is not known for sure, so it is a setting: the distance
+        to the last price, or the price at which the stop begins."""
+        if body.trail_price is None:
+            raise Denied(_REJECTED, "Invalid trail price")
+        last = contract.price(self._venue.mark(contract.contract_id))
+        distance = (body.trail_price - last) * sign if self._settings.trail_price_is_level else body.trail_price
+        return Terms(
+            qty=body.size,
+            order_type=OrderType.STOP,
+            stop=last + sign * distance,
+            time_in_force=TimeInForce.GTC,
+            trail=distance,
+        )
+
     def _brackets(self, body: _Place, contract: ListedContract, sign: int) -> list[Leg]:
         """The stop loss and the take profit asked for, priced from the entry's fill; ticks are signed from it."""
         legs: list[Leg] = []
@@ -195,7 +210,8 @@ class Trading:
         ):
             if bracket is None:
                 continue
-            if bracket.type != side:
+            trailing = side == _STOP and bracket.type == _TRAILING
+            if bracket.type != side and not trailing:
                 kind = _TYPES[bracket.type].name.title() if bracket.type in _TYPES else str(bracket.type)
                 raise Denied(_REJECTED, f"Invalid {name} type ({kind})")
             if bracket.ticks * wanted <= 0:
@@ -215,6 +231,7 @@ class Trading:
                 limit=None if stop else price,
                 stop=price if stop else None,
                 time_in_force=TimeInForce.GTC,
+                trail=contract.price(abs(bracket.ticks)) if trailing else None,
             )
             origin = Origin(cl_ord_id=f"{body.custom_tag}-{suffix}" if body.custom_tag else None)
             legs.append(Leg(sign=-sign, terms=terms, origin=origin, offset=bracket.ticks))

@@ -9,6 +9,7 @@ from collections import OrderedDict
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from brokers.sandbox.accounts import Holding
 from brokers.sandbox.doors import House
 from brokers.sandbox.orders import (
     AccountChanged,
@@ -107,7 +108,7 @@ class Stream:
             case PositionMoved():
                 held = self._venue.accounts[event.account_id].holdings[event.contract.contract_id]
                 action = _CHANGED if not held.net or held.bought + held.sold > abs(held.net) else _MADE
-                self._put(self._change(POSITION, event.account_id, 0, action, position_model(event.account_id, held)))
+                self._put(self._change(POSITION, event.account_id, 0, action, _position(event.account_id, held)))
             case MoneyMoved() | AccountChanged():
                 account = self._venue.accounts[event.account_id]
                 self._put(self._change(ACCOUNT, event.account_id, 0, _CHANGED, account_model(account)))
@@ -139,7 +140,7 @@ class Stream:
                 ]
                 changes += [self._trade_change(fill) for fill in self._venue.fills if fill.account_id == account_id]
                 for held in account.holdings.values():
-                    changes.append(self._change(POSITION, account_id, 0, _MADE, position_model(account_id, held)))
+                    changes.append(self._change(POSITION, account_id, 0, _MADE, _position(account_id, held)))
                 for change in changes:
                     if hub.wants(change):
                         self._send(hub, change)
@@ -152,7 +153,7 @@ class Stream:
         return Change(target=target, account_id=account_id, order_id=order_id, action=action, data=data)
 
     def _trade_change(self, fill: Fill) -> Change:
-        return self._change(TRADE, fill.account_id, fill.order_id, _TRADED, self.trade(fill))
+        return self._change(TRADE, fill.account_id, fill.order_id, _TRADED, self.trade(fill) | {"commissions": 0})
 
     def _order(self, order: Order, tag: str | None, action: int) -> None:
         now_ns = self._house.clock.now_ns()
@@ -165,6 +166,9 @@ class Stream:
             data["parentOrderId"] = order.parent_id
             if order.oco_id is not None and order.terms.order_type is OrderType.LIMIT:
                 data["linkedOrderId"] = order.oco_id
+        if order.terms.trail is not None:
+            data["trailDistance"] = order.sign * (order.contract.ticks(order.terms.trail) or 0)
+            data["trailPrice"] = order.terms.trail
         self._put(self._change(ORDER, order.account_id, order.order_id, action, data))
 
     def _put(self, change: Change | Fill) -> None:
@@ -179,6 +183,11 @@ class Stream:
         settings = self._settings
         wrapped = settings.wrapped and not (settings.flat_fills and change.target in (TRADE, POSITION))
         hub.invoke(change.target, {"action": change.action, "data": change.data} if wrapped else change.data)
+
+
+def _position(account_id: int, held: Holding) -> dict[str, Any]:
+    """A position with what only the stream says of it."""
+    return position_model(account_id, held) | {"contractDisplayName": held.contract.symbol}
 
 
 def _keep(table: OrderedDict[int, Any], key: int, value: Any) -> None:

@@ -45,6 +45,7 @@ class ProjectXSettings(Record, frozen=True):
     `position_brackets`: accounts are in Position Brackets mode and refuse an order's brackets, which with
     `refused_bracket_leaves_order` stays in the market all the same. `logout_on_second_login`: the hubs of a user's
     earlier sessions are told GatewayLogout. `validate_renews`: validating a token answers with a new one.
+    `trail_price_is_level`: a trailing stop's trailPrice is the price it begins at (on) or its distance (off).
     `batch_market_data`: several trades or depth rows come as one array.
     """
 
@@ -60,6 +61,7 @@ class ProjectXSettings(Record, frozen=True):
     refused_bracket_leaves_order: bool = False
     reject_names_order: bool = False
     stop_limit: bool = True
+    trail_price_is_level: bool = False
     min_bracket_ticks: int = 4
     logout_on_second_login: bool = True
     duplicate_tag_text: str = "The specified custom tag already in use"

@@ -17,6 +17,8 @@ from brokers.sandbox.tradovate_call import Answer, Call, Malformed
 from brokers.sandbox.tradovate_entities import timestamp
 from schema.clock import Clock
 
+_LONGEST_DEVICE = 64
+
 
 @dataclass(slots=True, eq=False)
 class Session:
@@ -42,6 +44,9 @@ class AccessToken(msgspec.Struct, rename="camel"):
     has_market_data: bool
     outdated_ta_c: bool
     outdated_liquidation_policy: bool
+    hibp_hint: bool = False
+    has_sim_plus: bool = False
+    show_kids: bool = msgspec.field(name="showKIDs", default=False)
 
 
 class _Login(msgspec.Struct, rename="camel"):
@@ -49,6 +54,7 @@ class _Login(msgspec.Struct, rename="camel"):
 
     name: str
     password: str
+    device_id: str = ""
 
 
 class Auth:
@@ -79,6 +85,8 @@ class Auth:
     def access_token(self, call: Call) -> Answer:
         """auth/accesstokenrequest: a wrong password is HTTP 200 with an errorText."""
         wish = call.body(_Login)
+        if len(wish.device_id) > _LONGEST_DEVICE:
+            raise Malformed(f"deviceId is longer than {_LONGEST_DEVICE} characters")
         user = self.users.get(wish.name)
         if user is None or not hmac.compare_digest(user.password.encode(), wish.password.encode()):
             return Answer(data={"errorText": "Incorrect username or password. Please try again."})

@@ -15,6 +15,7 @@ from brokers.sandbox.tradovate_limits import Limits
 from brokers.sandbox.tradovate_market_data import MarketData
 from brokers.sandbox.tradovate_orders import Trading
 from brokers.sandbox.tradovate_records import Records
+from brokers.sandbox.tradovate_strategies import Strategies
 from brokers.sandbox.tradovate_stream import Stream
 
 _PUBLIC = ("auth/accesstokenrequest", "auth/oauthtoken")
@@ -34,6 +35,7 @@ class Door:
         self.library = Library(venue, self.records, settings, self.faults)
         self.trading = Trading(house, self.library)
         self.stream = Stream(self.records, self.library, settings, self.faults, random)
+        self.strategies = Strategies(house, self.library, self.records, self.trading)
         self.market_data = MarketData(venue, house.charts, lambda: house.market.now_ns, settings)
         self._routes: dict[str, Handler] = {
             "auth/accesstokenrequest": self.auth.access_token,
@@ -42,6 +44,7 @@ class Door:
             "auth/me": self._me,
             **self.library.routes(),
             **self.trading.routes(),
+            **self.strategies.routes(),
             **self.stream.routes(),
             **self.market_data.routes(),
         }
@@ -76,7 +79,8 @@ class Door:
         received.outcome = f"refused {answer.status}"
         if answer.status == 200:
             said: Any = answer.data
-            received.outcome, received.order_id = said.get("failureReason", "taken"), said.get("orderId")
+            refusal = said.get("failureReason") or said.get("errorText")
+            received.outcome, received.order_id = refusal or "taken", said.get("orderId")
         if self.faults.hidden_answers.take(received.account_id):
             return Answer(undelivered=True)
         if status := self.faults.broken_answers.take(received.account_id):

@@ -131,8 +131,31 @@ class OrderVersionEntity(Entity, frozen=True, kw_only=True):
     order_type: str
     price: Decimal | None = None
     stop_price: Decimal | None = None
+    peg_difference: Decimal | None = None
     time_in_force: str
+    expire_time: str | None = None
     text: str | None = None
+
+
+class OrderStrategyEntity(Entity, frozen=True, kw_only=True):
+    account_id: int
+    timestamp: str
+    contract_id: int
+    order_strategy_type_id: int
+    action: str
+    params: str
+    uuid: str | None = None
+    status: str
+    failure_message: str | None = None
+    sender_id: int
+    custom_tag50: str | None = None
+    user_session_id: int
+
+
+class OrderStrategyLinkEntity(Entity, frozen=True, kw_only=True):
+    order_strategy_id: int
+    order_id: int
+    label: str
 
 
 class CommandEntity(Entity, frozen=True, kw_only=True):

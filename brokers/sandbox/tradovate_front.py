@@ -34,6 +34,7 @@ class TradovateFront:
 
     def on_event(self, event: VenueEvent) -> None:
         self._door.records.on_event(event)
+        self._door.strategies.on_event(event)
 
     async def open(self, port: int, tasks: asyncio.TaskGroup) -> dict[str, Any]:
         application = TradovateRest(self._door, self._sockets, tasks).application()

@@ -37,6 +37,8 @@ _MASTERS = {
     "fillPair": "position_id",
     "marginSnapshot": "id",
     "order": "account_id",
+    "orderStrategy": "account_id",
+    "orderStrategyLink": "order_strategy_id",
     "orderVersion": "order_id",
     "position": "account_id",
     "product": "exchange_id",

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from brokers.sandbox.charts import Candle, ChartBook, Tick
+from brokers.sandbox.charts import Candle, ChartBook, Tick, TickBars
 from brokers.sandbox.instruments import ListedContract
 from brokers.sandbox.settings import DoorSettings
 from brokers.sandbox.tradovate_call import Answer, Call, Handler, Malformed, NotFound, encode
@@ -26,6 +26,10 @@ if TYPE_CHECKING:
 _DOM_LEVELS = 10
 _BARS_IN_PACKET = 250
 _DAY_MINUTES = 1440
+_LONGEST_CHART = 5_000  # elements in one reply; who wants more asks again from the oldest
+_RAW = ("UnderlyingUnits", 1)
+_BAR_UNITS = ("UnderlyingUnits",)
+_TICK_BARS = {"UnderlyingUnits": "ticks", "Volume": "volume", "Range": "range"}
 
 
 class _Symbol(msgspec.Struct):
@@ -61,8 +65,9 @@ class _ChartSubscription:
     contract: ListedContract
     historical_id: int
     realtime_id: int
-    minutes: int  # 0: ticks
+    minutes: int  # 0: ticks, or bars of them
     time_range: _Range
+    tick_bars: TickBars | None = None
     told_history: bool = False
     last_bar: tuple[int, ...] = ()
     last_tick: int = 0
@@ -157,13 +162,14 @@ class MarketData:
     def _get_chart(self, call: Call) -> Answer:
         wish = call.body(_Chart)
         kind, size = wish.chart_description.underlying_type.lower(), wish.chart_description.element_size
-        if kind not in ("minutebar", "dailybar", "tick") or wish.chart_description.element_size_unit not in (
-            "UnderlyingUnits",
-            "",
-        ):
-            return Answer(data={"errorText": "This venue draws charts of minute bars, daily bars and ticks"})
+        unit = wish.chart_description.element_size_unit or "UnderlyingUnits"
+        if kind not in ("minutebar", "dailybar", "tick") or unit not in (_TICK_BARS if kind == "tick" else _BAR_UNITS):
+            what = "minute bars, daily bars, ticks, and of ticks bars by count, volume and range"
+            return Answer(data={"errorText": f"This venue draws charts of {what}"})
         if size < 1:
             raise Malformed("elementSize must be 1 or more")
+        if wish.time_range == _Range():
+            return Answer(data={"errorText": "timeRange must say where the chart ends or begins, or how long it is"})
         contract, listener = self._contract(wish.symbol), self._listener(call)
         for stamp in (wish.time_range.closest_timestamp, wish.time_range.as_far_as_timestamp):
             _moment(stamp)
@@ -175,6 +181,7 @@ class MarketData:
                 realtime_id=self._ids - 1,
                 minutes={"minutebar": size, "dailybar": size * _DAY_MINUTES, "tick": 0}[kind],
                 time_range=wish.time_range,
+                tick_bars=TickBars(_TICK_BARS[unit], size) if kind == "tick" and (unit, size) != _RAW else None,
             )
         )
         return Answer(data={"historicalId": self._ids, "realtimeId": self._ids - 1})
@@ -245,18 +252,27 @@ class MarketData:
         book, wanted = self._charts[chart.contract.contract_id], chart.time_range
         until = _moment(wanted.closest_timestamp) or self._market_ns()
         since = _moment(wanted.as_far_as_timestamp) or 0
-        count = wanted.as_much_as_elements
+        count = min(wanted.as_much_as_elements or _LONGEST_CHART, _LONGEST_CHART)
         if chart.minutes:
             bars = [bar for bar in book.candles(chart.minutes, since) if bar.start_ns <= until]
-            bars = bars[-count:] if count else bars
-            for start in range(0, len(bars), _BARS_IN_PACKET):
-                self._send_bars(socket, chart, chart.historical_id, bars[start : start + _BARS_IN_PACKET])
+            bars = bars[-count:]
+            self._send_history(socket, chart, bars)
             chart.last_bar = _figures(bars[-1]) if bars else ()
         else:
-            ticks = [tick for tick in book.ticks if since <= tick.at_ns <= until]
-            ticks = ticks[-count:] if count else ticks
+            newest = wanted.closest_tick_id
+            ticks = [
+                tick
+                for tick in book.ticks
+                if since <= tick.at_ns <= until and (newest is None or tick.tick_id <= newest)
+            ]
             chart.last_tick = book.ticks[-1].tick_id if book.ticks else 0
-            self._send_ticks(socket, chart, chart.historical_id, ticks)
+            if chart.tick_bars is None:
+                self._send_ticks(socket, chart, chart.historical_id, ticks[-count:])
+            else:
+                for tick in ticks:
+                    chart.tick_bars.add(tick)
+                self._send_history(socket, chart, chart.tick_bars.bars[-count:])
+                del chart.tick_bars.bars[:-1]
         socket.send_messages([encode({"e": "chart", "d": {"charts": [{"id": chart.historical_id, "eoh": True}]}})])
 
     def _tell_newest(self, socket: "Socket", chart: _ChartSubscription) -> None:
@@ -271,7 +287,17 @@ class MarketData:
         ticks = book.ticks_after(chart.last_tick)
         if ticks:
             chart.last_tick = ticks[-1].tick_id
+            if chart.tick_bars is not None:
+                for tick in ticks:
+                    chart.tick_bars.add(tick)
+                self._send_bars(socket, chart, chart.realtime_id, chart.tick_bars.bars)
+                del chart.tick_bars.bars[:-1]
+                return
             self._send_ticks(socket, chart, chart.realtime_id, ticks)
+
+    def _send_history(self, socket: "Socket", chart: _ChartSubscription, bars: list[Candle]) -> None:
+        for start in range(0, len(bars), _BARS_IN_PACKET):
+            self._send_bars(socket, chart, chart.historical_id, bars[start : start + _BARS_IN_PACKET])
 
     def _send_bars(self, socket: "Socket", chart: _ChartSubscription, chart_id: int, bars: list[Candle]) -> None:
         price = chart.contract.price

@@ -56,6 +56,9 @@ ORDER_TYPES = {
     OrderType.STOP: "Stop",
     OrderType.STOP_LIMIT: "StopLimit",
 }
+TRAILING_TYPES = {OrderType.STOP: "TrailingStop", OrderType.STOP_LIMIT: "TrailingStopLimit"}
+TOUCHED = "MIT"
+GOOD_TILL_DATE = "GTD"
 TIMES_IN_FORCE = {TimeInForce.DAY: "Day", TimeInForce.GTC: "GTC", TimeInForce.IOC: "IOC", TimeInForce.FOK: "FOK"}
 
 
@@ -100,6 +103,10 @@ class Records:
         return self._tables[entity_type].get(entity_id)
 
     # --- what doors and logins add --------------------------------------------------------------------------------
+
+    def put(self, entity_type: str, entity: Entity, account_id: int) -> None:
+        """An entity that the door itself makes or changes."""
+        self._put(entity_type, entity, account_id, 0)
 
     def add_user(self, user_id: int, name: str) -> None:
         user = UserEntity(
@@ -226,10 +233,12 @@ class Records:
             id=version_id,
             order_id=order.order_id,
             order_qty=terms.qty,
-            order_type=ORDER_TYPES[terms.order_type],
+            order_type=order_type_word(terms),
             price=terms.limit,
             stop_price=terms.stop,
-            time_in_force=TIMES_IN_FORCE[terms.time_in_force],
+            peg_difference=terms.trail,
+            time_in_force=TIMES_IN_FORCE[terms.time_in_force] if terms.expires_ns is None else GOOD_TILL_DATE,
+            expire_time=None if terms.expires_ns is None else timestamp(terms.expires_ns),
             text=terms.text,
         )
         self._put("orderVersion", entity, order.account_id, order.order_id)
@@ -369,6 +378,13 @@ class Records:
             position_margin=initial,
         )
         self._put("marginSnapshot", margin, account.account_id, 0)
+
+
+def order_type_word(terms: Terms) -> str:
+    """``TrailingStop``"""
+    if terms.touched:
+        return TOUCHED
+    return (ORDER_TYPES if terms.trail is None else TRAILING_TYPES)[terms.order_type]
 
 
 def action(sign: int) -> str:

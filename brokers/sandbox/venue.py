@@ -4,6 +4,8 @@ Every door (`tradovate_*.py`), the scripted leader and the control socket call t
 to `events` (see `order_flow.py`). Every wish raises Refused when the venue will not do it.
 """
 
+import contextlib
+
 from brokers.sandbox.order_flow import Leg, OrderFlow
 from brokers.sandbox.orders import (
     AccountChanged,
@@ -17,6 +19,8 @@ from brokers.sandbox.orders import (
     VersionAdded,
 )
 from schema.records import OrderType
+
+_PLACE_KEEPING = ("order_type", "limit", "stop", "trail", "touched")  # an order that keeps all of these keeps its place
 
 
 class Venue(OrderFlow):
@@ -37,6 +41,29 @@ class Venue(OrderFlow):
         """Risk refuses an order that was taken in `held`."""
         if self.orders[order_id].status is OrderStatus.PENDING:
             self._reject(self.orders[order_id], reason, text)
+
+    def release_held(self, order_id: int) -> None:
+        """Risk lets an order go that was taken in `held`."""
+        order = self.orders[order_id]
+        if order.status is OrderStatus.PENDING:
+            with contextlib.suppress(Refused):  # told as a reject
+                self._admit(order)
+                self._activate(order)
+
+    def expire(self, order_id: int) -> None:
+        """The date until which an order was good has come."""
+        order = self.orders[order_id]
+        if order.status.live:
+            self._end(order, OrderStatus.EXPIRED, "Expired", order.command_id)
+
+    def check(self, account_id: int, symbol: str, sign: int, terms: Terms) -> None:
+        """What `place` would say, without placing anything."""
+        account, contract = self._account(account_id), self._contract(symbol, terms)
+        if not self.session_open:
+            raise Refused(Reason.SESSION_CLOSED, "The session is closed")
+        self._check_stop_side(contract, sign, terms)
+        order = Order(order_id=0, account_id=account_id, contract=contract, sign=sign, terms=terms, placed_ns=0)
+        account.check(order, self.live_orders(account_id), self.marks())
 
     def place_oco(self, account_id: int, symbol: str, first: Leg, other: Leg) -> tuple[Order, Order]:
         """Two orders, of which the second dies with the first fill of the other, and the other way round."""
@@ -110,12 +137,14 @@ class Venue(OrderFlow):
         if order.status is not OrderStatus.WORKING:
             return command
         book = self.books[order.contract.contract_id]
-        same = (old.order_type, old.limit, old.stop) == (terms.order_type, terms.limit, terms.stop)
+        same = all(getattr(old, name) == getattr(terms, name) for name in _PLACE_KEEPING)
         if same and terms.qty <= old.qty:
             if order not in self._stops[order.contract.contract_id]:
                 book.shrink(order.order_id, order.left)
             return command
         self._withdraw(order)
+        if (old.stop, old.trail) != (terms.stop, terms.trail):
+            order.trailed = 0
         self._enter(order)
         return command
 

@@ -58,6 +58,10 @@ async def door(*options: str) -> AsyncIterator[Door]:
         await asyncio.to_thread(opened.close)
 
 
+def words(text: str) -> list[str]:
+    return text.split()
+
+
 async def until(true: Callable[[], Any], within_s: float = 5.0, what: str = "") -> Any:
     """Wait for something true and return it."""
     ends = time.monotonic() + within_s

@@ -1,5 +1,5 @@
-"""A ProjectX gateway written from `protocols/projectx.md` alone: market orders fill at once, others rest, and it behaves
-as the page says a real one may. What it may do is a field of `Habits`."""
+"""A ProjectX gateway written from `protocols/projectx.md` alone: market orders fill at once, others rest, and it
+behaves as the page says a real one may. What it may do is a field of `Habits`."""
 
 import asyncio
 import base64
@@ -298,8 +298,8 @@ class Hub:
         self.following.add((found, arguments[0] if arguments else None))
         done |= {} if self.gateway.habits.nulls else {"result": None}
         if self.gateway.habits.extras:
-            self.say({"type": 1, "target": "GatewayOfTomorrow", "arguments": [{"a": 1}, 2]}, {"type": 9, "sequenceId": 3},
-                     {"type": 8, "sequenceId": 3}, done)  # fmt: skip
+            tomorrow = {"type": 1, "target": "GatewayOfTomorrow", "arguments": [{"a": 1}, 2]}
+            self.say(tomorrow, {"type": 9, "sequenceId": 3}, {"type": 8, "sequenceId": 3}, done)
         else:
             self.say(done)
 

@@ -11,6 +11,8 @@ from typing import Any
 
 from aiohttp import WSMsgType, web
 
+from tests.peers.door import words
+
 PASSWORD, SECRET = "canary-password-81", "canary-secret-81"
 
 
@@ -55,7 +57,7 @@ class Venue:
     def __post_init__(self) -> None:
         self.tables = {
             name: []
-            for name in "order orderVersion command commandReport executionReport fill position cashBalance".split()
+            for name in words("order orderVersion command commandReport executionReport fill position cashBalance")
         }
         self.tables["account"] = [
             {
@@ -113,8 +115,8 @@ class Venue:
                  ("command", "Created", dict(command))]  # fmt: skip
         if self.habits.late_reject and not from_elsewhere:
             order["ordStatus"] = "Rejected"
-            report = self.row("commandReport", commandId=command["id"], timestamp=now(), commandStatus="RiskRejected",
-                              rejectReason="MaxPosLimitReached", text="Max position limit reached", ordStatus="Rejected")  # fmt: skip
+            why = {"rejectReason": "MaxPosLimitReached", "text": "Max position limit reached", "ordStatus": "Rejected"}
+            report = self.row("commandReport", commandId=command["id"], commandStatus="RiskRejected", **why)
             return {"orderId": order["id"]}, [
                 *story,
                 ("commandReport", "Created", report),
@@ -152,8 +154,8 @@ class Venue:
         if not {"orderId", "orderQty", "orderType"} <= set(body):
             return {"failureReason": "Unsupported", "failureText": "orderQty and orderType must be sent"}, []
         command = self.row("command", orderId=body["orderId"], commandType="Modify", commandStatus="AtExecution")
-        version = self.row("orderVersion", orderId=body["orderId"], orderQty=body["orderQty"],
-                           orderType=body["orderType"], price=body.get("price"), stopPrice=body.get("stopPrice"))  # fmt: skip
+        terms = {name: body.get(name) for name in ("orderQty", "orderType", "price", "stopPrice")}
+        version = self.row("orderVersion", orderId=body["orderId"], **terms)
         return {"commandId": command["id"]}, [("command", "Created", command), ("orderVersion", "Created", version)]
 
     def liquidate(self, body: dict[str, Any]) -> tuple[dict[str, Any], list[Any]]:
@@ -286,7 +288,7 @@ class Client:
     async def request(self, text: str) -> None:
         if text.strip() == "[]":
             return
-        endpoint, number, query, body = (text.split("\n", 3) + ["", "", ""])[:4]
+        endpoint, number, query, body = [*text.split("\n", 3), "", "", ""][:4]
         i = int(number)
         if endpoint == "authorize":
             self.token = body.strip('"')

@@ -156,7 +156,7 @@ async def test_a_custom_tag_is_good_once_per_account_even_when_refused(px: Proje
         ({"size": 101}, 4),
         ({"type": LIMIT}, 2),
         ({"type": LIMIT, "limitPrice": 4800.13}, 2),
-        ({"type": 5, "trailPrice": 3}, 2),
+        ({"type": 5}, 2),
         ({"type": 0}, 2),
         ({"side": 3}, 2),
     ],
