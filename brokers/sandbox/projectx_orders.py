@@ -30,11 +30,15 @@ _CODES = {
     Reason.MAX_ORDER_QTY: 4,
     Reason.MAX_POSITION: 4,
     Reason.SESSION_CLOSED: 5,
+    Reason.COMMAND_PENDING: 6,
+    Reason.UNKNOWN: 7,
     Reason.INVALID_CONTRACT: 8,
     Reason.BACK_MONTH: 9,
     Reason.LOCKED: 10,
     Reason.ACCOUNT_CLOSED: 10,
 }
+_CHANGE_CODES = {Reason.COMMAND_PENDING: 4, Reason.UNKNOWN: 5, Reason.LOCKED: 6, Reason.ACCOUNT_CLOSED: 6}
+_CLOSE_LATER = {Reason.COMMAND_PENDING: 1, Reason.UNKNOWN: 2, Reason.LOCKED: 3, Reason.ACCOUNT_CLOSED: 3}
 Price = Decimal | None
 
 
@@ -244,11 +248,11 @@ class Trading:
     # --- modify, cancel, close ---------------------------------------------------------------------------------------
 
     def _own_order(self, call: Call, account_id: int, order_id: int) -> Order:
-        order = self._venue.orders.get(order_id)
-        if order is None or order.account_id != call.own_account(account_id):
+        own, order = call.own_account(account_id), self._venue.orders.get(order_id)
+        if order is None or order.account_id != own:
             raise Denied(2, "Order not found")
         if (refusal := self._faults.rejects.take(account_id)) is not None:
-            raise Denied(3, refusal.text)
+            raise Denied(_CHANGE_CODES.get(refusal.reason, 3), refusal.text)
         return order
 
     def _modify(self, call: Call) -> dict[str, Any]:
@@ -277,18 +281,17 @@ class Trading:
 
     def _close(self, call: Call) -> dict[str, Any]:
         body = call.body(_Close)
-        self._close_at_market(call, body, None, rejected=5, account_rejected=8)
+        self._close_at_market(call, body, None, rejected=5)
         return done()
 
     def _partial_close(self, call: Call) -> dict[str, Any]:
         body = call.body(_PartialClose)
-        self._close_at_market(call, body, body.size, rejected=6, account_rejected=9)
+        self._close_at_market(call, body, body.size, rejected=6)
         return done()
 
-    def _close_at_market(
-        self, call: Call, body: _Close, size: int | None, *, rejected: int, account_rejected: int
-    ) -> None:
-        """Close at market; working orders, brackets among them, stay."""
+    def _close_at_market(self, call: Call, body: _Close, size: int | None, *, rejected: int) -> None:
+        """Close at market; working orders, brackets among them, stay. `rejected` is the endpoint's first code for what
+        the market refuses; pending, unknown and the account's own follow it."""
         account_id = call.own_account(body.account_id)
         contract = self._reads.contract(call, body.contract_id, 3)
         if not contract.front:
@@ -299,10 +302,9 @@ class Trading:
         if size is not None and not 1 <= size <= abs(net):
             raise Denied(5, "Invalid close size")
         if (refusal := self._faults.rejects.take(account_id)) is not None:
-            raise Denied(rejected, refusal.text)
+            raise Denied(rejected + _CLOSE_LATER.get(refusal.reason, 0), refusal.text)
         terms = Terms(qty=size or abs(net), order_type=OrderType.MARKET, time_in_force=TimeInForce.GTC)
         try:
             self._venue.place(account_id, contract.symbol, -1 if net > 0 else 1, terms, self._origin(call))
         except Refused as refused:
-            locked = refused.reason in (Reason.LOCKED, Reason.ACCOUNT_CLOSED)
-            raise Denied(account_rejected if locked else rejected, refused.text) from None
+            raise Denied(rejected + _CLOSE_LATER.get(refused.reason, 0), refused.text) from None
