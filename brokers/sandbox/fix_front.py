@@ -1,7 +1,8 @@
 """The FIX door as the sandbox runs it: one address, one session for each login, and the faults that act on them.
 
 Built by `server.py`. A login's SenderCompID is its user name; its password comes in 554 of the Logon. Both versions are
-spoken, each with numbers of its own.
+spoken, each with numbers of its own. A 4.2 Logon that carries a licence (91) is of the T4 dialect (C1): 49 names the
+application, 553 the login, and the numbers begin at 1.
 """
 
 import asyncio
@@ -112,18 +113,21 @@ class FixFront:
 
     def admit(self, frame: Frame, connection: "Connection") -> Acceptor | str | None:
         """The session of a Logon; a text to refuse it with, or None to hang up without a word."""
-        user = self._users.get(frame[49])
+        t4 = frame[8] == "FIX.4.2" and 91 in frame
+        user = self._users.get(frame[553 if t4 else 49])
         if frame.kind != "A" or frame[8] not in VERSIONS or user is None:
             return None
         if frame[56] != self._settings.target_comp_id:
             return None
-        if any(each.session is not None and each.login == user.name for each in self._connections):
-            return None  # a second one is sent away, the first stays
+        for other in [each for each in self._connections if each.session is not None and each.login == user.name]:
+            if other.session is not None and not other.session.leaving_ns:
+                return None  # a second one is sent away, the first stays
+            other.abort()
         if self._house.faults.left_s(self._house.faults.refuse_until_ns, user.name):
             return None
         if frame[554] != user.password:
             return "Invalid username or password"
-        session = self._session(user.name, frame[8], connection)
+        session = self._session(user.name, frame[8], connection, name=frame[49], t4=t4)
         self._desks[user.name].session = session
         connection.login = user.name
         return session
@@ -149,18 +153,21 @@ class FixFront:
                 connection.abort()  # carried out all the same; what is said of it waits for a resend
         desk.take(frame)
 
-    def _session(self, login: str, version: str, connection: "Connection | None" = None) -> Acceptor:
+    def _session(
+        self, login: str, version: str, connection: "Connection | None" = None, *, name: str = "", t4: bool = False
+    ) -> Acceptor:
         memory = self._memories.setdefault((login, version), Memory())
         return Acceptor(
             version,
             self._settings.target_comp_id,
-            login,
+            name or login,
             memory,
             self._settings,
             self._house.clock,
             connection.write if connection is not None else lambda _: None,
             connection.hang_up if connection is not None else lambda: None,
             lambda frame: self.business(login, frame),
+            t4=t4,
         )
 
     def _of(self, login: str) -> "list[Connection]":

@@ -2,19 +2,18 @@
 versions (`protocols/fix.md C3`). `fix_front.py` owns one `Desk` for each login.
 """
 
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 
 from brokers.sandbox.doors import House, Received, User
+from brokers.sandbox.fix_checks import TIMES, TYPES, UNUSED_TIMES, BadMessage, check, number_of
 from brokers.sandbox.fix_session import Acceptor
 from brokers.sandbox.fix_wire import Fields, Frame, timestamp
 from brokers.sandbox.orders import ExecutionReported, Order, OrderStatus, Origin, Reason, Refused, Terms
 from brokers.sandbox.settings import FixSettings
-from schema.records import OrderType, TimeInForce
+from schema.records import TimeInForce
 
-_TYPES = {"1": OrderType.MARKET, "2": OrderType.LIMIT, "3": OrderType.STOP, "4": OrderType.STOP_LIMIT}
-_TIMES = {"0": TimeInForce.DAY, "1": TimeInForce.GTC, "3": TimeInForce.IOC, "4": TimeInForce.FOK}
-_TYPE_WORDS = {kind: word for word, kind in _TYPES.items()}
-_TIME_WORDS = {kind: word for word, kind in _TIMES.items()}
+_TYPE_WORDS = {kind: word for word, kind in TYPES.items()}
+_TIME_WORDS = {kind: word for word, kind in TIMES.items()}
 _STATUS = {
     OrderStatus.PENDING: "A",
     OrderStatus.SUSPENDED: "9",
@@ -32,31 +31,10 @@ _WHY = {
     Reason.NOT_ENOUGH_LIQUIDITY: "3",
     Reason.TOO_LATE: "4",
 }
-_NEEDS = {
-    ("FIX.4.2", "D"): (11, 21, 55, 54, 60, 40),
-    ("FIX.4.4", "D"): (11, 54, 60, 40),
-    ("FIX.4.2", "G"): (41, 11, 21, 55, 54, 60, 40),
-    ("FIX.4.4", "G"): (41, 11, 54, 60, 40),
-    ("FIX.4.2", "F"): (41, 11, 55, 54, 60),
-    ("FIX.4.4", "F"): (41, 11, 54, 60),
-    ("FIX.4.2", "H"): (11, 55, 54),
-    ("FIX.4.4", "H"): (11, 54),
-    ("FIX.4.4", "AF"): (584, 585),
-    ("FIX.4.4", "AN"): (710, 724, 1, 581, 60, 715),
-}
-
-
-class BadMessage(Exception):
-    """The session refuses it (35=3, `reason` and `tag`), or the business does (35=j, `business`)."""
-
-    def __init__(self, text: str, *, reason: int = 0, tag: int = 0, business: int = -1) -> None:
-        super().__init__(text)
-        self.reason, self.tag, self.business = reason, tag, business
 
 
 class Desk:
-    """See the module's docstring. `session` is None while nobody is connected: what is said then is said by a
-    resend."""
+    """See the module's docstring. What is said while nobody is connected is said by a resend."""
 
     def __init__(self, house: House, user: User, settings: FixSettings, session: Acceptor) -> None:
         self._house = house
@@ -79,9 +57,16 @@ class Desk:
             "G": self._replace,
             "F": self._cancel,
             "H": self._status,
+            "q": self._mass_cancel,
             "AF": self._mass_status,
             "AN": self._positions,
+            "BB": self._collateral,
         }.get(frame.kind)
+        try:
+            check(frame, t4=self.session.t4)
+        except BadMessage as bad:
+            self._say_bad(frame, bad)
+            return
         if handler is None or not self._offers(frame.kind):
             self.session.business_reject(frame, 3, "Unsupported Message Type")
             return
@@ -91,13 +76,15 @@ class Desk:
             self.session.business_reject(frame, 0, "Throttled: too many messages")
             return
         try:
-            self._check(frame)
             handler(frame)
         except BadMessage as bad:
-            if bad.business >= 0:
-                self.session.business_reject(frame, bad.business, str(bad))
-            else:
-                self.session.reject(frame, bad.reason, str(bad), bad.tag)
+            self._say_bad(frame, bad)
+
+    def _say_bad(self, frame: Frame, bad: BadMessage) -> None:
+        if bad.business >= 0:
+            self.session.business_reject(frame, bad.business, str(bad))
+        else:
+            self.session.reject(frame, bad.reason, str(bad), bad.tag)
 
     def _offers(self, kind: str) -> bool:
         return {"AF": self._settings.mass_status, "AN": self._settings.positions}.get(kind, True)
@@ -109,17 +96,6 @@ class Desk:
         self._arrived = [at for at in self._arrived if now - at < 1_000_000_000]
         self._arrived.append(now)
         return 0 < self._settings.messages_per_s < len(self._arrived)
-
-    def _check(self, frame: Frame) -> None:
-        for tag in _NEEDS.get((frame[8], frame.kind), ()):
-            if tag not in frame:
-                raise BadMessage("Required tag missing", reason=1, tag=tag)
-        for tag, allowed in ((54, ("1", "2")), (40, tuple(_TYPES)), (59, tuple(_TIMES)), (21, ("1", "2", "3"))):
-            if tag in frame and frame[tag] not in allowed:
-                raise BadMessage("Value is incorrect (out of range) for this tag", reason=5, tag=tag)
-        for tag in (38, 44, 99):
-            if tag in frame and _decimal(frame[tag]) is None:
-                raise BadMessage("Incorrect data format for value", reason=6, tag=tag)
 
     def _note(self, frame: Frame) -> Received:
         account = self.account_of(frame)
@@ -138,7 +114,7 @@ class Desk:
         note = self._house.received[-1]
         if frame[8] == "FIX.4.4" and 55 not in frame:
             raise BadMessage("Conditionally Required Field Missing (55)", business=5)
-        if 38 not in frame:
+        if 38 not in frame and frame[40] != "F":
             raise BadMessage("Conditionally Required Field Missing (38)", business=5)
         tag = frame[11]
         if tag in self._used:
@@ -155,6 +131,13 @@ class Desk:
         if (refusal := faults.rejects.take(note.account_id)) is not None:
             note.outcome = refusal.reason.value
             self._refuse(frame, _WHY.get(refusal.reason, "0"), refusal.text)
+            return
+        if frame[40] not in (*TYPES, "F") or frame[59] in UNUSED_TIMES:
+            note.outcome = "unsupported"
+            self._refuse(frame, "11", "Unsupported order characteristic")
+            return
+        if frame[40] == "F":
+            self._flatten(frame, note)
             return
         late = faults.late_rejects.take(note.account_id)
         sign = 1 if frame[54] == "1" else -1
@@ -175,13 +158,41 @@ class Desk:
                 refusal.after_s, lambda: self._venue.reject_held(order.order_id, refusal.reason, refusal.text)
             )
 
+    def _flatten(self, frame: Frame, note: Received) -> None:
+        """T4's order that closes whatever the account holds of the contract (C3)."""
+        contract = self._venue.catalogue.by_symbol.get(frame[55])
+        order: Order | None = None
+        text, why = "There is nothing to close", "99"
+        if contract is None:
+            text, why = f"There is no contract {frame[55]}", "1"
+        elif note.account_id is not None:
+            origin = Origin(cl_ord_id=frame[11], user_id=self._user.user_id)
+            try:
+                order = self._venue.liquidate(note.account_id, contract.contract_id, origin)
+            except Refused as refused:
+                note.outcome, note.order_id = refused.reason.value, refused.order_id
+                if refused.order_id is not None:
+                    return
+                text, why = refused.text, _WHY.get(refused.reason, "0")
+        if order is None:
+            note.outcome = note.outcome or "flat"
+            self._refuse(frame, why, text)
+        else:
+            note.outcome, note.order_id = "taken", order.order_id
+
     def _find(self, frame: Frame, answer_to: str) -> Order | None:
         """The order that a cancel or a replace is about; None after saying that there is none."""
         order_id = self._by_id.get(frame[41])
         if frame[11] in self._used:
-            self._cancel_reject(frame, answer_to, "6", "Duplicate ClOrdID", order_id)
+            if frame[97] != "Y":
+                # 4.2 has no word for it (C3).
+                why = "6" if frame[8] != "FIX.4.2" else ""
+                self._cancel_reject(frame, answer_to, why, "Duplicate ClOrdID", order_id)
             return None
         self._used.add(frame[11])
+        if (refusal := self._house.faults.rejects.take(self._house.received[-1].account_id)) is not None:
+            self._cancel_reject(frame, answer_to, "2", refusal.text, order_id)
+            return None
         if order_id is None:
             self._cancel_reject(frame, answer_to, "1", "Unknown order", None)
             return None
@@ -194,7 +205,7 @@ class Desk:
         note = self._house.received[-1]
         order = self._find(frame, "1")
         if order is None:
-            note.outcome = "unknown order"
+            note.outcome = "refused"
             return
         self._by_id[frame[11]] = order.order_id
         try:
@@ -208,10 +219,12 @@ class Desk:
         note = self._house.received[-1]
         order = self._find(frame, "2")
         if order is None:
-            note.outcome = "unknown order"
+            note.outcome = "refused"
             return
         self._by_id[frame[11]] = order.order_id
         try:
+            if frame[40] not in TYPES or frame[59] in UNUSED_TIMES:
+                raise Refused(Reason.UNSUPPORTED, "Unsupported order characteristic")
             terms = _terms(frame, order.terms)
             self._venue.modify(order.order_id, terms, Origin(cl_ord_id=frame[11], user_id=self._user.user_id))
             note.outcome, note.order_id = "taken", order.order_id
@@ -244,6 +257,35 @@ class Desk:
         for number, order in enumerate(live, 1):
             last: Fields = [(912, "Y")] if number == len(live) else []
             self._report(order, "status", self._exec_id(), more=marks + last)
+
+    def _mass_cancel(self, frame: Frame) -> None:
+        """Every working order of the login, or of the account (1) it names (C3: 530=7)."""
+        wanted = self.account_of(frame) if 1 in frame else None
+        head: Fields = [(11, frame[11]), (37, f"M{self._exec_id()}"), (530, frame[530])]
+        if frame[530] != "7" or (1 in frame and wanted is None):
+            text, why = ("Unknown account", "99") if frame[530] == "7" else ("Only 530=7 is offered", "0")
+            self.session.send("r", [*head, (531, "0"), (532, why), (58, text)])
+            return
+        mine = self._user.account_ids if wanted is None else (wanted,)
+        live = [order for each in mine for order in self._venue.live_orders(each)]
+        marked: Fields = [(1, frame[1])] if 1 in frame else []
+        self.session.send("r", [*head, *marked, (531, "7"), (533, str(len(live)))])
+        for order in live:
+            if order.status.live:  # canceling one may have ended another
+                self._venue.cancel(order.order_id, Origin(user_id=self._user.user_id))
+
+    def _collateral(self, frame: Frame) -> None:
+        """T4's list of accounts: a report for each (C2)."""
+        for account_id in self._user.account_ids:
+            name = self._venue.accounts[account_id].name
+            asked: Fields = [(909, frame[909])] if 909 in frame else []
+            self.session.send(
+                "BA",
+                [
+                    (1, name), (908, self._exec_id()), *asked, (910, "0"),
+                    (453, "1"), (448, str(account_id)), (447, "D"), (452, "24"),
+                ],
+            )  # fmt: skip
 
     def _positions(self, frame: Frame) -> None:
         account_id = self.account_of(frame)
@@ -359,9 +401,9 @@ class Desk:
         order = self._venue.orders.get(order_id or 0)
         status = "8" if order is None else _STATUS.get(order.status) or ("1" if order.filled_qty else "0")
         named = "NONE" if order is None else str(order.order_id)
-        self.session.send(
-            "9", [(11, frame[11]), (37, named), (39, status), (41, frame[41]), (58, text), (102, why), (434, answer_to)]
-        )
+        reason: Fields = [(102, why)] if why else []
+        fields: Fields = [(11, frame[11]), (37, named), (39, status), (41, frame[41]), (58, text)]
+        self.session.send("9", [*fields, *reason, (434, answer_to)])
 
     def _exec_id(self) -> str:
         self._next += 1
@@ -369,24 +411,16 @@ class Desk:
 
 
 def _terms(frame: Frame, old: Terms | None = None) -> Terms:
-    qty = _decimal(frame[38]) if 38 in frame else Decimal(old.qty if old else 0)
+    qty = number_of(frame[38]) if 38 in frame else Decimal(old.qty if old else 0)
     if qty is None or qty != qty.to_integral_value() or qty <= 0:
         raise Refused(Reason.OTHER, f"OrderQty {frame[38]} is not a number of contracts")
     return Terms(
         qty=int(qty),
-        order_type=_TYPES[frame[40]],
-        limit=_decimal(frame[44]) if 44 in frame else None,
-        stop=_decimal(frame[99]) if 99 in frame else None,
-        time_in_force=_TIMES[frame[59]] if 59 in frame else TimeInForce.DAY,
+        order_type=TYPES[frame[40]],
+        limit=number_of(frame[44]) if 44 in frame else None,
+        stop=number_of(frame[99]) if 99 in frame else None,
+        time_in_force=TIMES[frame[59]] if 59 in frame else TimeInForce.DAY,
     )
-
-
-def _decimal(text: str) -> Decimal | None:
-    try:
-        value = Decimal(text)
-    except InvalidOperation:
-        return None
-    return value if value.is_finite() else None
 
 
 def _text(price: Decimal) -> str:

@@ -4,6 +4,7 @@ login; its numbers and what it sent outlive every connection.
 Written from the facts page: it must satisfy initiators that we did not write.
 """
 
+import string
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -21,6 +22,11 @@ _NEEDS: dict[str, tuple[int, ...]] = {
     "3": (45,),
     "A": (98, 108),
 }
+_GROUPS = {73: 11, 78: 79, 146: 55, 267: 269, 384: 372, 453: 448, 802: 523}
+"""Repeating groups by their count: the tag that every entry begins with."""
+_ONCE = frozenset({8, 9, 34, 35, 43, 49, 50, 52, 56, 57, 97, 122})
+_OUT_OF_RANGE = "Value is incorrect (out of range) for this tag"
+_LEAVE_WITHIN_S = 2.0
 
 
 @dataclass(slots=True)
@@ -46,7 +52,7 @@ class Memory:
 
 class Acceptor:
     """One connection of a login that has logged on. `write` takes bytes, `hang_up` closes the transport, `business`
-    gets every application message once and in order."""
+    gets every application message once and in order. `t4`: the client's Logon is of that dialect (C1)."""
 
     def __init__(
         self,
@@ -59,6 +65,8 @@ class Acceptor:
         write: Callable[[bytes], None],
         hang_up: Callable[[], None],
         business: Callable[[Frame], None],
+        *,
+        t4: bool = False,
     ) -> None:
         self.version = version
         self.sender = sender
@@ -69,12 +77,13 @@ class Acceptor:
         self.write = write
         self.hang_up = hang_up
         self.business = business
+        self.t4 = t4
         self.up = False
         self.over = False
-        self.heartbeat_s = 30
+        self.heartbeat_s = 30  # 0: none, and no patience either
         self.heard_ns = self.said_ns = clock.now_ns()
         self.tested = False
-        self.leaving = False
+        self.leaving_ns = 0  # when a Logout was sent; whoever sent the first one closes the connection (C4 13)
         self._early: dict[int, Frame] = {}
         self._asked_to = 0
 
@@ -103,18 +112,19 @@ class Acceptor:
         head: Fields = [(34, str(seq))]
         if original:
             head.append((43, "Y"))
-        head += [(49, self.sender), (52, at), (56, self.target)]
+        head += [(49, self.sender), *([(50, "T4FIX")] if self.t4 else []), (52, at), (56, self.target)]
         if original:
             head.append((122, original))
         self.said_ns = self.clock.now_ns()
         self.write(build(self.version, kind, head + fields))
 
     def reject(self, frame: Frame, reason: int, text: str, tag: int = 0) -> None:
-        """35=3, with the number of the message that was wrong."""
+        """35=3, with the number of the message that was wrong. 4.2 has no words for reasons above 11."""
         fields: Fields = [(45, frame[34] or "0"), (58, text)]
         if tag:
             fields.append((371, str(tag)))
-        self.send("3", [*fields, (372, frame.kind), (373, str(reason))])
+        why: Fields = [(373, str(reason))] if reason <= 11 or self.version != "FIX.4.2" else []
+        self.send("3", [*fields, (372, frame.kind or "?"), *why])
 
     def business_reject(self, frame: Frame, reason: int, text: str) -> None:
         """35=j."""
@@ -122,7 +132,7 @@ class Acceptor:
 
     def log_out(self, text: str = "") -> None:
         self.send("5", [(58, text)] if text else [])
-        self.leaving = True
+        self.leaving_ns = self.clock.now_ns()
 
     def end(self) -> None:
         if not self.over:
@@ -142,7 +152,12 @@ class Acceptor:
             return
         now = self.clock.now_ns()
         quiet_s = (now - self.heard_ns) / 1e9
-        if quiet_s >= 2.4 * self.heartbeat_s:
+        if self.leaving_ns:
+            if now - self.leaving_ns > _LEAVE_WITHIN_S * 1e9:
+                self.end()
+        elif not self.heartbeat_s:
+            pass
+        elif quiet_s >= 2.4 * self.heartbeat_s:
             self.end()
         elif quiet_s >= 1.2 * self.heartbeat_s and not self.tested:
             self.tested = True
@@ -158,16 +173,21 @@ class Acceptor:
             self.end()
             return
         seq = frame.number(34)
-        if frame[141] == "Y" or self.settings.restart_numbers:
+        if frame[141] == "Y" or self.settings.restart_numbers or self.t4:
             self.memory.reset()
-        self.heartbeat_s = max(frame.number(108), 1)
         self.up = True
+        if (fault := _logon_fault(frame)) is not None:
+            self._throw_out(fault)
+            return
+        self.heartbeat_s = frame.number(108)
         if seq < self.memory.expected and frame[43] != "Y":
             self._throw_out(f"MsgSeqNum too low, expecting {self.memory.expected} but received {frame[34]}")
             return
         answer: Fields = [(98, "0"), (108, frame[108])]
         if frame[141] == "Y":
             answer.append((141, "Y"))
+        if self.t4:
+            answer += [(554, "***"), (1408, "practice")]
         self.send("A", answer)
         if seq > self.memory.expected:
             self._ask(seq, frame)
@@ -177,12 +197,19 @@ class Acceptor:
     def take(self, frame: Frame) -> None:
         """Any later message."""
         self.heard_ns, self.tested = self.clock.now_ns(), False
+        if self.leaving_ns and frame.kind != "5":
+            return
         if frame[8] != self.version:
             self._throw_out("Incorrect BeginString")
+        elif (missing := next((tag for tag in (49, 56, 52) if tag not in frame), 0)) and 34 in frame:
+            self._consume(frame)
+            self.reject(frame, 1, "Required tag missing", missing)
         elif (frame[49], frame[56]) != (self.target, self.sender):
+            self._consume(frame)
             self.reject(frame, 9, "CompID problem")
             self._throw_out()
         elif not self._right_time(frame):
+            self._consume(frame)
             self.reject(frame, 10, "SendingTime accuracy problem", 52)
             self._throw_out()
         elif frame.number(34) < 1:
@@ -204,6 +231,11 @@ class Acceptor:
         else:
             self._due(frame)
             self._catch_up()
+
+    def _consume(self, frame: Frame) -> None:
+        """A message that is refused has had its number all the same (C4 8)."""
+        if frame.number(34) == self.memory.expected:
+            self.memory.expected += 1
 
     def _right_time(self, frame: Frame) -> bool:
         at = seconds_of(frame[52])
@@ -236,23 +268,15 @@ class Acceptor:
                 self.memory.expected = new
             else:
                 self.memory.expected = seq + 1
-                self.reject(frame, 5, "Value is incorrect (out of range) for this tag", 36)
+                self._bad_reset(frame)
             return
         self.memory.expected = seq + 1
-        known = _OLD_KINDS.get(self.version, _KINDS)
-        if frame.kind not in known and not (
-            self.version != "FIX.4.2" and len(frame.kind) == 2 and frame.kind[0] == "A"
-        ):
+        if not self._knows(frame.kind):
             self.reject(frame, 11, "Invalid MsgType")
             return
-        for tag, value in frame.fields:
-            if not value:
-                self.reject(frame, 4, "Tag specified without a value", tag)
-                return
-        for tag in _NEEDS.get(frame.kind, ()):
-            if tag not in frame:
-                self.reject(frame, 1, "Required tag missing", tag)
-                return
+        if (fault := _fault(frame)) is not None:
+            self.reject(frame, *fault)
+            return
         match frame.kind:
             case "3":
                 self.memory.rejected += 1
@@ -263,11 +287,18 @@ class Acceptor:
             case "2":
                 self._resend(frame)
             case "5":
-                if not self.leaving:
-                    self.send("5", [])
-                self.end()
+                if self.leaving_ns:
+                    self.end()
+                else:
+                    self.log_out()
             case _:
                 self.business(frame)
+
+    def _knows(self, kind: str) -> bool:
+        """Whether there is such a MsgType in this version. T4 has borrowed two from 4.4 (C2)."""
+        if self.version == "FIX.4.2":
+            return kind in _OLD_KINDS[self.version] or (self.t4 and kind in ("BA", "BB"))
+        return kind in _KINDS or (len(kind) == 2 and kind[0] in "AB" and kind[1] in string.ascii_uppercase)
 
     def _catch_up(self) -> None:
         while not self.over and self.memory.expected in self._early:
@@ -285,10 +316,17 @@ class Acceptor:
     def _reset(self, frame: Frame) -> None:
         new = frame.number(36)
         if new < self.memory.expected:
-            self.reject(frame, 5, "Value is incorrect (out of range) for this tag", 36)
+            self._bad_reset(frame)
         else:
             self.memory.expected = new
             self._catch_up()
+
+    def _bad_reset(self, frame: Frame) -> None:
+        if 36 in frame:
+            self.reject(frame, 5, _OUT_OF_RANGE, 36)
+        else:
+            self._consume(frame)
+            self.reject(frame, 1, "Required tag missing", 36)
 
     def _resend(self, frame: Frame) -> None:
         """Application messages again, with 43=Y and 122; everything else as gaps (C4 10)."""
@@ -307,3 +345,34 @@ class Acceptor:
         if first < following:
             now = timestamp(self.clock.now_ns())
             self._put("4", first, [(123, "Y"), (36, str(following))], now, original=now)
+
+
+def _logon_fault(frame: Frame) -> str | None:
+    """Why a Logon can't be taken, in words for 58."""
+    for tag in (34, 98, 108):
+        if tag not in frame:
+            return f"Required tag missing ({tag})"
+    if frame.number(34) < 1 or frame[98] != "0" or not 0 <= frame.number(108) <= 86_400:
+        wrong = 34 if frame.number(34) < 1 else 98 if frame[98] != "0" else 108
+        return f"{_OUT_OF_RANGE} ({wrong})"
+    return None
+
+
+def _fault(frame: Frame) -> tuple[int, str, int] | None:
+    """What is wrong with a message that is due, whatever it is about: the reason (373), words, the tag (C4 8, 15)."""
+    seen: set[int] = set()
+    for tag, value in frame.fields:
+        if not tag:
+            return 0, "Invalid tag number", tag
+        if not value:
+            return 4, "Tag specified without a value", tag
+        if tag in seen and tag in _ONCE:
+            return 13, "Tag appears more than once", tag
+        seen.add(tag)
+    for tag in _NEEDS.get(frame.kind, ()):
+        if tag not in frame:
+            return 1, "Required tag missing", tag
+    for counter, first in _GROUPS.items():
+        if counter in frame and frame.number(counter) != sum(1 for tag, _ in frame.fields if tag == first):
+            return 16, "Incorrect NumInGroup count for repeating group", counter
+    return None

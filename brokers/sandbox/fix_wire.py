@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 Fields = list[tuple[int, str]]
 END = "\x01"
 _LARGEST = 100_000
+_DATA = {90: 91, 93: 89, 95: 96, 212: 213, 348: 349, 350: 351, 352: 353, 354: 355, 356: 357, 358: 359, 360: 361}
+"""Data fields, whose value may hold a field's end, by the field before them that says how long it is."""
 
 
 class Frame:
@@ -33,9 +35,9 @@ class Frame:
         return self.first.get(35, "")
 
     def number(self, tag: int) -> int:
-        """A whole number; -1 when it is missing or none."""
+        """A whole number of up to 18 digits; -1 when it is missing or none."""
         text = self.first.get(tag, "")
-        return int(text) if text.isascii() and text.isdigit() else -1
+        return int(text) if text.isascii() and text.isdigit() and len(text) <= 18 else -1
 
 
 def build(version: str, kind: str, fields: Fields) -> bytes:
@@ -58,7 +60,7 @@ def cut(buffer: bytes) -> tuple[list[Frame], bytes]:
         if len(parts) < 3:
             return (frames, buffer) if len(buffer) < 64 else (frames, _skip(buffer))
         length = parts[1].removeprefix(b"9=")
-        if not parts[1].startswith(b"9=") or not length.isdigit() or int(length) > _LARGEST:
+        if not parts[1].startswith(b"9=") or not length.isdigit() or len(length) > 6 or int(length) > _LARGEST:
             buffer = _skip(buffer)
             continue
         body_at = len(parts[0]) + len(parts[1]) + 2
@@ -82,12 +84,23 @@ def _skip(buffer: bytes) -> bytes:
 
 
 def _fields(raw: bytes) -> Fields | None:
+    text, at, wanted, size = raw.decode("latin-1"), 0, 0, 0
     fields: Fields = []
-    for each in raw.decode("latin-1").split(END)[:-1]:
-        tag, equals, value = each.partition("=")
-        if not equals or not (tag.isascii() and tag.isdigit()):
+    while at < len(text):
+        equals = text.find("=", at)
+        name = text[at:equals]
+        if equals < 0 or not (name.isascii() and name.isdigit() and len(name) <= 9):
             return None
-        fields.append((int(tag), value))
+        tag, begin = int(name), equals + 1
+        end = begin + size
+        if tag != wanted or text[end : end + 1] != END:
+            end = text.find(END, begin)
+        value = text[begin:end]
+        fields.append((tag, value))
+        wanted = _DATA.get(tag, 0)
+        size = int(value) if wanted and value.isascii() and value.isdigit() and len(value) <= 6 else 0
+        wanted = wanted if size else 0
+        at = end + 1
     return fields
 
 

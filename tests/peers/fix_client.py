@@ -9,11 +9,16 @@ its last field, header before body, and the fields that FIX demands of its type 
 
 import asyncio
 import itertools
+import re
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from decimal import Decimal
+from typing import Any, Protocol
+
+import pytest
 
 Fields = list[tuple[int, str]]
 SOH = b"\x01"
+BOTH = pytest.mark.parametrize("version", ["FIX.4.2", "FIX.4.4"])
 HEADER = frozenset({8, 9, 35, 34, 43, 49, 50, 52, 56, 57, 90, 91, 97, 115, 116, 122, 128, 129, 369})
 EXECUTION_REPORT = (37, 17, 150, 39, 54, 151, 14, 6)
 DEMANDED = {
@@ -40,6 +45,21 @@ EXEC_TYPES = {"FIX.4.2": "01245689ACDE3", "FIX.4.4": "0456789ACDEFGHI3"}
 def stamp(shift_s: float = 0.0, *, millis: bool = True) -> str:
     now = datetime.now(UTC) + timedelta(seconds=shift_s)
     return now.strftime("%Y%m%d-%H:%M:%S") + (f".{now.microsecond // 1000:03d}" if millis else "")
+
+
+def seconds(text: str) -> str:
+    """A UTC timestamp of the venue, with or without milliseconds."""
+    assert re.fullmatch(r"\d{8}-\d\d:\d\d:\d\d(\.\d{3})?", text), text
+    return text
+
+
+class Priced(Protocol):
+    def price(self) -> Decimal: ...
+
+
+def away(venue: Priced, points: int) -> Decimal:
+    """A price so far from the market."""
+    return venue.price() + points
 
 
 def frame(begin_string: str, fields: Fields, *, length: int | None = None, checksum: int | None = None) -> bytes:
@@ -109,7 +129,7 @@ def read(raw: bytes) -> Message:
     if message.kind == "8":
         assert message[150] in EXEC_TYPES[version], f"150 of the other version: {message}"
         assert (message.get(20) is not None) == (version == "FIX.4.2"), f"20 is of 4.2: {message}"
-        if message[39] in "4 8 C".split():
+        if message[39] in ["4", "8", "C"]:
             assert message[151] == "0", f"an ended order leaves nothing: {message}"
     return message
 
@@ -178,7 +198,9 @@ class Client:
     def write(self, raw: bytes) -> None:
         self._writer.write(raw)
 
-    def send(self, kind: str, body: dict[int, Any] | Fields | None = None, *, seq: int | None = None, **more: Any) -> int:
+    def send(
+        self, kind: str, body: dict[int, Any] | Fields | None = None, *, seq: int | None = None, **more: Any
+    ) -> int:
         """Send a message and give its number. `seq` names another number and leaves the count alone. `head` adds to
         the header, `drop` leaves tags out, `begin` is another version."""
         number = self.out if seq is None else seq
@@ -278,3 +300,29 @@ def _end(data: bytes) -> int:
     length = int(data[data.index(b"\x019=") + 3 : second])
     end = second + 1 + length + 7
     return end if len(data) >= end else 0
+
+
+async def traded(desk: Client) -> None:
+    """Logon 1, a heartbeat 2, reports from 3 on."""
+    await desk.login()
+    await desk.in_step()
+    name = desk.order()
+    await desk.expect({35: "8", 11: name, 39: 2})
+
+
+def whole(kind: str) -> list[tuple[int, str]]:
+    """A body of every tag that the type demands in either version."""
+    bodies: dict[str, str] = {
+        "D": "11=R1|1=SIM1|21=1|55=ESH4|54=1|60=NOW|38=1|40=1|59=0",
+        "G": "41=R0|11=R1|1=SIM1|21=1|55=ESH4|54=1|60=NOW|38=1|40=2|44=4000|59=0",
+        "F": "41=R0|11=R1|1=SIM1|55=ESH4|54=1|60=NOW|38=1",
+        "H": "11=R1|1=SIM1|55=ESH4|54=1",
+        "V": "262=M1|263=1|264=1|267=2|269=0|269=1|146=1|55=ESH4",
+        "q": "11=Q1|530=7|60=NOW|1=SIM1",
+        "AN": "710=P1|724=0|1=SIM1|581=1|60=NOW|715=20261121",
+        "1": "112=T1",
+        "2": "7=1|16=0",
+        "4": "123=N|36=50",
+    }
+    pairs = [field.partition("=") for field in bodies[kind].replace("NOW", stamp(millis=False)).split("|")]
+    return [(int(tag), value) for tag, _, value in pairs]
