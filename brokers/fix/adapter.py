@@ -73,6 +73,8 @@ FORGET_EVERY_NS = 600_000_000_000
 RECENT_NS = 600_000_000_000
 """A snapshot after the first lists what ended or was learned within this time, and all that is open."""
 NUMBERS_KEPT = 5_000
+NAMELESS = ("", "NONE", "0", "UNKNOWN", "[N/A]")
+"""What venues write for an OrderID (37) when there is no order."""
 
 _CAPABILITIES = Capabilities(
     venue=VENUE,
@@ -274,7 +276,10 @@ class FixAdapter:
                 pass
 
     def _on_report(self, report: Report, message: Message) -> None:
-        if report.mass_id and message.number(tags.TOT_NUM_REPORTS) == 0:
+        if report.mass_id and (
+            message.number(tags.TOT_NUM_REPORTS) == 0
+            or (report.status is DoneStatus.REJECTED and report.order_id.upper() in NAMELESS)
+        ):
             self._asking.none_there(report.mass_id)
             return
         if self._not_there(report):
@@ -303,7 +308,7 @@ class FixAdapter:
         if report.status is not DoneStatus.REJECTED or report.kind not in (Kind.STATUS, Kind.REJECTED):
             return False
         entry = self._book.by_id(report.cl_ord_id)
-        nameless = report.order_id.upper() in ("", "NONE", "0", "UNKNOWN", "[N/A]")
+        nameless = report.order_id.upper() in NAMELESS
         if entry is None or not (report.reject_reason == "5" or (report.kind is Kind.STATUS and nameless)):
             return False
         if not self._asking.question_of(None, _status_question(entry)):
@@ -344,7 +349,9 @@ class FixAdapter:
             self._emit(PositionUpdated(connection=connection, received_ns=now_ns, position=booked.position))
 
     def _settle(self, entry: Entry, report: Report) -> None:
-        """End the commands that this report answers."""
+        """End the commands that this report answers. That one is pending is no answer yet (C3: 39=6 and E)."""
+        if report.kind is Kind.PENDING and not entry.done:
+            return
         for wire_id in entry.ids[1:]:
             if entry.done == DoneStatus.CANCELED or wire_id == report.cl_ord_id:
                 self._asking.answered(wire_id)

@@ -8,7 +8,7 @@ that makes the venue's own average (6) right.
 """
 
 from collections.abc import Iterable
-from decimal import Decimal
+from decimal import Context, Decimal
 
 import msgspec
 
@@ -37,6 +37,12 @@ KEPT_NS = 2 * 86_400_000_000_000
 ASKED_AT_MOST = 5
 """How often an order that the venue never showed is asked for."""
 _PLACES = Decimal("1e-9")
+_WIDE = Context(prec=60)
+"""Wide enough for any sum of quantities times prices that passed the reader."""
+
+
+def _rounded(price: Decimal) -> Decimal:
+    return price.quantize(_PLACES, context=_WIDE).normalize(_WIDE)
 
 
 class NewOrder(Record, frozen=True):
@@ -90,6 +96,7 @@ class Entry(msgspec.Struct):
     order_id: str = ""
     last: str = ""
     ids: list[str] = []
+    replaced: list[str] = []  # those of versions that are no more
     filled_qty: int = 0
     value: Decimal = Decimal(0)
     done: str = ""
@@ -99,6 +106,7 @@ class Entry(msgspec.Struct):
     venue_ns: int = 0
     day: str = ""  # when it was first seen, for ids that are unique for a day only
     corrections: int = 0
+    taken_back: list[str] = []  # ExecIDs of those
     reports: int = 0
     missing: int = 0
     learned_ns: int = 0
@@ -159,7 +167,7 @@ class Holding(msgspec.Struct):
         self.net += signed_qty
 
     def record(self) -> Position:
-        average = (self.cost / abs(self.net)).quantize(_PLACES).normalize() if self.net else Decimal(0)
+        average = _rounded(self.cost / abs(self.net)) if self.net else Decimal(0)
         return Position(account=self.account, symbol=self.symbol, net_qty=self.net, avg_price=average)
 
 
@@ -278,12 +286,14 @@ class Book:
             entry.order_id = report.order_id
         if report.order_id not in ("", "NONE", "0"):
             self._by_order.setdefault(report.order_id, entry)
-        if report.kind is Kind.TAKEN_BACK:
-            self._take_back(entry, report)
-            booked.corrected = True
-        else:
+        if report.kind is not Kind.TAKEN_BACK:
             booked.fills = self._fills(entry, report)
-        if report.kind is not Kind.PENDING:
+        elif report.exec_id in entry.taken_back:
+            return booked  # it says what was true then
+        else:
+            booked.fills = self._take_back(entry, report)
+            booked.corrected = True
+        if report.kind is not Kind.PENDING or entry.reports == 1:
             self._terms(entry, report)
         self._status(entry, report)
         entry.venue_ns = max(entry.venue_ns, report.venue_ns)
@@ -337,7 +347,7 @@ class Book:
         if news > own:
             missed = news - own
             whole = (report.avg_px or Decimal(0)) * report.cum_qty - entry.value - own * own_px
-            price = (whole / missed).quantize(_PLACES).normalize()
+            price = _rounded(whole / missed)
             if price <= 0:  # the venue said no average: the nearest price it did say
                 price = report.last_px or report.limit_price or entry.limit_price or Decimal(0)
             found.append(self._fill(entry, report, missed, price))
@@ -371,29 +381,42 @@ class Book:
         self._changed.add(("position", f"{entry.account}\t{entry.symbol}"))
         return fill
 
-    def _take_back(self, entry: Entry, report: Report) -> None:
-        """A fill was canceled or corrected: the order's filled quantity and average are what the venue says now."""
+    def _take_back(self, entry: Entry, report: Report) -> list[Fill]:
+        """A fill was canceled or corrected: the order's filled quantity and average are what the venue says now. A
+        correction to more contracts is a fill of them."""
         entry.corrections += 1
-        if report.avg_px is None:
-            return
+        entry.taken_back.append(report.exec_id)
+        self._changed.add(("position", f"{entry.account}\t{entry.symbol}"))
         lost = entry.filled_qty - report.cum_qty
-        value = report.avg_px * report.cum_qty
+        if lost < 0:
+            return self._fills(entry, report)
+        before = entry.value / entry.filled_qty if entry.filled_qty else Decimal(0)
+        average = report.avg_px if report.avg_px is not None else before
+        value = average * report.cum_qty
         held = self.holding(entry.account, entry.symbol)
         if lost > 0:
             held.trade(-lost * entry.side.sign, (entry.value - value) / lost)
-        elif lost == 0 and held.net * entry.side.sign > 0:
+        elif held.net * entry.side.sign > 0:
             held.cost += value - entry.value
         entry.filled_qty, entry.value = report.cum_qty, value
-        self._changed.add(("position", f"{entry.account}\t{entry.symbol}"))
+        return []
 
     def _terms(self, entry: Entry, report: Report) -> None:
-        """What the order asks for now. Only an accepted replace makes its new ClOrdID the order's (C3)."""
-        if report.kind is Kind.REPLACED and report.cl_ord_id:
-            entry.last = report.cl_ord_id
-            if report.cl_ord_id not in entry.ids:
-                entry.ids.append(report.cl_ord_id)
-            self._by_id[report.cl_ord_id] = entry
-        if report.kind is Kind.TAKEN_BACK or report.status is DoneStatus.REJECTED:
+        """What the order asks for now. Only an accepted replace makes its new ClOrdID the order's (C3); one whose
+        report was lost is told by the id under which a status shows the order. What is said of a version that was
+        replaced since, late or again, changes nothing."""
+        named = report.cl_ord_id
+        learned = report.kind is Kind.STATUS and isinstance(report.status, LiveStatus) and named in entry.ids
+        if named and (report.kind is Kind.REPLACED or (learned and _newer(entry, named))):
+            if named in entry.replaced:
+                return
+            if entry.last and entry.last != named:
+                entry.replaced.append(entry.last)
+            entry.last = named
+            if named not in entry.ids:
+                entry.ids.append(named)
+            self._by_id[named] = entry
+        if report.kind is Kind.TAKEN_BACK or report.status is DoneStatus.REJECTED or named in entry.replaced:
             return
         if report.qty:
             entry.qty = report.qty
@@ -467,11 +490,13 @@ class Book:
         self._changed.clear()
 
     def forget_old(self, now_ns: int) -> None:
-        """Let go of what ended long ago."""
+        """Let go of what ended long ago, by our own clock where it is known: a venue's may be days off."""
         before_ns = now_ns - KEPT_NS
-        for entry in [e for e in self._entries.values() if e.done and e.venue_ns < before_ns]:
+        for entry in [e for e in self._entries.values() if e.done and max(e.venue_ns, e.learned_ns) < before_ns]:
             self._drop(entry)
-        for key in [key for key, fill in self.fills.items() if fill.venue_ns < before_ns]:
+        for key, fill in list(self.fills.items()):
+            if max(fill.venue_ns, self._learned.get(key, 0)) >= before_ns or fill.cl_ord_id in self._entries:
+                continue
             del self.fills[key]
             self._learned.pop(key, None)
             self._gone.add(("fill", key))
@@ -519,6 +544,11 @@ class Book:
         self._by_order = {key: each for key, each in self._by_order.items() if each is not entry}
         self._changed.discard(("order", entry.root))
         self._gone.add(("order", entry.root))
+
+
+def _newer(entry: Entry, wire_id: str) -> bool:
+    """Whether an id left after the one that was accepted last."""
+    return entry.last not in entry.ids or entry.ids.index(wire_id) > entry.ids.index(entry.last)
 
 
 def _other(entry: Entry, report: Report) -> bool:

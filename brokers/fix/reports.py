@@ -80,6 +80,8 @@ def read_report(message: Message) -> Report | str:
         kind = Kind.TAKEN_BACK
     elif transaction == "3":
         kind = Kind.STATUS
+    if kind is Kind.STATUS and message.get(tags.ORD_STATUS) in ("6", "E"):
+        kind = Kind.PENDING
     elif kind is Kind.TRADE and not last_qty:
         kind = Kind.STATUS  # some venues repeat 150=1 or 2 without a fill
     return Report(

@@ -21,6 +21,8 @@ LOGOUT_WITHIN_S = 2.0
 TEST_AFTER = 1.2
 GIVE_UP_AFTER = 2.4
 """Heartbeat intervals of silence before a test request, and before the connection counts as lost (C4 9)."""
+LONGEST_HEARTBEAT_S = 3_600
+"""A longer interval that a venue answers a logon with is not followed: a dead line would not be seen."""
 CLOCKS_APART_S = 120
 QUEUE_AT_MOST = 10_000
 """Messages kept behind a gap; more would be a venue that never fills it."""
@@ -366,7 +368,7 @@ class Session:
             self.numbers.reset(self._clock.now_ns())
             self.numbers.out = 2  # our logon was the first of the new count
         heartbeat_s = message.number(tags.HEART_BT_INT)
-        if heartbeat_s:
+        if heartbeat_s and heartbeat_s <= LONGEST_HEARTBEAT_S:
             self._heartbeat_ns = heartbeat_s * _NS
         if seq < self.numbers.expected and message.get(tags.POSS_DUP) != "Y":
             text = f"MsgSeqNum too low, expecting {self.numbers.expected} but received {seq}"
@@ -416,11 +418,24 @@ class Session:
         new = message.number(tags.NEW_SEQ_NO)
         if new is None:
             self._reject(message, tags.REQUIRED_MISSING, tags.NEW_SEQ_NO, "Required tag missing")
+            self._consume(message)
         elif new < self.numbers.expected:
             self._reject(message, tags.BAD_VALUE, tags.NEW_SEQ_NO, "Value is incorrect (out of range) for this tag")
         else:
-            self.numbers.expected = new
+            self._skip_to(new)
             self._catch_up()
+
+    def _skip_to(self, new: int) -> None:
+        """The venue goes on at `new`. What it skips and is here already was said all the same: a report that came
+        live is not unsaid because the venue does not say it twice."""
+        for seq in sorted(seq for seq in self._ahead if seq < new):
+            message = self._ahead.pop(seq)
+            fault = fault_of(message)
+            if fault is not None:
+                self._facts.append(Unreadable(raw=str(message)[:512], error=fault.text))
+            elif message.msg_type not in tags.ADMIN:
+                self._facts.append(Received(message=message, again=message.get(tags.POSS_DUP) == "Y"))
+        self.numbers.expected = new
 
     def _fill(self, message: Message, seq: int) -> None:
         """SequenceReset-GapFill: what is skipped is not for us."""
@@ -431,7 +446,7 @@ class Session:
             text = "Required tag missing" if new is None else "Value is incorrect (out of range) for this tag"
             self._reject(message, reason, tags.NEW_SEQ_NO, text)
         else:
-            self.numbers.expected = new
+            self._skip_to(new)
 
     def _resend(self, message: Message) -> None:
         """Answer a ResendRequest: kept messages again with 43=Y and 122, everything else as gaps (C4 10)."""

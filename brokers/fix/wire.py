@@ -7,7 +7,7 @@ consumed (`protocols/fix.md C4 7`).
 
 import re
 from collections.abc import Iterable, Iterator
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
 
 import simplefix  # pyright: ignore[reportMissingTypeStubs]
@@ -23,6 +23,7 @@ _START = b"8=FIX"
 _TRAILER = 7  # 10=nnn and its end
 _DATA: dict[int, int] = dict(data.RAW_DATA)
 """Data fields by the tag of their length."""
+_NUMBER = re.compile(r"[-+]?0*[0-9]{1,9}(\.[0-9]{0,40})?|[-+]?\.[0-9]{1,40}")
 _HEAD = re.compile(rb"8=FIXT?\.\d\.\d\x019=\d+\x0135=")
 _LONGEST_HEAD = 32  # 8=FIXT.1.1 and 9= with its digits
 
@@ -43,17 +44,15 @@ class Message(Record, frozen=True):
         return any(name == tag for name, _ in self.fields)
 
     def number(self, tag: int) -> int | None:
-        """A whole number, or None when it is missing or not one."""
+        """A whole number of up to 18 digits, or None when it is missing or not one."""
         text = self.get(tag)
-        return int(text) if text.isascii() and text.isdigit() else None
+        return int(text) if text.isascii() and text.isdigit() and len(text) <= 18 else None
 
     def decimal(self, tag: int) -> Decimal | None:
-        """A price or a quantity, or None when it is missing or not a finite number."""
-        try:
-            value = Decimal(self.get(tag))
-        except InvalidOperation:
-            return None
-        return value if value.is_finite() else None
+        """A price or a quantity, or None when it is missing or none that a market has: FIX writes a minus, digits and a
+        point, and nothing else; beyond nine digits it is nobody's."""
+        text = self.get(tag)
+        return Decimal(text) if _NUMBER.fullmatch(text) else None
 
     @property
     def msg_type(self) -> str:

@@ -171,7 +171,7 @@ class Client:
         try:
             while data := await self._reader.read(65_536):
                 waiting += data
-                while (end := _end(waiting)) > 0:
+                while (end := end_of(waiting)) > 0:
                     raw, waiting = waiting[:end], waiting[end:]
                     async with self._news:
                         self.came.append(read(raw))
@@ -292,7 +292,7 @@ class Client:
         return self.came[start : self._next - 1]
 
 
-def _end(data: bytes) -> int:
+def end_of(data: bytes) -> int:
     """Where the first message in these bytes ends, or 0. The venue's own lengths must be right."""
     if data.count(SOH) < 3:
         return 0
