@@ -246,3 +246,16 @@ def test_book_is_the_same_after_being_kept_and_taken_up() -> None:
 def test_checked_reads_what_encode_writes() -> None:
     (found,) = checked(encode("FIX.4.4", "0", [(34, "1"), (49, "A"), (56, "B"), (52, "20261121-02:19:48.542")]))
     assert found["35"] == "0"
+
+
+def test_fills_of_a_venue_whose_clock_is_days_behind_are_not_forgotten_at_the_next_start() -> None:
+    on = book()
+    on.now_ns = START_NS + 10 * 86_400 * NS
+    booked(on, fill(3, 3))
+    rows, _ = on.take_changes()
+    other = book()
+    other.load(rows)
+    other.forget_old(on.now_ns + NS)
+    assert len(other.fills) == 1
+    other.forget_old(on.now_ns + 3 * 86_400 * NS)
+    assert (other.fills, other.orders()) == ({}, ())

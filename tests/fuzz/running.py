@@ -1,0 +1,156 @@
+"""How the decoders are fuzzed: `hammer` feeds one check with what hypothesis makes until the time is up.
+
+In `make test` each decoder gets 2 s from fixed seeds, so that the run is the same everywhere; in `make soak` 2 minutes
+from fresh ones (FUZZ_S changes that). What breaks a decoder is kept in `tests/fuzz/found` and tried first from then on;
+once it is understood it becomes one of the explicit seeds beside its decoder.
+"""
+
+import itertools
+import os
+import sys
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from random import Random
+from typing import Any, TypeVar
+
+import pytest
+from hypothesis import HealthCheck, given, seed, settings
+from hypothesis import strategies as st
+from hypothesis.database import DirectoryBasedExampleDatabase
+
+SOAK_S = float(os.environ.get("FUZZ_S", "120"))
+SHORT_S = 2.0
+HANG_S = 2.0
+"""Of the thread's own time: more for one input is a hang, however busy the machine is."""
+_FOUND = Path(__file__).parent / "found"
+_EXAMPLES_A_SEED = 100
+T = TypeVar("T")
+
+LENGTHS = pytest.mark.parametrize(
+    "seconds",
+    [
+        pytest.param(SHORT_S, id="short"),
+        pytest.param(SOAK_S, id="soak", marks=[pytest.mark.soak, pytest.mark.timeout(SOAK_S + 120)]),
+    ],
+)
+
+
+def hammer(
+    name: str, make: Callable[[Random], T], check: Callable[[T], None], seeds: Iterable[T], seconds: float
+) -> None:
+    """Try the seeds, then whatever `make` makes of random numbers for so long. `check` raises for what breaks a
+    promise. Hypothesis draws only the numbers' seed, so that most of the time goes into the decoder."""
+
+    def timed(one: T) -> None:
+        began = time.thread_time()
+        check(one)
+        took = time.thread_time() - began
+        assert took < HANG_S, f"{name}: one input took {took:.1f} s"
+
+    for one in seeds:
+        timed(one)
+    first = 0 if seconds <= SHORT_S else Random().randrange(10**9)
+    ends, tried = time.monotonic() + seconds, 0
+    while time.monotonic() < ends:
+        _batch(timed, make, first + tried, name)()
+        tried += 1
+    sys.stdout.write(f"{name}: {tried * _EXAMPLES_A_SEED} inputs in {seconds:g} s, from seed {first}\n")
+
+
+def _batch(check: Callable[[T], None], make: Callable[[Random], T], number: int, name: str) -> Callable[[], None]:
+    @seed(number)
+    @settings(
+        max_examples=_EXAMPLES_A_SEED,
+        deadline=None,
+        database=DirectoryBasedExampleDatabase(_FOUND / name.replace(" ", "_")),
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(st.integers(0, 2**63))
+    def batch(number: int) -> None:
+        check(make(Random(number)))
+
+    return batch
+
+
+# --- what is made -----------------------------------------------------------------------------------------------------
+
+NASTY = [
+    "",
+    " ",
+    "0",
+    "-0",
+    "-1",
+    "0.5",
+    "1e999999",
+    "1e-999999",
+    "NaN",
+    "Infinity",
+    "9" * 18,
+    "9" * 40,
+    "9" * 5_000,
+    "0." + "3" * 5_000,
+    "1_0",
+    "+5",
+    " 5",
+    "\u0665",
+    "\xff\xfe",
+    "null",
+    "true",
+    "Y",
+    "N",
+    "[]",
+    "{}",
+    "20261121-02:19:48",
+    "99999999-99:99:99",
+    "00010101-00:00:00",
+    "9999-12-31T23:59:59.999999+23:59",
+    "0001-01-01T00:00:00-12:00",
+    "A" * 20_000,
+]
+_NUMBERS = [0, 1, -1, 2, 2**31, -(2**63), 2**64, 10**40, 1e308, -1e308, 5e-324, 0.1, 1.5]
+
+
+def word(random: Random) -> str:
+    """Something a field may hold and should not."""
+    if random.random() < 0.6:
+        return random.choice(NASTY)
+    if random.random() < 0.5:
+        return str(random.randint(-(10**6), 10**6))
+    return "".join(chr(random.randrange(1, 0x2FF)) for _ in range(random.randrange(12)))
+
+
+def junk(random: Random, depth: int = 2) -> Any:
+    """Any JSON."""
+    kind = random.randrange(8 if depth else 5)
+    if kind == 0:
+        return random.choice([None, True, False])
+    if kind in (1, 2):
+        return random.choice(_NUMBERS)
+    if kind in (3, 4):
+        return word(random)
+    if kind in (5, 6):
+        return [junk(random, depth - 1) for _ in range(random.randrange(4))]
+    return {word(random)[:20]: junk(random, depth - 1) for _ in range(random.randrange(4))}
+
+
+def bent(random: Random, template: dict[str, Any]) -> dict[str, Any]:
+    """An object of the venue with up to three of its fields lost, or holding what they should not."""
+    made = dict(template)
+    for _ in range(random.randrange(4)):
+        key = random.choice(sorted(template))
+        if random.random() < 0.3:
+            made.pop(key, None)
+        else:
+            made[key] = junk(random)
+    return made
+
+
+def noise(random: Random, most: int = 60) -> bytes:
+    return random.randbytes(random.randrange(most))
+
+
+def cut_up(random: Random, data: bytes) -> list[bytes]:
+    """The same bytes in pieces."""
+    places = [random.randrange(len(data) + 1) for _ in range(random.randrange(6))]
+    return [data[one:two] for one, two in itertools.pairwise(sorted({0, len(data), *places}))]
