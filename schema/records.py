@@ -87,13 +87,20 @@ class RejectClass(StrEnum):
 
 
 class Instrument(Record, frozen=True):
-    """A contract as its venue describes it. `tick_value` is the money one tick of one contract is worth."""
+    """A contract as its venue describes it. `tick_value` is the money one tick of one contract is worth. `month` is
+    YYYYMM, `expires_ns` when it stops trading, `front` the name of the venue's front month of the same root; 0 or ''
+    where the venue does not say. `described` is False where a venue describes no contracts: all of it is then the
+    product table's word."""
 
     symbol: str
     root: str
     tick_size: Decimal
     tick_value: Decimal
     venue_id: str = ""
+    month: int = 0
+    expires_ns: int = 0
+    front: str = ""
+    described: bool = True
 
     @property
     def point_value(self) -> Decimal:
@@ -370,10 +377,12 @@ class AccountConfig(Record, frozen=True):
 
 class DeskConfig(Record, frozen=True):
     """The whole configuration that lives in the database. `guard` is the whole desk's; `flattened` says when an account
-    was last flattened by the trader (account, ns), by a desk or from the shell."""
+    was last flattened by the trader (account, ns), by a desk or from the shell; `acknowledged` are the contracts
+    (exchange, root, YYYYMM) that go on being opened although they are about to expire."""
 
     guard: Guard = Guard.NONE
     flattened: tuple[tuple[str, int], ...] = ()
+    acknowledged: tuple[tuple[str, str, int], ...] = ()
     connections: tuple[ConnectionConfig, ...] = ()
     accounts: tuple[AccountConfig, ...] = ()
     groups: tuple[GroupConfig, ...] = ()

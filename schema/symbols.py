@@ -1,12 +1,15 @@
 """Contract names and the product table: what a root is worth, and which contract a follower trades for a leader's.
 
 Called by the engine's sizing and contract checks, the sandbox venue and the shell. The table is `products.toml`; a
-name is always taken apart by its form and never by looking for a root somewhere inside it.
+name is always taken apart by its form and never by looking for a root somewhere inside it. The desk's records name a
+contract as the exchange does (``ESZ6``); what one is for all time is its `ContractKey`. How each venue writes it is in
+`schema/venue_symbols.py`.
 """
 
 import difflib
 import re
 import tomllib
+from datetime import date
 from decimal import Decimal
 from functools import cache, lru_cache
 from importlib.resources import files
@@ -17,6 +20,9 @@ from schema.records import Record, SymbolMap
 
 MONTHS = "FGHJKMNQUVXZ"
 """Month codes, January to December."""
+
+_YEARS_BACK = {1: 1, 2: 50}
+"""By the digits of a year: how long ago a contract may have ended and still be the one that is meant."""
 
 _CONTRACT = re.compile(rf"([A-Z0-9]{{1,4}}?)([{MONTHS}])(\d{{1,2}})")
 
@@ -36,15 +42,48 @@ class Contract(Record, frozen=True):
         return f"{self.root}{self.month}{self.year}"
 
 
+class ContractKey(Record, frozen=True, order=True):
+    """The one key of a contract: exchange, the exchange's root, and `month` as YYYYMM (202612: December 2026)."""
+
+    exchange: str
+    root: str
+    month: int
+
+    @property
+    def year(self) -> int:
+        return self.month // 100
+
+    @property
+    def month_number(self) -> int:
+        """1 to 12."""
+        return self.month % 100
+
+    @property
+    def code(self) -> str:
+        """The month's letter."""
+        return MONTHS[self.month_number - 1]
+
+    @property
+    def symbol(self) -> str:
+        """The contract's name in the desk's records: ``ESZ6``."""
+        return f"{self.root}{self.code}{self.year % 10}"
+
+    def __str__(self) -> str:
+        return f"{self.exchange} {self.root} {self.year}-{self.month_number:02d}"
+
+
 class Product(Record, frozen=True):
     """What one contract of `root` is. `tick_value` is the money one tick is worth; `micro` the smaller twin's root,
-    or '' when there is none."""
+    or '' when there is none. `cycle` are the codes of the months that are traded most, `expiry` is the name of a rule
+    in `expiries.toml`."""
 
     root: str
     name: str
     exchange: str
     tick_size: Decimal
     tick_value: Decimal
+    cycle: str
+    expiry: str
     micro: str = ""
 
     @property
@@ -57,6 +96,8 @@ class _Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     exchange: str
     tick_size: Decimal
     tick_value: Decimal
+    cycle: str
+    expiry: str
     micro: str = ""
 
 
@@ -67,6 +108,27 @@ def parse_contract(symbol: str) -> Contract:
     if found is None:
         raise UnknownProduct(f"{symbol!r} is not a contract; write root, month code and year, such as ESH4.")
     return Contract(root=found[1], month=found[2], year=found[3])
+
+
+def full_month(month_code: str, year_digits: str, on: date) -> int:
+    """YYYYMM of a month code and the last one or two digits of a year, as meant on a day: a contract that ended within
+    the last year (of two digits: the last 50 years) is still itself; an older one is taken for that of the next decade
+    (or century)."""
+    month, span = MONTHS.index(month_code), 10 ** len(year_digits)
+    oldest = (on.year - _YEARS_BACK[len(year_digits)]) * 12 + on.month - 1
+    year = oldest // 12 - oldest // 12 % span + int(year_digits)
+    while year * 12 + month < oldest:
+        year += span
+    return year * 100 + month + 1
+
+
+@lru_cache(maxsize=4096)
+def key_of(symbol: str, on: date) -> ContractKey:
+    """The contract that a name of the desk's records means on a day. Raises UnknownProduct: not a contract, or a root
+    that the product table does not have."""
+    contract = parse_contract(symbol)
+    month = full_month(contract.month, contract.year, on)
+    return ContractKey(exchange=product(contract.root).exchange, root=contract.root, month=month)
 
 
 def follower_symbol(leader_symbol: str, entry: SymbolMap) -> str:
@@ -92,5 +154,5 @@ def product(root: str) -> Product:
     if root in table:
         return table[root]
     near = difflib.get_close_matches(root, table, n=1, cutoff=0.5)
-    hint = f"did you mean {near[0]}?" if near else "add it to schema/products.toml with its tick size and value."
+    hint = f"did you mean {near[0]}?" if near else "add it to schema/products.toml, as the roots there are."
     raise UnknownProduct(f"the product table has no {root!r}; {hint}")
