@@ -689,7 +689,12 @@ class FixAdapter:
         except UnknownProduct as unknown:
             raise RequestRefused(str(unknown), RejectClass.CONTRACT) from None
         return Instrument(
-            symbol=symbol, root=known.root, tick_size=known.tick_size, tick_value=known.tick_value, venue_id=symbol
+            symbol=symbol,
+            root=known.root,
+            tick_size=known.tick_size,
+            tick_value=known.tick_value,
+            venue_id=symbol,
+            described=False,
         )
 
     async def watch(self, symbol: str, interval_s: int, history: int) -> None:

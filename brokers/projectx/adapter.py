@@ -86,7 +86,6 @@ class ProjectXAdapter:
         self._facts = Facts(config.connection, clock, self._own, self._emit)
         self._sender = Sender(config, clock, self._emit, self._own)
         self._contract_ids: dict[str, str] = {}
-        self._instruments: dict[str, Instrument] = {}
         self._runner: asyncio.Task[None] | None = None
         self._connection: Connection | None = None
         self._session: Session | None = None
@@ -145,7 +144,6 @@ class ProjectXAdapter:
             budget=self._budget,
             facts=self._facts,
             contract_ids=self._contract_ids,
-            instruments=self._instruments,
         )
         try:
             await login.log_in()
@@ -243,8 +241,7 @@ class ProjectXAdapter:
     # --- reads ---------------------------------------------------------------------------------------------------
 
     async def instrument(self, symbol: str) -> Instrument:
-        known = self._instruments.get(symbol)
-        return known if known is not None else await read_instrument(self._ready(), symbol)
+        return await read_instrument(self._ready(), symbol)
 
     async def snapshot(self) -> Snapshot:
         connection = self._ready()
@@ -256,7 +253,8 @@ class ProjectXAdapter:
 
     async def watch(self, symbol: str, interval_s: int, history: int) -> None:
         self._ready()
-        await self.instrument(symbol)
+        if symbol not in self._contract_ids:
+            await self.instrument(symbol)
         assert self._market_data is not None
         await self._market_data.watch(Watch(symbol, interval_s, history))
 

@@ -11,7 +11,7 @@ from brokers.projectx.hubs import HubLost
 from brokers.projectx.login import Login
 from brokers.projectx.rest import Rest
 from schema.clock import Clock
-from schema.records import ConnectionConfig, Instrument
+from schema.records import ConnectionConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,6 @@ class Connection:
     budget: RequestBudget
     facts: Facts
     contract_ids: dict[str, str]  # symbol -> the venue's id
-    instruments: dict[str, Instrument]
 
 
 class Backoff:

@@ -14,7 +14,7 @@ from brokers.adapter import BarsUpdated, QuoteUpdated, RequestRefused, VenueErro
 from brokers.projectx import wire
 from brokers.projectx.connection import Backoff, Connection
 from brokers.projectx.hubs import Hub, HubLost, HubRefused
-from brokers.projectx.translate import symbol_of, time_ns
+from brokers.projectx.translate import quoted, symbol_of, time_ns
 from brokers.text import clean
 from schema.clock import to_datetime
 from schema.records import Bar, Quote
@@ -118,20 +118,21 @@ class MarketData:
             return
         try:
             contract_id, data = message.arguments
-            symbol = symbol_of(msgspec.json.decode(contract_id, type=str))
+            contract = msgspec.json.decode(contract_id, type=str)
             for change in wire.payloads(data, wire.Quote):
-                self._tell(symbol, change, now_ns)
+                self._tell(contract, change, now_ns)
         except (msgspec.DecodeError, ValueError) as error:
             self._on_unreadable(record, str(error), now_ns)
 
-    def _tell(self, symbol: str, change: wire.Quote, now_ns: int) -> None:
-        """What is not in a change stays as it was. The venue gives no sizes."""
+    def _tell(self, contract_id: str, change: wire.Quote, now_ns: int) -> None:
+        """What is not in a change stays as it was. The venue gives no sizes. Raises UnknownContract."""
+        symbol = symbol_of(contract_id)
         before = self._quotes.get(symbol) or Quote(symbol=symbol)
         after = Quote(
             symbol=symbol,
-            bid=before.bid if change.best_bid is None else change.best_bid,
-            ask=before.ask if change.best_ask is None else change.best_ask,
-            last=before.last if change.last_price is None else change.last_price,
+            bid=before.bid if change.best_bid is None else quoted(change.best_bid, contract_id),
+            ask=before.ask if change.best_ask is None else quoted(change.best_ask, contract_id),
+            last=before.last if change.last_price is None else quoted(change.last_price, contract_id),
             venue_ns=time_ns(change.timestamp),
         )
         self._quotes[symbol] = after
@@ -172,7 +173,8 @@ class MarketData:
             "includePartialBar": True,
         }
         answer = await connection.rest.read("History/retrieveBars", body)
-        bars = sorted((_bar(watch.symbol, bar) for bar in answer.bars or ()), key=lambda bar: bar.start_ns)
+        contract_id = connection.contract_ids[watch.symbol]
+        bars = sorted((_bar(watch.symbol, contract_id, bar) for bar in answer.bars or ()), key=lambda bar: bar.start_ns)
         if bars:
             connection.emit(
                 BarsUpdated(
@@ -185,5 +187,7 @@ class MarketData:
             )
 
 
-def _bar(symbol: str, bar: wire.Bar) -> Bar:
-    return Bar(symbol=symbol, start_ns=time_ns(bar.t), open=bar.o, high=bar.h, low=bar.l, close=bar.c, volume=bar.v)
+def _bar(symbol: str, contract_id: str, bar: wire.Bar) -> Bar:
+    low, high = quoted(bar.l, contract_id), quoted(bar.h, contract_id)
+    opened, closed = quoted(bar.o, contract_id), quoted(bar.c, contract_id)
+    return Bar(symbol=symbol, start_ns=time_ns(bar.t), open=opened, high=high, low=low, close=closed, volume=bar.v)

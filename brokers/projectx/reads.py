@@ -13,11 +13,12 @@ from brokers.adapter import Exposure, RequestRefused, RequestUnknown, Snapshot, 
 from brokers.budget import Lane
 from brokers.projectx import wire
 from brokers.projectx.connection import Connection
-from brokers.projectx.translate import may_trade, position_of, symbol_of, symbol_segment
+from brokers.projectx.translate import instrument_of, may_trade, position_of, symbol_of, symbol_segment
 from brokers.text import clean
 from schema.clock import to_datetime
 from schema.records import Instrument, Position, RejectClass, VenueAccount, VenueOrder
-from schema.symbols import UnknownProduct, parse_contract
+from schema.symbols import UnknownProduct
+from schema.trading_day import trading_day
 
 _BACK = timedelta(hours=24)
 _MARGIN = timedelta(minutes=5)
@@ -36,35 +37,37 @@ def first_of(group: BaseExceptionGroup[BaseException]) -> Exception:
 
 
 async def read_instrument(connection: Connection, symbol: str) -> Instrument:
-    """The contract whose symbolId is exactly the symbol's: a search finds micros and strangers, too. Raises
-    RequestRefused when the venue has no such symbol."""
+    """The contract whose symbolId is exactly the symbol's: a search finds micros and strangers, too. When it is not the
+    active one, the one that is is looked for. Raises RequestRefused when the venue has no such symbol."""
     try:
-        root, segment = parse_contract(symbol).root, symbol_segment(symbol)
+        segment = symbol_segment(symbol)
     except UnknownProduct as error:
         raise RequestRefused(str(error), RejectClass.CONTRACT) from None
     asking: tuple[tuple[str, dict[str, object]], ...] = (
         ("Contract/search", {"searchText": symbol, "live": False}),
         ("Contract/available", {"live": False}),
     )
+    found: wire.Contract | None = None
+    front = ""
     for path, body in asking:
         answer = await connection.rest.read(path, body)
         for contract in answer.contracts or ():
+            if contract.symbol_id != segment or contract.tick_size <= 0:
+                continue
             try:
-                found = contract.symbol_id == segment and symbol_of(contract.id) == symbol
+                name = symbol_of(contract.id)
             except ValueError:
                 continue
-            if found and contract.tick_size > 0:
-                instrument = Instrument(
-                    symbol=symbol,
-                    root=root,
-                    tick_size=contract.tick_size,
-                    tick_value=contract.tick_value,
-                    venue_id=contract.id,
-                )
-                connection.instruments[symbol] = instrument
-                connection.contract_ids[symbol] = contract.id
-                return instrument
-    raise RequestRefused(f"{connection.host} has no contract {clean(symbol)}", RejectClass.CONTRACT)
+            if name == symbol:
+                found = contract
+            elif contract.active_contract:
+                front = name
+        if found is not None and (found.active_contract or front):
+            break
+    if found is None:
+        raise RequestRefused(f"{connection.host} has no contract {clean(symbol)}", RejectClass.CONTRACT)
+    connection.contract_ids[symbol] = found.id
+    return instrument_of(found, front, trading_day(connection.clock.now_ns()))
 
 
 async def list_accounts(connection: Connection, *, lane: Lane = Lane.QUERY, needed: bool = False) -> list[wire.Account]:

@@ -27,7 +27,7 @@ from brokers.projectx.poll import Poll
 from brokers.projectx.reads import open_orders, read_instrument
 from brokers.projectx.rest import Said, TokenDead
 from brokers.projectx.session import Session
-from brokers.projectx.translate import ORDER_TYPES, place_body, reject_class, symbol_of
+from brokers.projectx.translate import ORDER_TYPES, place_body, quotes_differ, reject_class, symbol_of, theirs
 from schema.clock import Clock, to_datetime
 from schema.records import ApprovedOrder, ConnectionConfig, OrderType, RejectClass, TimeInForce
 
@@ -210,12 +210,20 @@ class Sender:
     ) -> None:
         """Raises RequestRefused or RequestUnknown."""
         connection, account_id = self._ready(account)
+        number = _number(order_id)
+        limit = limit_price if order_type in (OrderType.LIMIT, OrderType.STOP_LIMIT) else None
+        stop = stop_price if order_type in (OrderType.STOP, OrderType.STOP_LIMIT) else None
+        known = connection.facts.live.get(number)
+        if known is not None:
+            limit, stop = theirs(limit, known.contract_id), theirs(stop, known.contract_id)
+        elif any(quotes_differ(contract_id) for contract_id in connection.contract_ids.values()):
+            raise RequestRefused(f"the contract of order {number} is not known yet, nor how its prices are written")
         body = {
             "accountId": account_id,
-            "orderId": _number(order_id),
+            "orderId": number,
             "size": qty,
-            "limitPrice": limit_price if order_type in (OrderType.LIMIT, OrderType.STOP_LIMIT) else None,
-            "stopPrice": stop_price if order_type in (OrderType.STOP, OrderType.STOP_LIMIT) else None,
+            "limitPrice": limit,
+            "stopPrice": stop,
             "trailPrice": None,
         }
         await self._command(connection, "Order/modify", body, Lane.MODIFY, unproven=(4, 5))

@@ -1,8 +1,8 @@
 """The venue's numbers to the desk's words and back, pure (`protocols/projectx.md 2.3`, `2.8`)."""
 
-import re
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
 from brokers.projectx import wire
@@ -13,6 +13,7 @@ from schema.records import (
     DoneOrder,
     DoneStatus,
     Fill,
+    Instrument,
     LiveOrder,
     LiveStatus,
     OrderType,
@@ -21,8 +22,8 @@ from schema.records import (
     Side,
     VenueOrder,
 )
-from schema.symbols import MONTHS, parse_contract
-from schema.venue_symbols import exchange_root, venue_root
+from schema.symbols import UnknownProduct, full_month, parse_contract
+from schema.venue_symbols import parts, price_scale, venue_product
 
 VENUE = "projectx"
 MARKET, REJECTED = 2, 5
@@ -32,7 +33,6 @@ ORDER_TYPES = frozenset(_WIRE_TYPES)
 """What the desk sends: whether the venue takes a stop-limit (3) is not verified."""
 _LIVE = {1: LiveStatus.WORKING, 6: LiveStatus.PENDING, 7: LiveStatus.WORKING, 8: LiveStatus.SUSPENDED}
 _DONE = {2: DoneStatus.FILLED, 3: DoneStatus.CANCELED, 4: DoneStatus.EXPIRED, 5: DoneStatus.REJECTED}
-_CONTRACT = re.compile(rf"CON\.F\.US\.([A-Z0-9]+)\.([{MONTHS}])(\d{{2}})")
 _PLACE_CLASSES = {
     1: RejectClass.AUTH,
     3: RejectClass.MARGIN,
@@ -59,25 +59,76 @@ def place_body(order: ApprovedOrder, account_id: int, contract_id: str) -> bytes
         "type": _WIRE_TYPES[order.order_type],
         "side": 0 if order.side is Side.BUY else 1,
         "size": order.qty,
-        "limitPrice": order.limit_price if order.order_type is OrderType.LIMIT else None,
-        "stopPrice": order.stop_price if order.order_type is OrderType.STOP else None,
+        "limitPrice": theirs(order.limit_price, contract_id) if order.order_type is OrderType.LIMIT else None,
+        "stopPrice": theirs(order.stop_price, contract_id) if order.order_type is OrderType.STOP else None,
         "trailPrice": None,
         "customTag": order.cl_ord_id,
     }
     return wire.encode(body)
 
 
+@lru_cache(maxsize=4096)
 def symbol_of(contract_id: str) -> str:
     """``CON.F.US.EP.H24`` is ESH4. Raises UnknownContract."""
-    found = _CONTRACT.fullmatch(contract_id)
-    if found is None:
-        raise UnknownContract(f"{clean(contract_id, 80)} is not a contract id of this venue")
-    return f"{exchange_root(VENUE, found[1])}{found[2]}{found[3][-1]}"
+    try:
+        contract = parts(VENUE, contract_id)
+    except UnknownProduct:
+        raise UnknownContract(f"{clean(contract_id, 80)} is not a contract id of this venue") from None
+    return f"{contract.root}{contract.month}{contract.year[-1]}"
 
 
 def symbol_segment(symbol: str) -> str:
     """The symbolId a contract's own must equal: ESH4's is F.US.EP."""
-    return f"F.US.{venue_root(VENUE, parse_contract(symbol).root)}"
+    return venue_product(VENUE, parse_contract(symbol).root)
+
+
+@lru_cache(maxsize=4096)
+def _scale(contract_id: str) -> Decimal | None:
+    """What prices are multiplied with here; None when they are the exchange's own, as almost everywhere."""
+    scale = price_scale(VENUE, parts(VENUE, contract_id).root)
+    return None if scale == 1 else scale
+
+
+def quotes_differ(contract_id: str) -> bool:
+    """Whether prices of a contract are not written as the exchange writes them."""
+    return _scale(contract_id) is not None
+
+
+def theirs(price: Decimal | None, contract_id: str) -> Decimal | None:
+    """The venue's form of a price (lean hogs are quoted in dollars here, in cents at the exchange)."""
+    scale = _scale(contract_id)
+    return price if scale is None or price is None else price * scale
+
+
+def ours(price: Decimal, contract_id: str) -> Decimal:
+    """The exchange's form of a price of the venue."""
+    scale = _scale(contract_id)
+    return price if scale is None else price / scale
+
+
+def _ours_or_none(price: Decimal | None, contract_id: str) -> Decimal | None:
+    return None if price is None else ours(price, contract_id)
+
+
+def quoted(price: float, contract_id: str) -> float:
+    """As `ours`, of market data."""
+    scale = _scale(contract_id)
+    return price if scale is None else price / float(scale)
+
+
+def instrument_of(contract: wire.Contract, front: str, today: date) -> Instrument:
+    """What the venue says of a contract: its tick in the exchange's prices, its month, and which one is active, this
+    or `front`. It tells no expiry. Raises UnknownContract."""
+    symbol, name = symbol_of(contract.id), parts(VENUE, contract.id)
+    return Instrument(
+        symbol=symbol,
+        root=name.root,
+        tick_size=ours(contract.tick_size, contract.id),
+        tick_value=contract.tick_value,
+        venue_id=contract.id,
+        month=full_month(name.month, name.year, today),
+        front=symbol if contract.active_contract else front,
+    )
 
 
 def side_of(number: int) -> Side:
@@ -111,9 +162,9 @@ def order_of(entity: wire.Order, account: str, cl_ord_id: str) -> VenueOrder:
         "order_type": order_type,
         "qty": entity.size,
         "filled_qty": entity.fill_volume or 0,
-        "avg_price": entity.filled_price,
-        "limit_price": entity.limit_price,
-        "stop_price": entity.stop_price,
+        "avg_price": _ours_or_none(entity.filled_price, entity.contract_id),
+        "limit_price": _ours_or_none(entity.limit_price, entity.contract_id),
+        "stop_price": _ours_or_none(entity.stop_price, entity.contract_id),
         "cl_ord_id": cl_ord_id,
         "venue_ns": time_ns(entity.update_timestamp or entity.creation_timestamp),
     }
@@ -137,7 +188,7 @@ def fill_of(entity: wire.Trade, account: str, cl_ord_id: str) -> Fill:
         symbol=symbol_of(entity.contract_id),
         side=side_of(entity.side),
         qty=entity.size,
-        price=entity.price,
+        price=ours(entity.price, entity.contract_id),
         venue_ns=time_ns(entity.creation_timestamp),
         cl_ord_id=cl_ord_id,
     )
@@ -152,7 +203,7 @@ def position_of(entity: wire.Position, account: str) -> Position:
         account=account,
         symbol=symbol_of(entity.contract_id),
         net_qty=net,
-        avg_price=(entity.average_price or Decimal(0)) if net else Decimal(0),
+        avg_price=ours(entity.average_price or Decimal(0), entity.contract_id) if net else Decimal(0),
     )
 
 

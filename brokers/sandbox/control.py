@@ -21,7 +21,8 @@ A Unix socket; one JSON object a line, ``{"order": name, ...}``, answered by one
 | hang | login, seconds | requests lie unread |
 | empty | login, seconds | lists are answered ``[]``, with status 200, all but the accounts themselves |
 | events | login, duplicate, drop_fills, reorder, before_answer | shares 0 to 1 and switches; what is not given is off |
-| listing | login, symbol, tick_size, listed | it is told another tick size of a contract, or (listed false) of none |
+| listing | login, symbol, tick_size, listed, expires_in_days | another tick size or expiry is told, or no contract |
+| roll | symbol | from now on the month after this contract's is the front one; its market stays |
 | replay | login | every entity of the session is told again as just created |
 | shutdown | login, code, text | the shutdown event |
 | go_away | login | the close frame ``c[3000,"Go away!"]`` |
@@ -106,6 +107,7 @@ class ControlOrder(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     paused: bool = True
     tick_size: Decimal | None = None
     listed: bool = True
+    expires_in_days: float | None = None
     open: bool = False
 
 
@@ -135,6 +137,7 @@ class Control:
             "empty": lambda o: self._hold(self._faults.empty_until_ns, o),
             "events": self._events,
             "listing": self._listing,
+            "roll": self._roll,
             "replay": lambda o: {"events": self._sum(lambda door: door.replay(o.login))},
             "shutdown": lambda o: {"sockets": self._sum(lambda door: door.shutdown(o.login, o.code, o.text))},
             "go_away": lambda o: {"sockets": self._sum(lambda door: door.go_away(o.login))},
@@ -216,7 +219,18 @@ class Control:
     def _listing(self, wish: ControlOrder) -> None:
         if wish.symbol not in self._venue.catalogue.by_symbol:
             raise BadOrder(f"symbol: there is no {wish.symbol!r}.")
-        self._faults.listings[wish.login, wish.symbol] = Listing(tick_size=wish.tick_size, listed=wish.listed)
+        expires_ns = None
+        if wish.expires_in_days is not None:
+            expires_ns = self._house.clock.now_ns() + round(wish.expires_in_days * 86_400e9)
+        self._faults.listings[wish.login, wish.symbol] = Listing(
+            tick_size=wish.tick_size, listed=wish.listed, expires_ns=expires_ns
+        )
+
+    def _roll(self, wish: ControlOrder) -> None:
+        contract = self._venue.catalogue.by_symbol.get(wish.symbol)
+        if contract is None:
+            raise BadOrder(f"symbol: there is no {wish.symbol!r}.")
+        self._venue.catalogue.roll(contract.product.root)
 
     def _sum(self, act: Callable[[VenueDoor], int]) -> int:
         """Do it at every door; a login is known to one of them only."""

@@ -62,11 +62,12 @@ class EventFaults(Record, frozen=True):
 
 
 class Listing(Record, frozen=True):
-    """What is told of a contract that is not as the venue has it: its tick size (None: the right one), or, with
-    `listed` False, that there is no such contract."""
+    """What is told of a contract that is not as the venue has it: its tick size (None: the right one), when it expires
+    (None: when it does), or, with `listed` False, that there is no such contract."""
 
     tick_size: Decimal | None = None
     listed: bool = True
+    expires_ns: int | None = None
 
 
 class Counted(Generic[What]):

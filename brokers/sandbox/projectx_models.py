@@ -11,8 +11,8 @@ from brokers.sandbox.instruments import Catalogue, ListedContract
 from brokers.sandbox.orders import Fill, Order, OrderStatus
 from brokers.sandbox.projectx_call import stamp
 from schema.records import OrderType
-from schema.symbols import parse_contract
-from schema.venue_symbols import venue_root
+from schema.symbols import ContractKey
+from schema.venue_symbols import render, venue_product
 
 VENUE = "projectx"
 BID, ASK = 0, 1
@@ -34,27 +34,28 @@ def side(sign: int) -> int:
 
 
 def symbol_id(contract: ListedContract) -> str:
-    return f"F.US.{venue_root(VENUE, contract.product.root)}"
+    return venue_product(VENUE, contract.product.root)
 
 
 def contract_key(contract: ListedContract) -> str:
     """``CON.F.US.EP.H24``: the venue's root, month code, two digits of the year."""
-    month = parse_contract(contract.symbol).month
-    return f"CON.{symbol_id(contract)}.{month}{contract.expiration_month // 100 % 100:02d}"
+    product = contract.product
+    return render(VENUE, ContractKey(exchange=product.exchange, root=product.root, month=contract.expiration_month))
 
 
 def contracts_by_key(catalogue: Catalogue) -> dict[str, ListedContract]:
     return {contract_key(contract): contract for contract in catalogue.by_symbol.values()}
 
 
-def contract_model(contract: ListedContract, tick_size: Any = None) -> dict[str, Any]:
+def contract_model(contract: ListedContract, tick_size: Any, *, active: bool) -> dict[str, Any]:
+    """A contract as it is listed; `tick_size` None: its own."""
     return {
         "id": contract_key(contract),
         "name": contract.symbol,
         "description": f"{contract.product.name}: {contract.expiration_month}",
         "tickSize": tick_size or contract.product.tick_size,
         "tickValue": contract.product.tick_value,
-        "activeContract": contract.front,
+        "activeContract": active,
         "symbolId": symbol_id(contract),
     }
 

@@ -103,7 +103,8 @@ class Reads:
 
     def _told(self, call: Call, contract: ListedContract) -> dict[str, Any] | None:
         listing = self._house.faults.listing(call.login, contract.symbol)
-        return contract_model(contract, listing.tick_size) if listing.listed else None
+        active = self._house.venue.catalogue.is_front(contract)
+        return contract_model(contract, listing.tick_size, active=active) if listing.listed else None
 
     def _contract_search(self, call: Call) -> dict[str, Any]:
         text = call.body(_Search).search_text.lower()
@@ -120,8 +121,8 @@ class Reads:
         return done(contract=self._told(call, contract))
 
     def _contracts_available(self, call: Call) -> dict[str, Any]:
-        told = (self._told(call, contract) for contract in self.contracts.values() if contract.front)
-        return done(contracts=[each for each in told if each])
+        told = (self._told(call, contract) for contract in self.contracts.values())
+        return done(contracts=[each for each in told if each and each["activeContract"]])
 
     # --- orders, positions, trades ---------------------------------------------------------------------------------
 

@@ -36,6 +36,7 @@ from brokers.sandbox.tradovate_front import TradovateFront
 from brokers.sandbox.venue import Venue
 from schema.clock import Clock
 from schema.records import Record
+from schema.trading_day import trading_day
 
 _MARKET_STEP_S = 0.01
 _FIRST_USER_ID = 15_001
@@ -96,7 +97,7 @@ class Sandbox:
         self._clock = clock
         # Ids begin with the wall clock's milliseconds, so that no two runs give the same id to two fills.
         ids = itertools.count(clock.now_ns() // 1_000_000)
-        catalogue = Catalogue()
+        catalogue = Catalogue(today=trading_day(clock.now_ns()))
         self.venue = Venue(catalogue, clock, lambda: next(ids))
         self.charts = {contract.contract_id: ChartBook() for contract in catalogue.fronts}
         self.market: Market = self._make_market(catalogue)

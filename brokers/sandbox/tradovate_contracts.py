@@ -1,6 +1,7 @@
 """What the Tradovate door lists of contracts, products and exchanges (`protocols/tradovate.md 1.8`).
 
-Called once by `tradovate_records.py`: none of it changes while the venue is open.
+Called once by `tradovate_records.py`: only which month is the front one, and what a listing fault says, can change
+while the venue is open, and `tradovate_library.py` sees to that.
 """
 
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from brokers.sandbox.tradovate_entities import (
     Entity,
     NamedEntity,
     ProductEntity,
+    timestamp,
 )
 
 CURRENCY_ID = 1
@@ -45,14 +47,13 @@ def contract_entities(catalogue: Catalogue) -> Iterator[tuple[str, Entity]]:
                 tick_size=product.tick_size,
             ),
         )
-        year, month = divmod(listed.expiration_month, 100)
         yield (
             "contractMaturity",
             ContractMaturityEntity(
                 id=listed.maturity_id,
                 product_id=listed.product_id,
                 expiration_month=listed.expiration_month,
-                expiration_date=f"{year}-{month:02d}-15T22:00:00.000Z",
+                expiration_date=timestamp(listed.expires_ns),
                 is_front=listed.front,
                 archived=False,
                 series_id=listed.product_id,

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from brokers.sandbox.faults import Faults
 from brokers.sandbox.settings import DoorSettings
 from brokers.sandbox.tradovate_call import Answer, Call, Handler, Malformed, NotFound
-from brokers.sandbox.tradovate_entities import ContractEntity, Entity, ProductEntity
+from brokers.sandbox.tradovate_entities import ContractEntity, ContractMaturityEntity, Entity, ProductEntity, timestamp
 from brokers.sandbox.tradovate_records import Records
 from brokers.sandbox.venue import Venue
 
@@ -63,6 +63,7 @@ class Library:
         self._records = records
         self._settings = settings
         self._faults = faults
+        self._maturities = {each.maturity_id: each for each in venue.catalogue.by_symbol.values()}
 
     def routes(self) -> dict[str, Handler]:
         found: dict[str, Handler] = {
@@ -97,9 +98,15 @@ class Library:
         return [told for entity in found if (told := self._told(call, entity)) is not None]
 
     def _told(self, call: Call, entity: Entity) -> Entity | None:
-        """The entity as this login is told it: a listing fault changes a product's tick size or hides a contract."""
+        """The entity as this login is told it: a listing fault changes a product's tick size or a month's expiry, or
+        hides a contract; which month is the front one changes when the venue rolls."""
         if isinstance(entity, ContractEntity) and not self._faults.listing(call.login, entity.name).listed:
             return None
+        if isinstance(entity, ContractMaturityEntity):
+            contract = self._maturities[entity.id]
+            expires_ns = self._faults.listing(call.login, contract.symbol).expires_ns
+            date = entity.expiration_date if expires_ns is None else timestamp(expires_ns)
+            return replace(entity, is_front=self._venue.catalogue.is_front(contract), expiration_date=date)
         if isinstance(entity, ProductEntity):
             for contract in self._venue.catalogue.by_symbol.values():
                 tick_size = self._faults.listing(call.login, contract.symbol).tick_size
@@ -172,7 +179,7 @@ class Library:
         contract = catalogue.by_symbol.get(wish.name)
         if contract is None:
             raise NotFound(f"There is no contract {wish.name}")
-        # A listed contract of a practice venue never expires: rolled only if expired, it stays what it is.
+        # The market of what is listed here goes on for good: rolled only if expired, it stays what it is.
         rolled = contract if wish.if_expired else catalogue.rolled(contract, forward=wish.forward)
         if rolled is None:
             raise NotFound(f"There is no contract {'after' if wish.forward else 'before'} {wish.name}")

@@ -258,8 +258,7 @@ class TradovateAdapter:
     # --- reads ---------------------------------------------------------------------------------------------------
 
     async def instrument(self, symbol: str) -> Instrument:
-        known = self._directory.instruments.get(symbol)
-        return known if known is not None else await read_instrument(self._ready(), symbol)
+        return await read_instrument(self._ready(), symbol)
 
     async def snapshot(self) -> Snapshot:
         return await read_snapshot(self._ready(), self._own, self._lasting())
@@ -274,7 +273,8 @@ class TradovateAdapter:
 
     async def watch(self, symbol: str, interval_s: int, history: int) -> None:
         self._ready()
-        await self.instrument(symbol)  # names the contract, so that its quotes can be told apart
+        if symbol not in self._directory.contract_ids:
+            await self.instrument(symbol)  # names the contract, so that its quotes can be told apart
         assert self._market_data is not None
         await self._market_data.watch(Watch(symbol, interval_s, history))
 

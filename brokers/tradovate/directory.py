@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 from brokers.tradovate.entities import Account, Contract
 from brokers.tradovate.wire import clean
-from schema.records import Instrument, VenueAccount
+from schema.records import VenueAccount
 
 
 class Directory:
@@ -14,7 +14,6 @@ class Directory:
         self.account_ids: dict[str, int] = {}
         self.symbols: dict[int, str] = {}  # contract id -> name
         self.contract_ids: dict[str, int] = {}
-        self.instruments: dict[str, Instrument] = {}
 
     def add_accounts(self, accounts: Iterable[Account]) -> None:
         for entity in accounts:

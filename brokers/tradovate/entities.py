@@ -32,8 +32,13 @@ class Contract(Entity, frozen=True):
 
 
 class ContractMaturity(Entity, frozen=True):
+    """`expiration_month` is YYYYMM."""
+
     id: int
     product_id: int
+    expiration_month: int = 0
+    expiration_date: str | None = None
+    is_front: bool | None = None
 
 
 class Product(Entity, frozen=True):

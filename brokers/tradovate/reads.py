@@ -1,6 +1,7 @@
 """What is read from the venue by request: an instrument and the whole truth of the login. `adapter.py` calls it."""
 
 import asyncio
+from contextlib import suppress
 from decimal import Decimal
 
 from brokers.adapter import Exposure, RequestRefused, RequestUnknown, Snapshot, VenueError, WorkingOrder
@@ -22,17 +23,20 @@ from brokers.tradovate.entities import (
 )
 from brokers.tradovate.session import first_of
 from brokers.tradovate.stream import Joined
-from brokers.tradovate.translate import may_trade
+from brokers.tradovate.translate import may_trade, time_ns
 from brokers.tradovate.wire import clean
 from schema.records import Instrument, RejectClass
 from schema.records import Position as PositionRecord
+from schema.symbols import UnknownProduct, parse_contract
 
 _LISTS = 7
+_SUGGESTED = 10
 
 
 async def read_instrument(connection: Connection, symbol: str) -> Instrument:
     """Contract, maturity and product of `symbol` (`protocols/tradovate.md 1.8`): tick value is tickSize times
-    valuePerPoint. Raises RequestRefused when the venue has no such symbol."""
+    valuePerPoint; when it is not the front month, that one is looked for. Raises RequestRefused when the venue has no
+    such symbol."""
     rest = connection.rest
     try:
         contract = await rest.read("contract/find", Contract, {"name": symbol})
@@ -44,16 +48,42 @@ async def read_instrument(connection: Connection, symbol: str) -> Instrument:
         raise RequestRefused(f"{connection.http.host} has no contract {clean(symbol)}", RejectClass.CONTRACT)
     maturity = await rest.read("contractMaturity/item", ContractMaturity, {"id": str(contract.contract_maturity_id)})
     product = await rest.read("product/item", Product, {"id": str(maturity.product_id)})
-    instrument = Instrument(
+    connection.directory.add_contracts([contract])
+    return Instrument(
         symbol=symbol,
         root=clean(product.name),
         tick_size=product.tick_size,
         tick_value=product.tick_size * product.value_per_point,
         venue_id=str(contract.id),
+        month=maturity.expiration_month,
+        expires_ns=time_ns(maturity.expiration_date),
+        front=symbol if maturity.is_front else await _front(connection, clean(product.name), maturity),
     )
-    connection.directory.add_contracts([contract])
-    connection.directory.instruments[symbol] = instrument
-    return instrument
+
+
+async def _front(connection: Connection, root: str, besides: ContractMaturity) -> str:
+    """The name of the product's front month, which is another than `besides`; '' when the venue does not say which, or
+    can't be asked now: what a contract is does not depend on it."""
+    if besides.is_front is None:
+        return ""
+    rest = connection.rest
+    with suppress(VenueError):
+        suggested = await rest.read("contract/suggest", list[Contract], {"t": root, "l": str(_SUGGESTED)})
+        months = {each.contract_maturity_id: each.name for each in suggested if _root_of(each.name) == root}
+        ids = ",".join(str(each) for each in months if each is not None)
+        if ids:
+            maturities = await rest.read("contractMaturity/items", list[ContractMaturity], {"ids": ids})
+            for each in maturities:
+                if each.is_front and each.product_id == besides.product_id:
+                    return clean(months[each.id])
+    return ""
+
+
+def _root_of(name: str) -> str:
+    try:
+        return parse_contract(name).root
+    except UnknownProduct:
+        return ""
 
 
 async def read_snapshot(connection: Connection, own: OwnOrders, lasting: set[tuple[int, int]]) -> Snapshot:

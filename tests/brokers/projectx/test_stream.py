@@ -28,6 +28,7 @@ from brokers.adapter import (
 )
 from schema.records import Environment, Side
 from tests.brokers.projectx.bench import TIMING, Bench, buy, connected, venue
+from tests.brokers.sandbox.projectx_client import ES, MES, YEAR
 from tests.brokers.tradovate.bench import until
 
 
@@ -295,8 +296,9 @@ async def test_a_success_with_nothing_in_it_is_not_a_flat_account(tmp_path: Path
 async def test_an_instrument_is_the_venues_own_and_never_a_namesake(tmp_path: Path) -> None:
     async with connected(tmp_path) as bench:
         es, mes = await bench.adapter.instrument("ESH4"), await bench.adapter.instrument("MESH4")
-        assert (es.venue_id, es.tick_size, es.tick_value) == ("CON.F.US.EP.H24", Decimal("0.25"), Decimal("12.50"))
-        assert (mes.venue_id, mes.root) == ("CON.F.US.MES.H24", "MES")
+        assert (es.venue_id, es.tick_size, es.tick_value) == (ES, Decimal("0.25"), Decimal("12.50"))
+        assert (es.month, es.front, es.expires_ns) == (YEAR * 100 + 3, "ESH4", 0)
+        assert (mes.venue_id, mes.root) == (MES, "MES")
         for unknown in ("NQH4", "ESZ9", "nonsense"):
             with pytest.raises(RequestRefused):
                 await bench.adapter.instrument(unknown)

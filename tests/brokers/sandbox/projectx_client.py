@@ -5,6 +5,7 @@ import itertools
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,12 @@ import aiohttp
 
 from brokers.sandbox.server import desk_logins
 from brokers.sandbox.settings import ProjectXSettings
+from schema.symbols import full_month
 from tests.brokers.sandbox.raw_client import DEADLINE_S, Bench, running
 
-ES, MES = "CON.F.US.EP.H24", "CON.F.US.MES.H24"
+# The door dates its contracts by its clock: the March of a year ending in 4 that a name means today.
+YEAR = full_month("H", "4", datetime.now(UTC).date()) // 100
+ES, MES = f"CON.F.US.EP.H{YEAR % 100}", f"CON.F.US.MES.H{YEAR % 100}"
 BUY, SELL = 0, 1
 LIMIT, MARKET, STOP = 1, 2, 4
 

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+from tests.brokers.sandbox.projectx_client import YEAR
 from tests.brokers.sandbox.raw_client import Bench, RawSocket, running
 
 
@@ -287,7 +288,8 @@ async def test_the_generic_entity_operations_answer_by_the_page(bench: Bench) ->
     contract = (await socket.ask("contract/suggest", query="t=MES&l=1"))["d"]
     assert [each["name"] for each in contract] == ["MESH4"]
     maturity = (await socket.ask("contractMaturity/item", query=f"id={contract[0]['contractMaturityId']}"))["d"]
-    assert (maturity["expirationMonth"], maturity["isFront"]) == (202403, True)
+    assert (maturity["expirationMonth"], maturity["isFront"]) == (YEAR * 100 + 3, True)
+    assert maturity["expirationDate"].startswith(f"{YEAR}-03-")
     product = (await socket.ask("product/item", query=f"id={maturity['productId']}"))["d"]
     assert (product["name"], product["tickSize"], product["valuePerPoint"]) == ("MES", 0.25, 5)
     assert (await socket.ask("exchange/item", query=f"id={product['exchangeId']}"))["d"]["name"] == "CME"

@@ -151,7 +151,7 @@ async def test_a_custom_tag_is_good_once_per_account_even_when_refused(px: Proje
     [
         ({"accountId": 7}, 1),
         ({"contractId": "CON.F.US.EP.H99"}, 8),
-        ({"contractId": "CON.F.US.EP.M24"}, 9),
+        ({"contractId": ES.replace(".H", ".M")}, 9),
         ({"size": 0}, 2),
         ({"size": 101}, 4),
         ({"type": LIMIT}, 2),
