@@ -26,6 +26,7 @@ from engine import (
     recovery,
     resync,
     returned,
+    rollover,
 )
 from engine import events as ev
 from engine.breaker import Breaker
@@ -99,6 +100,7 @@ class Core:
         self.leader_nets: dict[tuple[str, str], int] = {}
         self.venue_nets: dict[tuple[str, str], tuple[int, int]] = {}
         self.instruments: dict[tuple[str, str], str] = {}  # (connection, symbol) -> "" or why it may not trade
+        self.rolls = rollover.Rolls()
         self.seen_fills: set[tuple[str, str]] = set()
         self.fills_since_ns = 0  # fills older than this are history: those seen then are not remembered any more
         self.baselines: dict[str, int] = {}
@@ -158,6 +160,8 @@ class Core:
         self.seq += 1
         self.now_ns = max(self.now_ns, event.received_ns if isinstance(event, venue.Event) else event.at_ns)
         self._effects = []
+        if self.now_ns >= self.rolls.day_ends_ns:
+            rollover.new_day(self)
         self._handlers[type(event)](event)
         if self.mirrored.places:
             mirror.align_after(self, event)
@@ -203,6 +207,7 @@ class Core:
             self.members.setdefault(follower.group, []).append(follower)
         for follower in config.followers:
             foreign.meet(self, follower.account)
+        rollover.configured(self)
         for connection in config.connections:
             self.breakers.setdefault(
                 connection.connection, Breaker(self.limits.breaker_failures, self.limits.breaker_open_s)
@@ -332,6 +337,7 @@ class Core:
             self.ledger.point_values[event.symbol] = event.instrument.point_value
         if event.error and known != event.error:
             self.emit(ev.Alert(level="alarm", text=f"{event.connection}: {event.error}"))
+        rollover.checked(self, event)
 
     # --- signals ----------------------------------------------------------------------------------------------
 
@@ -359,6 +365,7 @@ class Core:
         before = self.leader_nets.get((fill.account, fill.symbol), 0)
         after = before + fill.net_qty
         self.leader_nets[fill.account, fill.symbol] = after
+        rollover.traded(self, fill.account, fill.symbol)
         late.traded(self, fill.account, fill.symbol, fill.price, fill.venue_ns, before=before, after=after)
         for group in self.leads[fill.account]:
             self.signal(
@@ -493,6 +500,8 @@ class Core:
             return checked
         if checked is None:
             return f"{symbol} has not been checked with the venue yet"
+        if rolling := rollover.gate_of(self, connection, symbol):
+            return rolling
         money = self.money.get(account)
         if money and money.liquidate_only:
             return "the venue lets this account only reduce"

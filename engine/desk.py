@@ -19,7 +19,7 @@ from msgspec.structs import replace
 from brokers import adapter as venue
 from brokers.registry import build_adapter
 from engine import events as ev
-from engine import guards, instruments, late, returned
+from engine import guards, instruments, late, returned, rollover
 from engine.collector import collect
 from engine.core import Core
 from engine.exits import Exits
@@ -39,7 +39,7 @@ from engine.why import why
 from schema.clock import Clock
 from schema.records import ConnectionConfig, DeskConfig, Guard, Mode, RejectClass
 from schema.settings import Settings
-from schema.store import JournalDown, Store, StoreRefused
+from schema.store import CheckedContract, JournalDown, Store, StoreRefused
 from schema.vault import Vault, VaultError
 
 _TICK_S = 0.05
@@ -95,6 +95,7 @@ class Desk:
         self._signalled_ns = 0
         self._marked: set[str] = set()
         self._logins: set[str] = set()  # connected, or trying
+        self._asked_day = self.core.rolls.day  # the trading day on which contracts were last read from their venues
         self._checked: dict[tuple[str, str], DeskConfig] = {}  # (leader, symbol) -> the configuration it was whole in
 
     # --- life ----------------------------------------------------------------------------------------------------
@@ -238,9 +239,10 @@ class Desk:
             self._alert("alarm", f"{login.connection}: {refused}")
 
     def _ask_refused_contracts(self) -> None:
-        """What a venue refused or had wrong may be right by now: a symbol map, the product table, a new month."""
-        if refused := {pair for pair, error in self.core.instruments.items() if error}:
-            self._start(self._check(refused))
+        """What a venue refused or had wrong may be right by now: a symbol map, the product table, a new month. And what
+        it had right on an earlier day may have rolled."""
+        if due := rollover.due(self.core):
+            self._start(self._check(due))
 
     async def _when_connected(self, connects: list[asyncio.Task[None]]) -> None:
         if connects:
@@ -430,8 +432,8 @@ class Desk:
             if self._inbox.empty() and not self.journal.down_reason:
                 self._inbox.put_nowait(ev.Tick(at_ns=now_ns))
                 self._price()
-            if now_ns - asked_ns > _ASK_REFUSED_EVERY_NS:
-                asked_ns = now_ns
+            if now_ns - asked_ns > _ASK_REFUSED_EVERY_NS or self._asked_day != self.core.rolls.day:
+                asked_ns, self._asked_day = now_ns, self.core.rolls.day
                 self._ask_refused_contracts()
             self.views.flatten = self.exits.says()
             self.views.loop_lag_p99_ms = percentile(sorted(lags), 99)
@@ -466,10 +468,20 @@ class Desk:
             for connection, symbol in sorted(pairs)
             if self.core.up.get(connection) and connection in self.adapters
         ]
+        said: list[CheckedContract] = []
         for checked in await asyncio.gather(*asked):
             if checked is not None:
                 await self._handle(checked)
                 self._mark(checked)
+                if (row := instruments.row(self.core, checked)) is not None:
+                    said.append(row)
+        if said:
+            self._start(self._keep_contracts(said))
+
+    async def _keep_contracts(self, said: list[CheckedContract]) -> None:
+        """For `copydesk symbols`; a database that is away hears of it the next time they are read."""
+        with contextlib.suppress(JournalDown, StoreRefused):
+            await self._store.put_contracts(said)
 
     def _mark(self, checked: ev.InstrumentChecked) -> None:
         """Follow the price of whatever may be held, from the first login that offers market data."""
@@ -526,6 +538,13 @@ class Desk:
         await self._configure(self._store.guard_target(target, guard))
         said = guards.sentence(target, guard)
         self._alert("info" if guard is Guard.NONE else "warn", said)
+        return said
+
+    async def acknowledge(self, contract: str) -> str:
+        key = rollover.to_acknowledge(contract, rollover.contracts_of(self.core), self._clock.now_ns())
+        await self._configure(self._store.acknowledge(key))
+        said = rollover.acknowledged(key)
+        self._alert("warn", said)
         return said
 
     async def kill(self) -> FlattenResult:

@@ -8,7 +8,8 @@ from engine.core import Core
 from engine.rules import symbol_for
 from schema.clock import Clock
 from schema.records import Instrument
-from schema.symbols import UnknownProduct, parse_contract, product
+from schema.store import CheckedContract
+from schema.symbols import MONTHS, UnknownProduct, parse_contract, product
 
 _CHECK_TIMEOUT_S = 1.5
 
@@ -38,12 +39,40 @@ async def check(adapter: BrokerAdapter, connection: str, symbol: str, clock: Clo
     )
 
 
+def row(core: Core, checked: ev.InstrumentChecked) -> CheckedContract | None:
+    """What `copydesk symbols` shows of a check; None when the venue described nothing."""
+    found, known = checked.instrument, core.rolls.contracts.get((checked.connection, checked.symbol))
+    if found is None or known is None:
+        return None
+    return CheckedContract(
+        connection=checked.connection,
+        symbol=checked.symbol,
+        exchange=known.key.exchange,
+        root=known.key.root,
+        month=known.key.month,
+        venue_symbol=found.venue_id if found.venue_id and not found.venue_id.isdigit() else checked.symbol,
+        tick_size=found.tick_size,
+        tick_value=found.tick_value,
+        expires_ns=known.expires_ns,
+        front=known.front,
+        described=found.described,
+        error=checked.error,
+        checked_ns=checked.at_ns,
+    )
+
+
 def disagreement(found: Instrument, venue: str) -> str:
     """Why a contract may not trade, or '': the venue's tick size and value against the product table."""
     try:
         ours = product(parse_contract(found.symbol).root)
     except UnknownProduct as unknown:
         return f"symbol: {unknown}"
+    contract = parse_contract(found.symbol)
+    if found.month and (MONTHS[found.month % 100 - 1], str(found.month // 100)[-1]) != (
+        contract.month,
+        contract.year[-1],
+    ):
+        return f"month of {found.symbol} is {found.month} at {venue}: not armed, check the symbol map"
     for field, theirs, expected in (
         ("tick size", found.tick_size, ours.tick_size),
         ("tick value", found.tick_value, ours.tick_value),

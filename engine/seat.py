@@ -256,6 +256,10 @@ class Seat(Protocol):
         """Set what a follower, a group or ``all`` (the whole desk) may open; `Guard.NONE` lifts it."""
         ...
 
+    async def acknowledge(self, contract: str) -> str:
+        """Go on opening in a contract (``ESZ6``) that expires within 7 days; one that has expired is refused."""
+        ...
+
     async def kill(self) -> FlattenResult:
         """The kill switch: halt the whole desk, then flatten every account."""
         ...

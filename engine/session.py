@@ -91,8 +91,9 @@ def decided(seq: int, effects: Sequence[ev.AnyEffect]) -> Decided:
 
 
 def products_digest() -> str:
-    """Which product table this desk has."""
-    return hashlib.sha256(files("schema").joinpath("products.toml").read_bytes()).hexdigest()[:16]
+    """Which product table this desk has, expiry rules included."""
+    read = b"".join(files("schema").joinpath(name).read_bytes() for name in ("products.toml", "expiries.toml"))
+    return hashlib.sha256(read).hexdigest()[:16]
 
 
 def _leaves(kind: type[Any]) -> list[type[Any]]:

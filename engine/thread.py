@@ -123,6 +123,9 @@ class ThreadSeat:
     async def guard(self, target: str, guard: Guard) -> str:
         return await self._there(self._desk.guard(target, guard))
 
+    async def acknowledge(self, contract: str) -> str:
+        return await self._there(self._desk.acknowledge(contract))
+
     async def kill(self) -> FlattenResult:
         return await self._there(self._desk.kill())
 

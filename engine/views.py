@@ -12,7 +12,7 @@ from typing import TypeVar
 import psutil
 
 from brokers.adapter import BrokerAdapter
-from engine import foreign, guards, late, recovery
+from engine import foreign, guards, late, recovery, rollover
 from engine.core import Core
 from engine.journal import Journal
 from engine.market import Market
@@ -273,6 +273,8 @@ class Views:
         for (checked_on, symbol), error in core.instruments.items():
             if checked_on == connection and error and may_trade(follower, symbol):
                 return "disarmed", error
+        if rolling := rollover.why_disarmed(core, follower):
+            return "disarmed", f"{rolling}; {adrift[account]}" if account in adrift else rolling
         if any(order.unknown_since_ns for order in core.inflight.all() if order.copy.follower == account):
             return "syncing", unread or "an order's outcome is being asked for"
         if unread:

@@ -1,8 +1,8 @@
 """The store: everything of the desk that must outlive it. Opened by the engine's thread and by the shell commands.
 
-Five parts, one idea each: the configuration (`store_config.py`), the journal (`store_journal.py`), what is read
-back (`store_query.py`), the story of a copy (`store_why.py`), and the state of FIX sessions (`store_fix.py`). All raise
-JournalDown while it can't be used.
+Six parts, one idea each: the configuration (`store_config.py`), contracts (`store_contracts.py`), the journal
+(`store_journal.py`), what is read back (`store_query.py`), the story of a copy (`store_why.py`), and the state of FIX
+sessions (`store_fix.py`). All raise JournalDown while it can't be used.
 """
 
 from collections.abc import Awaitable, Callable
@@ -14,8 +14,9 @@ from schema.database import open_database
 from schema.driver import JournalDown as JournalDown
 from schema.driver import journal_errors
 from schema.settings import Settings
-from schema.store_config import ConfigStore
 from schema.store_config import StoreRefused as StoreRefused
+from schema.store_contracts import CheckedContract as CheckedContract
+from schema.store_contracts import ContractStore
 from schema.store_fix import FixStore
 from schema.store_journal import AlertRecord as AlertRecord
 from schema.store_journal import Batch as Batch
@@ -27,7 +28,7 @@ from schema.store_why import WhyStore
 _LONGEST_WAIT_S = 1.0
 
 
-class Store(ConfigStore, JournalStore, QueryStore, WhyStore, FixStore):
+class Store(ContractStore, JournalStore, QueryStore, WhyStore, FixStore):
     """One open database. Not to be shared between loops."""
 
     @classmethod

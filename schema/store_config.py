@@ -57,6 +57,7 @@ class ConfigStore(StorePart):
             followers = await session.fetch("SELECT * FROM followers ORDER BY account")
             guard = await session.fetchval("SELECT guard FROM desk")
             flattened = await session.fetch("SELECT account, at_ns FROM flattened ORDER BY account")
+            acknowledged = await session.fetch("SELECT exchange, root, month FROM acknowledged ORDER BY 1, 2, 3")
         return DeskConfig(
             connections=tuple(_connection(row) for row in connections),
             accounts=tuple(tables.read(row, AccountConfig) for row in accounts),
@@ -64,6 +65,7 @@ class ConfigStore(StorePart):
             followers=tuple(_follower(row) for row in followers),
             guard=Guard(guard),
             flattened=tuple((row["account"], row["at_ns"]) for row in flattened),
+            acknowledged=tuple((row["exchange"], row["root"], row["month"]) for row in acknowledged),
         )
 
     async def add_connection(self, config: ConnectionConfig, sealed: bytes) -> None:

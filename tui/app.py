@@ -361,6 +361,8 @@ class CopydeskApp(PatientApp):
             case commands.Kill():
                 self.message.say("Kill switch: the desk is halted, flattening all …")
                 self._ask(self._flattened(self._seat.kill()))
+            case commands.Acknowledge(contract):
+                self._ask(self._seat.acknowledge(contract))
             case commands.SetGuard(target, guard):
                 self._ask(self._seat.guard(target, guard))
             case commands.SetGroup(group, field, value):

@@ -12,6 +12,7 @@ from tui.groups import groups
 from tui.kill import guard, kill
 from tui.replay import replay_command
 from tui.shell import OneSentence, refusals, run, settings_with_log
+from tui.symbols import symbols
 from tui.why import why_command
 
 
@@ -110,6 +111,7 @@ main.add_command(guard)
 main.add_command(kill)
 main.add_command(why_command)
 main.add_command(groups)
+main.add_command(symbols)
 for _command in (add, list_accounts, sync, remove, toggle):
     accounts.add_command(_command)
 

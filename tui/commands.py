@@ -53,6 +53,11 @@ class SetGuard:
 
 
 @dataclass(frozen=True, slots=True)
+class Acknowledge:
+    contract: str
+
+
+@dataclass(frozen=True, slots=True)
 class Kill:
     pass
 
@@ -99,7 +104,21 @@ class Help:
     pass
 
 
-Command = Toggle | Flatten | Resync | SetGroup | SetGuard | Kill | SetRule | Export | Why | SetTheme | Quit | Help
+Command = (
+    Toggle
+    | Flatten
+    | Resync
+    | SetGroup
+    | SetGuard
+    | Acknowledge
+    | Kill
+    | SetRule
+    | Export
+    | Why
+    | SetTheme
+    | Quit
+    | Help
+)
 
 
 class Argument(NamedTuple):
@@ -133,6 +152,7 @@ SYNTAX: tuple[Syntax, ...] = (
     Syntax("reduce", (_GUARDED,), "reduce main", "as halt, and cancel resting entries"),
     Syntax("closeonly", (_GUARDED,), "closeonly DEMO1001", "as reduce, and join no trade once flat"),
     Syntax("resume", (_GUARDED,), "resume all", "lift that guard; trades missed stay missed"),
+    Syntax("ack", (Argument("contract", None),), "ack ESZ6", "go on opening in a contract that expires within 7 days"),
     Syntax(
         "resync",
         (Argument("account, group or all", "targets"),),
@@ -215,6 +235,8 @@ def _command(name: str, values: Sequence[str]) -> Command:
             return Resync(target)
         case "kill", *_:
             return Kill()
+        case "ack", contract:
+            return Acknowledge(contract)
         case ("halt" | "reduce" | "closeonly" | "resume") as guard, target:
             return SetGuard(target, _GUARDS[guard])
         case "rule", account, kind, value:

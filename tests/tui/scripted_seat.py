@@ -52,6 +52,7 @@ class ScriptedSeat:
         self.leader_net = 0
         self.blocked = ""
         self.guarded = ""
+        self.acknowledged: list[str] = []
         self.flattening = ""
         self.undecided = 0
         self.bars: list[Bar] = []
@@ -345,6 +346,11 @@ class ScriptedSeat:
             self.guarded = "" if guard is Guard.NONE else f"{target} {guard}"
         self.publish()
         return f"{target} is {guard}."
+
+    async def acknowledge(self, contract: str) -> str:
+        with self._lock:
+            self.acknowledged.append(contract)
+        return f"{contract} is acknowledged."
 
     async def kill(self) -> FlattenResult:
         await self.guard("all", Guard.HALT)
