@@ -271,7 +271,7 @@ class Core:
             state.behind = (
                 copy.decision in (Decision.REJECTED, Decision.EXPIRED, Decision.SKIPPED)
                 and copy.target_net != copy.net_before
-                and not guards.held_back(copy.reason)
+                and not (guards.held_back(copy.reason) or rollover.held_back(copy.reason))
             )
             # The row of an order at rest does not say where its follower stands; the venue will.
             state.behind = state.behind or bool(copy.leader_order_id)

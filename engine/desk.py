@@ -498,6 +498,8 @@ class Desk:
             symbols |= {(leader, self._settings.chart_symbol) for leader in self.core.leads}
         for leader, symbol in sorted(symbols):
             await self._check(instruments.needed(self.core, leader, symbol))
+        # A login that was down when the trading day began, as many are, is asked now.
+        await self._check(rollover.due(self.core))
 
     # --- the seat --------------------------------------------------------------------------------------------------
 

@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from brokers import adapter as venue
-from engine import answers, foreign, guards, late, mirror, mirror_answers, mirror_plan, returned, unlisted
+from engine import answers, foreign, guards, late, mirror, mirror_answers, mirror_plan, returned, rollover, unlisted
 from engine import events as ev
 from engine.rules import capped, clash, meant, reducing_part, symbol_for, target_net
 from engine.state import FollowerState
@@ -278,8 +278,10 @@ def _correct_one(core: Core, follower: FollowerConfig, leader_symbol: str, state
     held = foreign.held_by_copies(core, follower.account, symbol_for(follower, leader_symbol))
     chased = core.now_ns < state.chase_until_ns
     gate = "" if group.drift is DriftPolicy.AUTO or chased else "the group corrects exits only"
-    if not reducing_part(held, delta) and guards.gate_of(core, follower):
-        state.behind = False  # for good: nothing is opened by surprise when the guard is lifted
+    symbol = symbol_for(follower, leader_symbol)
+    expiring = rollover.gate_of(core, core.connection_of(follower.account), symbol)
+    if not reducing_part(held, delta) and (expiring or guards.gate_of(core, follower)):
+        state.behind = False  # for good: nothing is opened by surprise when it is lifted, or acknowledged
         return
     if not reducing_part(held, delta) and (gate or state.hopeless or state.attempts >= _ENTRY_ATTEMPTS):
         state.behind = False

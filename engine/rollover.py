@@ -20,13 +20,15 @@ from engine.rules import symbol_for
 from engine.seat import CommandRefused
 from schema.expiry import expires_ns, front_of
 from schema.records import FollowerConfig, Record
-from schema.symbols import ContractKey, UnknownProduct, key_of, parse_contract
+from schema.symbols import ContractKey, UnknownProduct, key_of, parse_contract, products
 from schema.trading_day import ends_ns, trading_day
 
 if TYPE_CHECKING:
     from engine.core import Core
 
 WARN_DAYS = 7
+_ACKNOWLEDGE = "roll, or acknowledge with :ack"
+_OPENS_NOTHING = "and opens nothing"
 _FAR_NS = (WARN_DAYS + 2) * 86_400_000_000_000
 
 
@@ -136,11 +138,16 @@ def gate_of(core: Core, connection: str, symbol: str) -> str:
         return ""
     if known.expires_ns - core.now_ns <= _FAR_NS:
         if core.now_ns >= known.expires_ns:
-            return f"{symbol} expired on {trading_day(known.expires_ns)} and opens nothing; trade the next month"
+            return f"{symbol} expired on {trading_day(known.expires_ns)} {_OPENS_NOTHING}; trade the next month"
         days = days_left(known.expires_ns, core.now_ns)
         if days <= WARN_DAYS and known.key not in rolls.acknowledged:
-            return f"{symbol} expires {in_days(days)}; roll, or acknowledge with :ack {symbol}"
+            return f"{symbol} expires {in_days(days)}; {_ACKNOWLEDGE} {symbol}"
     return rolls.clashes.get((connection, symbol), "")
+
+
+def held_back(reason: str) -> bool:
+    """Whether a copy's reason says that its contract's expiry held it back."""
+    return _ACKNOWLEDGE in reason or _OPENS_NOTHING in reason
 
 
 def why_disarmed(core: Core, follower: FollowerConfig) -> str:
@@ -182,19 +189,33 @@ def _of_place(core: Core, pair: tuple[str, str], leader: str, venue: str) -> Ite
         return
     if clash := rolls.clashes.get(pair):
         yield "alarm", clash
-    if known.front and known.front != symbol:
-        by = " by the product table" if known.front_by_table else ""
-        yield "warn", f"{venue}: the front month is {known.front}{by}, and {symbol} is traded, led by {leader}"
+    front, whose = _front(core, known)
+    if front and front != symbol:
+        yield "warn", f"{venue}: the front month is {front}{whose}, and {symbol} is traded, led by {leader}"
     days, day = days_left(known.expires_ns, core.now_ns), trading_day(known.expires_ns)
     if core.now_ns >= known.expires_ns:
-        yield "alarm", f"{symbol} expired on {day} and opens nothing; trade the next month"
+        yield "alarm", f"{symbol} expired on {day} {_OPENS_NOTHING}; trade the next month"
     elif days <= WARN_DAYS and known.key in rolls.acknowledged:
         yield "info", f"{symbol} expires {in_days(days)} ({day}); acknowledged, so entries go on until then"
     elif days <= WARN_DAYS:
-        yield (
-            "warn",
-            f"{symbol} expires {in_days(days)} ({day}) and opens nothing; roll, or acknowledge with :ack {symbol}",
-        )
+        yield "warn", f"{symbol} expires {in_days(days)} ({day}) {_OPENS_NOTHING}; {_ACKNOWLEDGE} {symbol}"
+
+
+def _front(core: Core, known: Known) -> tuple[str, str]:
+    """A contract's front month, and whose word that is when it is not the venue's own. Where a venue names none, what
+    another one says of the same market counts, and the product table where nobody does."""
+    if not known.front_by_table:
+        return known.front, ""
+    market = _market(known.key.root)
+    for other in core.rolls.contracts.values():
+        if other.front and not other.front_by_table and _market(other.key.root) == market:
+            return f"{known.key.root}{other.front.removeprefix(other.key.root)}", " at another venue"
+    return known.front, " by the product table"
+
+
+def _market(root: str) -> str:
+    """The root that a micro is the twin of; other roots are their own market."""
+    return next((each.root for each in products().values() if each.micro == root), root)
 
 
 def _held_in_another_month(

@@ -19,7 +19,7 @@ from engine.replay import Replayed, replay
 from engine.rules import symbol_for
 from engine.seat import StatusRow, Topic
 from engine.session import sessions
-from schema.clock import SYSTEM_CLOCK
+from schema.clock import SYSTEM_CLOCK, Clock
 from schema.records import Copy
 from schema.settings import Settings
 from schema.store import Store
@@ -149,18 +149,19 @@ def practice_settings(state_dir: Path, **settings: Any) -> Settings:
 
 @asynccontextmanager
 async def practice(
-    state_dir: Path, *options: str, requests_per_min: int = 5_000, **settings: Any
+    state_dir: Path, *options: str, requests_per_min: int = 5_000, clock: Clock = SYSTEM_CLOCK, **settings: Any
 ) -> AsyncIterator[PracticeDesk]:
     """A desk of one leader and 20 followers with mixed rules, connected and at rest; the market is synthetic, and
-    trades only when told to. Afterwards T-REPLAY holds: what was recorded of the desk replays to the same decisions."""
+    trades only when told to. `clock` is the desk's. Afterwards T-REPLAY holds: what was recorded of the desk replays to
+    the same decisions."""
     chosen = practice_settings(state_dir, **settings)
     state_dir.mkdir(parents=True, exist_ok=True)
     sandbox = Sandbox(state_dir, "--seed", "7", "--requests-per-min", str(2 * requests_per_min), *options)
     try:
         await set_up(chosen, sandbox.ready, requests_per_min=requests_per_min)
         store = await Store.open(chosen, SYSTEM_CLOCK)
-        recorder = Recorder.open(chosen, SYSTEM_CLOCK, store.session_id)
-        desk = Desk(chosen, store, Vault.open(chosen), SYSTEM_CLOCK, Random(1), recorder)
+        recorder = Recorder.open(chosen, clock, store.session_id)
+        desk = Desk(chosen, store, Vault.open(chosen), clock, Random(1), recorder)
         try:
             await desk.open()
             yield PracticeDesk(chosen, sandbox, store, desk)

@@ -27,7 +27,7 @@ from schema.records import (
     SignalKind,
     VenueOrder,
 )
-from schema.store import Batch, JournalDown
+from schema.store import Batch, CheckedContract, JournalDown
 from tests.sim.world import S, World
 
 _T = TypeVar("_T")
@@ -162,6 +162,9 @@ class SimStore:
 
     async def record(self, batch: Batch) -> None:
         await self._statement(lambda: self._disk.record(batch))
+
+    async def put_contracts(self, contracts: Sequence[CheckedContract]) -> None:
+        """For the shell to look at; the desk decides nothing by it."""
 
     async def set_baseline(self, leader: str, at_ns: int) -> None:
         await self._statement(lambda: self._disk.baselines.setdefault(leader, at_ns))

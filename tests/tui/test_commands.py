@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from schema.records import Guard
 from tui.commands import (
     SYNTAX,
+    Acknowledge,
     BadCommand,
     Export,
     Flatten,
@@ -47,6 +48,7 @@ KNOWN = Known(
         ("set night LATE_TICKS 8", SetGroup("night", "late_ticks", "8")),
         ("resync demo1001", Resync("DEMO1001")),
         ("kill", Kill()),
+        ("ack ESZ6", Acknowledge("ESZ6")),
         ("halt all", SetGuard("all", Guard.HALT)),
         ("reduce main", SetGuard("main", Guard.REDUCE_ONLY)),
         ("closeonly DEMO1001", SetGuard("DEMO1001", Guard.CLOSE_ONLY)),

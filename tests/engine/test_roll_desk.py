@@ -1,0 +1,140 @@
+"""A whole desk while months roll: real sockets, a real database, a venue that calls another month its front one."""
+
+from pathlib import Path
+
+import pytest
+
+from engine import desk as desk_module
+from engine.seat import AccountRow, Topic
+from schema.clock import SYSTEM_CLOCK
+from schema.records import Copy, Decision, RuleKind
+from schema.symbols import key_of
+from schema.trading_day import ends_ns, trading_day
+from tests.practice import LEADER, PracticeDesk, practice, until
+
+MIXED = ("--venue", "tradovate", "--venue", "projectx", "--limit", "projectx.requests=0")
+OPTIONS = ("--logins", "2", "--accounts-per-login", "2")
+
+
+class Moved:
+    """The machine's clock, moved on by hand."""
+
+    def __init__(self) -> None:
+        self.ahead_ns = 0
+
+    def now_ns(self) -> int:
+        return SYSTEM_CLOCK.now_ns() + self.ahead_ns
+
+    def to_the_next_trading_day(self) -> None:
+        now_ns = self.now_ns()
+        self.ahead_ns += ends_ns(trading_day(now_ns)) - now_ns + 1_000_000_000
+
+
+def alerts(desk: PracticeDesk) -> list[str]:
+    desk.desk.views.publish(SYSTEM_CLOCK.now_ns())
+    return [row.text for row in desk.desk.view(Topic.ALERTS).rows]  # type: ignore[union-attr]
+
+
+def row(desk: PracticeDesk, account: str) -> AccountRow:
+    desk.desk.views.publish(SYSTEM_CLOCK.now_ns())
+    rows = [each for each in desk.desk.view(Topic.ACCOUNTS).rows if isinstance(each, AccountRow)]
+    return next(each for each in rows if each.account == account)
+
+
+async def decided(desk: PracticeDesk, signed_qty: int) -> dict[str, Copy]:
+    """The leader trades; each follower's copy once the desk is at rest."""
+    before = {copy.signal_id for copy in await desk.decisions()}
+    await desk.leader(signed_qty)
+    await desk.settled(5.0)
+    return {copy.follower: copy for copy in await desk.decisions() if copy.signal_id not in before}
+
+
+async def test_t_roll_a_front_month_that_rolls_while_the_desk_runs_is_told_when_the_day_begins(state_dir: Path) -> None:
+    """T-ROLL: at both venues, with the login lists, sessions and sockets of a new day; the old month goes on."""
+    clock = Moved()
+    async with practice(state_dir, *MIXED, *OPTIONS, clock=clock) as desk:
+        venues = {login.connection: login.venue for login in desk.core.config.connections}
+        assert set(venues.values()) == {"tradovate", "projectx"}
+        assert not [text for text in alerts(desk) if "front month" in text]
+        for symbol in ("ESH4", "MESH4"):
+            await desk.control("roll", symbol=symbol)
+        clock.to_the_next_trading_day()
+        for venue in ("tradovate", "projectx"):
+            said = f"{venue}: the front month is ESM4, and ESH4 is traded, led by {LEADER}"
+            await until(lambda said=said: said in alerts(desk), 20)
+        assert alerts(desk).count(f"tradovate: the front month is ESM4, and ESH4 is traded, led by {LEADER}") == 1
+        assert {state.front for pair, state in desk.core.rolls.contracts.items() if pair[1] == "ESH4"} == {"ESM4"}
+        assert {row(desk, name).state for name in desk.core.followers} == {"armed"}  # told, not blocked
+
+
+async def test_t_roll_within_seven_days_nothing_opens_until_it_is_acknowledged_and_exits_go(
+    state_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """T-ROLL: the venue's own date decides; the reason is in the accounts pane and in the ledger; an acknowledgement by
+    another process is followed at once."""
+    monkeypatch.setattr(desk_module, "_ASK_REFUSED_EVERY_NS", 300_000_000)
+    async with practice(state_dir, *OPTIONS) as desk:
+        first = await decided(desk, +2)
+        assert first and {copy.decision for copy in first.values()} <= {Decision.COPIED, Decision.SKIPPED}
+        moving = {name for name, each in desk.core.followers.items() if each.rule.kind is not RuleKind.FIXED}
+        copied = sorted(
+            name
+            for name, copy in first.items()
+            if copy.decision is Decision.COPIED and copy.symbol == "ESH4" and name in moving
+        )
+        assert copied
+        await desk.control("listing", symbol="ESH4", expires_in_days=5)
+        for pair in [pair for pair in desk.core.instruments if pair[1] == "ESH4"]:
+            desk.core.rolls.checked_on.pop(pair)  # as after a night
+        await until(lambda: all(row(desk, name).state == "disarmed" for name in copied), 10)
+        reason = row(desk, copied[0]).why
+        assert reason.startswith("ESH4 expires in ") and reason.endswith(" days; roll, or acknowledge with :ack ESH4")
+        second = await decided(desk, +2)
+        assert {(second[name].decision, second[name].reason) for name in copied} == {(Decision.SKIPPED, reason)}
+        exits = await decided(desk, -4)
+        assert {exits[name].decision for name in copied} == {Decision.COPIED}
+        assert all(desk.core.ledger.net(name, "ESH4") == 0 for name in copied)
+        today = trading_day(SYSTEM_CLOCK.now_ns())
+        await desk.store.acknowledge(key_of("ESH4", today))  # as `copydesk symbols ack` does
+        await until(lambda: all(row(desk, name).state == "armed" for name in copied), 5)
+        assert (await decided(desk, +1))[copied[0]].decision is Decision.COPIED
+        await decided(desk, -1)
+
+        await desk.control("listing", symbol="ESH4", expires_in_days=-1)
+        for pair in [pair for pair in desk.core.instruments if pair[1] == "ESH4"]:
+            desk.core.rolls.checked_on.pop(pair)
+        await until(lambda: "expired" in row(desk, copied[0]).why, 10)
+        assert (await decided(desk, +1))[copied[0]].decision is Decision.SKIPPED
+
+
+async def test_a_tick_that_differs_at_projectx_arms_nobody_there(state_dir: Path) -> None:
+    """The venue's own tick is asked for at connect; another one than the table's refuses to arm, with the sentence."""
+    async with practice(state_dir, *MIXED, *OPTIONS) as desk:
+        login = next(each for each in desk.core.config.connections if each.venue == "projectx")
+        await desk.control("listing", login=login.username, symbol="ESH4", tick_size="0.5")
+        for account in [a.account for a in desk.core.config.accounts if a.connection == login.connection]:
+            assert row(desk, account).state == "armed"
+        desk.core.rolls.checked_on.clear()
+        await desk.desk._check({(login.connection, "ESH4")})  # pyright: ignore[reportPrivateUsage]
+        sentence = (
+            "tick size of ESH4 is 0.5 at projectx and 0.25 in the product table: "
+            "not armed, correct the one that is wrong"
+        )
+        assert f"{login.connection}: {sentence}" in alerts(desk)
+        mine = [a.account for a in desk.core.config.accounts if a.connection == login.connection]
+        whole = [name for name in mine if not desk.core.followers[name].symbols]
+        assert whole and {(row(desk, name).state, row(desk, name).why) for name in whole} == {("disarmed", sentence)}
+        copies = await decided(desk, +2)
+        assert {copies[name].reason for name in whole} == {sentence}
+        assert any(copy.decision is Decision.COPIED for name, copy in copies.items() if name not in mine)
+
+
+async def test_fix_describes_no_contract_and_the_desk_says_what_it_was_checked_against(state_dir: Path) -> None:
+    """Standard FIX has no word on ticks or months: the product table's stand, and are marked as such."""
+    async with practice(state_dir, "--venue", "fix", *OPTIONS) as desk:
+        assert {copy.decision for copy in (await decided(desk, +2)).values() if copy.qty} == {Decision.COPIED}
+        stored = {(each.connection, each.symbol): each for each in await desk.store.contracts()}
+        fix = {each.connection for each in desk.core.config.connections if each.venue == "fix"}
+        assert fix and all(each.described is (each.connection not in fix) for each in stored.values())
+        # ESH4 is the front month at Tradovate, which is the same market: the table's rule is not asked.
+        assert not [text for text in alerts(desk) if "the front month is" in text]
