@@ -206,8 +206,9 @@ class Capabilities(Record, frozen=True):
     native_trailing: bool
     flips: bool  # one order may cross zero
     liquidates: bool  # one request closes a position
-    market_data: bool
+    market_data: bool  # prices of the market
     order_types: frozenset[OrderType]
+    bars: bool = True  # its market data has bars, and a history of them
     policy: str = ""  # what the venue demands of where a desk runs, one sentence to show before an account is armed
 
 

@@ -53,9 +53,24 @@ def _fix(wanted: Wanted) -> BrokerAdapter:
     )
 
 
+def _ninjatrader(wanted: Wanted) -> BrokerAdapter:
+    from brokers.ninjatrader.adapter import NinjaTraderAdapter
+
+    return NinjaTraderAdapter(
+        wanted.config,
+        wanted.credentials,
+        wanted.settings,
+        wanted.clock,
+        wanted.emit,
+        wanted.random,
+        accounts=wanted.accounts,
+        sessions=wanted.sessions,
+    )
+
+
 class Venue(Record, frozen=True):
-    """A venue's row: its adapter, what it calls a login's proof, and what it demands of where a desk runs (one sentence
-    to show before an account of it is armed; empty: nothing)."""
+    """A venue's row: its adapter, what it calls a login's proof (empty: it wants none), and what it demands of where a
+    desk runs (one sentence to show before an account of it is armed; empty: nothing)."""
 
     build: Callable[[Wanted], BrokerAdapter]
     proof: str = "Password"
@@ -66,6 +81,7 @@ VENUE_TABLE: dict[str, Venue] = {
     "tradovate": Venue(build=_tradovate),
     "projectx": Venue(build=_projectx, proof="API key", policy=PROJECTX_POLICY),
     "fix": Venue(build=_fix),
+    "ninjatrader": Venue(build=_ninjatrader, proof=""),
 }
 
 

@@ -218,7 +218,8 @@ class Desk:
                 self._ready.set()
                 await asyncio.sleep(1.0)
         chart = self._settings.chart_symbol
-        if chart and not self.market.symbol and adapter.capabilities.market_data:
+        draws = adapter.capabilities.market_data and adapter.capabilities.bars
+        if chart and not self.market.symbol and draws:
             self.market.symbol, self.market.interval_s = chart, self._settings.chart_interval_s
             self._marked.add(chart)
             self._start(adapter.watch(chart, self._settings.chart_interval_s, _CHART_BARS))

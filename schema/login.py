@@ -6,8 +6,13 @@ Made by `schema/vault.py` and `schema/settings.py`, used by every adapter; both 
 
 from schema.records import Record
 
-VENUES = ("tradovate", "projectx", "fix")
+VENUES = ("tradovate", "projectx", "fix", "ninjatrader")
 """The venues a login can be for, by name; `brokers/registry.py` has an adapter for each."""
+
+FOLLOW_ONLY = {
+    "ninjatrader": "NinjaTrader tells no executions of what the trader does there, so its accounts only follow",
+}
+"""Venues whose accounts can't lead, and why, in one sentence without its end."""
 
 
 class AdapterSettings(Record, frozen=True):

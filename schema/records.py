@@ -354,6 +354,26 @@ class FixLogin(Record, frozen=True):
     tls: bool = True
 
 
+class NinjaReadings(StrEnum):
+    """Where the truth about a NinjaTrader account is read. That a new connection is told everything is not verified."""
+
+    FRESH = "fresh"  # from a new connection each time: what is told there is true now
+    CACHE = "cache"  # from what the standing connection was told
+
+
+class NinjaLogin(Record, frozen=True):
+    """Where a NinjaTrader listens, and how it is spoken to. `folder` holds its `incoming` and `outgoing` folders, for
+    exits while the port is closed; empty: none. `settle_ms` is how long the values of one fill may come apart.
+    `month_words`: contracts are called ``ES DEC26``, not ``ES 12-26``."""
+
+    host: str
+    port: int = 36_973
+    folder: str = ""
+    settle_ms: int = 30
+    readings: NinjaReadings = NinjaReadings.FRESH
+    month_words: bool = False
+
+
 class ConnectionConfig(Record, frozen=True):
     """One login at one venue. The secret is sealed in the store and is never part of a record."""
 
@@ -366,6 +386,7 @@ class ConnectionConfig(Record, frozen=True):
     md_url: str = ""
     requests_per_min: int | None = None
     fix: FixLogin | None = None  # of a FIX login only
+    ninja: NinjaLogin | None = None  # of a NinjaTrader only
 
 
 class AccountConfig(Record, frozen=True):

@@ -15,7 +15,7 @@ from schema.clock import Clock
 from schema.database import Database
 from schema.driver import Connection
 from schema.group_words import GroupRefused, changed
-from schema.login import VENUES
+from schema.login import FOLLOW_ONLY, VENUES
 from schema.records import (
     AccountConfig,
     ConnectionConfig,
@@ -104,7 +104,7 @@ class ConfigStore(StorePart):
         await self._upsert("accounts", config, ("account",))
 
     async def put_group(self, config: GroupConfig) -> None:
-        """Keep a group, or replace it. Raises StoreRefused: unknown leader, or one that follows."""
+        """Keep a group, or replace it. Raises StoreRefused: unknown leader, one that follows, or one that can't lead."""
         _named(group=config.group)
         for field, count in (
             ("late_ticks", config.late_ticks),
@@ -115,6 +115,7 @@ class ConfigStore(StorePart):
                 raise StoreRefused(f"{field}: {count} is below 0; write 0 or more.")
         async with self._session() as session:
             await self._must_exist(session, "account", config.leader, field="leader")
+            await self._may_lead(session, config.leader)
             following = await session.fetchval('SELECT "group" FROM followers WHERE account = $1', config.leader)
         if following is not None:
             raise StoreRefused(
@@ -316,6 +317,13 @@ class ConfigStore(StorePart):
         if not await session.fetchval(f'SELECT true FROM {table} WHERE "{kind}" = $1', name):  # noqa: S608 - ours
             raise await self._no_such(session, kind, name, field)
 
+    async def _may_lead(self, session: Connection, account: str) -> None:
+        venue = await session.fetchval(
+            "SELECT venue FROM connections JOIN accounts USING (connection) WHERE account = $1", account
+        )
+        if why := FOLLOW_ONLY.get(venue, ""):
+            raise StoreRefused(f"leader: {account} can't lead: {why}.")
+
     async def _no_such(self, session: Connection, kind: str, name: str, field: str = "") -> StoreRefused:
         rows = await session.fetch(f'SELECT "{kind}" FROM {kind}s')  # noqa: S608 - ours
         return StoreRefused(f"{field or kind}: there is no {name!r}{nearest(name, (row[0] for row in rows))}")
@@ -360,9 +368,10 @@ def _storable(value: object) -> object:
 
 
 def _connection(row: driver.Row) -> ConnectionConfig:
-    fix = row["fix"]
-    plain = {name: row[name] for name in tables.fields(ConnectionConfig) if name != "fix"}
-    return msgspec.convert(plain | {"fix": msgspec.json.decode(fix) if fix else None}, ConnectionConfig)
+    columns = {name: row[name] for name in tables.fields(ConnectionConfig)}
+    for name in ("fix", "ninja"):
+        columns[name] = msgspec.json.decode(columns[name]) if columns[name] else None
+    return msgspec.convert(columns, ConnectionConfig)
 
 
 def _follower(row: driver.Row) -> FollowerConfig:

@@ -30,6 +30,7 @@ from schema.records import (
     FixLogin,
     FollowerConfig,
     GroupConfig,
+    NinjaReadings,
     Record,
     Rounding,
     Rule,
@@ -42,6 +43,7 @@ from schema.store import Store
 from schema.store_config import ConfigStore
 from schema.symbols import UnknownProduct, product
 from schema.vault import Vault
+from tui.ninjatrader import all_shown, ninja_login
 from tui.shell import Refused, run, settings_with_log
 
 
@@ -140,6 +142,18 @@ async def list_login(
 @click.option("--fix-version", type=click.Choice(["FIX.4.2", "FIX.4.4"]), default="FIX.4.4", show_default=True)
 @click.option("--dialect", default="generic", show_default=True, help="FIX: a name in dialects.toml.")
 @click.option("--tls/--no-tls", default=True, show_default=True, help="FIX: whether the connection is encrypted.")
+@click.option("--ninja-address", help="NinjaTrader: HOST:PORT of its AT interface; without :PORT, 36973.")
+@click.option(
+    "--ninja-folder", default="", help="NinjaTrader: its documents folder, for exits while the port is closed."
+)
+@click.option(
+    "--ninja-readings",
+    type=click.Choice([e.value for e in NinjaReadings]),
+    default="fresh",
+    show_default=True,
+    help="NinjaTrader: what is true is read from a new connection, or from what the standing one was told.",
+)
+@click.option("--ninja-month-words", is_flag=True, help="NinjaTrader: contracts are called ES DEC26, not ES 12-26.")
 @click.option("--app-id", default="copydesk", show_default=True, help="The application name the venue gave the key.")
 @click.option("--cid", default="", help="The API key's id, where the venue wants one.")
 @click.option("--only", help="Only these accounts of the login, separated by commas; all by default.")
@@ -165,6 +179,10 @@ def add(
     fix_version: str,
     dialect: str,
     tls: bool,
+    ninja_address: str | None,
+    ninja_folder: str,
+    ninja_readings: str,
+    ninja_month_words: bool,
     app_id: str,
     cid: str,
     only: str | None,
@@ -199,10 +217,14 @@ def add(
         fix=_fix_login(fix_address, sender_comp_id, target_comp_id, fix_version, dialect, tls=tls)
         if venue == "fix"
         else None,
+        ninja=ninja_login(ninja_address, ninja_folder, ninja_readings, leader, month_words=ninja_month_words)
+        if venue == "ninjatrader"
+        else None,
     )
+    proof = VENUE_TABLE[venue].proof
     credentials = Credentials(
         username=username,
-        password=os.environ.get("COPYDESK_PASSWORD") or _ask(VENUE_TABLE[venue].proof),
+        password=(os.environ.get("COPYDESK_PASSWORD") or _ask(proof)) if proof else "",
         app_id=app_id,
         device_id=f"copydesk-{login.connection}",
         cid=cid,
@@ -211,7 +233,11 @@ def add(
     REDACTOR.register(credentials.password, credentials.sec)
     wished = [name.strip() for name in only.split(",") if name.strip()] if only else []
     if venue == "fix":
-        found = run(_try_fix(settings, login, credentials, _given_accounts(login.connection, wished, leader)))
+        found = run(_try_fix(settings, login, credentials, _given_accounts("FIX", login.connection, wished, leader)))
+        wished = [each.account for each in found]
+    elif venue == "ninjatrader":
+        given = _given_accounts("NinjaTrader", login.connection, wished, leader)
+        found = all_shown(given, run(list_login(login, credentials, settings, given)))
         wished = [each.account for each in found]
     else:
         found = run(list_login(login, credentials, settings))
@@ -310,11 +336,11 @@ def _fix_login(address: str | None, sender: str, target: str, version: str, dial
     )
 
 
-def _given_accounts(connection: str, wished: Sequence[str], leader: str | None) -> list[AccountConfig]:
+def _given_accounts(who: str, connection: str, wished: Sequence[str], leader: str | None) -> list[AccountConfig]:
     """The accounts of a login that lists none: NAME, or NAME=ID where the venue calls it ID. Raises Refused."""
     names = [*wished, *([leader] if leader and leader not in {name.split("=")[0] for name in wished} else [])]
     if not names:
-        raise Refused("only: FIX lists no accounts; name those of this login with --only, such as --only SIM1,SIM2.")
+        raise Refused(f"only: {who} lists no accounts; name those of this login with --only, such as --only SIM1,SIM2.")
     pairs = [name.partition("=") for name in names]
     return [AccountConfig(account=name, connection=connection, venue_id=wire or name) for name, _, wire in pairs]
 

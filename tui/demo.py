@@ -36,6 +36,7 @@ from schema.records import (
     FixLogin,
     FollowerConfig,
     GroupConfig,
+    NinjaLogin,
     Rounding,
     Rule,
     RuleKind,
@@ -145,8 +146,8 @@ async def set_up(
                 secret = Credentials(username=name, password=login["password"], device_id=f"copydesk-{name}")
                 await store.add_connection(connection, vault.seal_credentials(connection, secret))
                 for account in login["accounts"]:
-                    # FIX calls an account by its name.
-                    venue_id = account["name"] if venue == "fix" else str(account["id"])
+                    # FIX and NinjaTrader call an account by its name.
+                    venue_id = account["name"] if venue in ("fix", "ninjatrader") else str(account["id"])
                     await store.put_account(AccountConfig(account=account["name"], connection=name, venue_id=venue_id))
                     followers[account["name"]] = venue
         leader = next(iter(followers))
@@ -169,6 +170,9 @@ def _connection(venue: str, place: dict[str, Any], name: str, requests_per_min: 
             target_comp_id=place["target_comp_id"],
             tls=False,
         )
+    ninja = None
+    if venue == "ninjatrader":
+        ninja = NinjaLogin(host=place["host"], port=place["ports"][name], folder=place["folders"].get(name, ""))
     return ConnectionConfig(
         connection=name,
         venue=venue,
@@ -179,6 +183,7 @@ def _connection(venue: str, place: dict[str, Any], name: str, requests_per_min: 
         md_url=place.get("md", ""),
         requests_per_min=requests_per_min,
         fix=fix,
+        ninja=ninja,
     )
 
 

@@ -124,3 +124,7 @@ async def _login(
         return
     took_ms = (time.perf_counter() - started) * 1000
     findings.say(True, f"{connection.connection}: {len(accounts)} accounts, logged in within {took_ms:.0f} ms")
+    listed = {account.account for account in accounts}
+    mine = {account.account for account in known if account.connection == connection.connection}
+    for name in sorted(mine - listed):
+        findings.say(False, f"{connection.connection}: its venue shows nothing of {name}")

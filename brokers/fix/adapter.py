@@ -36,18 +36,19 @@ from brokers.adapter import (
     WorkingOrder,
 )
 from brokers.budget import Lane, RequestBudget
+from brokers.described import described
 from brokers.fix import requests, tags
 from brokers.fix.asking import Asking, Unsupported
 from brokers.fix.book import VENUE, Book, Booked, Entry, NewOrder
 from brokers.fix.dialect import dialect_of
 from brokers.fix.link import Link
 from brokers.fix.numbers import SessionStore
-from brokers.fix.promises import Promises
 from brokers.fix.reports import Kind, Report, read_report
 from brokers.fix.saving import Saving
 from brokers.fix.session import Fact, NotUp, Received, Refused, Unreadable
 from brokers.fix.wire import Message
 from brokers.fix.words import business_class, reject_class, text_of
+from brokers.promises import Promises
 from schema.clock import Clock
 from schema.driver import JournalDown
 from schema.records import (
@@ -62,7 +63,6 @@ from schema.records import (
     Side,
     VenueAccount,
 )
-from schema.symbols import UnknownProduct, parse_contract, product
 
 log = structlog.get_logger()
 
@@ -684,18 +684,7 @@ class FixAdapter:
     async def instrument(self, symbol: str) -> Instrument:
         """Standard FIX does not describe contracts: this is the product table's word, and the venue's own refusal of a
         contract it does not have comes with the first order (C6)."""
-        try:
-            known = product(parse_contract(symbol).root)
-        except UnknownProduct as unknown:
-            raise RequestRefused(str(unknown), RejectClass.CONTRACT) from None
-        return Instrument(
-            symbol=symbol,
-            root=known.root,
-            tick_size=known.tick_size,
-            tick_value=known.tick_value,
-            venue_id=symbol,
-            described=False,
-        )
+        return described(symbol, symbol)
 
     async def watch(self, symbol: str, interval_s: int, history: int) -> None:
         self._ready()

@@ -20,7 +20,7 @@ import uvloop
 
 from brokers.sandbox.market_tape import TapeUnreadable
 from brokers.sandbox.server import TRADOVATE, Login, Options, Sandbox, UnknownVenue, desk_logins
-from brokers.sandbox.settings import DoorSettings, FixSettings, ProjectXSettings
+from brokers.sandbox.settings import DoorSettings, FixSettings, NinjaTraderSettings, ProjectXSettings
 from schema.clock import SYSTEM_CLOCK
 
 _ON_OFF = click.Choice(["on", "off"])
@@ -82,6 +82,7 @@ def _options(given: dict[str, Any]) -> Options:
         door=_door_settings(given),
         projectx=_projectx_settings(given),
         fix=_with_limits(FixSettings, {}, _limits_of("fix", given)),
+        ninjatrader=_with_limits(NinjaTraderSettings, {}, _limits_of("ninjatrader", given)),
     )
 
 
@@ -110,7 +111,7 @@ def _door_settings(given: dict[str, Any]) -> DoorSettings:
     return _with_limits(DoorSettings, wanted, [limit for limit in given["limits"] if "." not in limit.split("=")[0]])
 
 
-SettingsT = TypeVar("SettingsT", DoorSettings, ProjectXSettings, FixSettings)
+SettingsT = TypeVar("SettingsT", DoorSettings, ProjectXSettings, FixSettings, NinjaTraderSettings)
 
 
 def _limits_of(venue: str, given: dict[str, Any]) -> list[str]:

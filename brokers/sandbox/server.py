@@ -28,10 +28,11 @@ from brokers.sandbox.instruments import Catalogue
 from brokers.sandbox.leader import Leader
 from brokers.sandbox.market_synthetic import SyntheticMarket
 from brokers.sandbox.market_tape import Market, TapeMarket
+from brokers.sandbox.ninjatrader_door import NinjaTraderDoor
 from brokers.sandbox.order_flow import Print
 from brokers.sandbox.orders import VenueEvent, account_of
 from brokers.sandbox.projectx_door import ProjectXDoor
-from brokers.sandbox.settings import DoorSettings, FixSettings, ProjectXSettings
+from brokers.sandbox.settings import DoorSettings, FixSettings, NinjaTraderSettings, ProjectXSettings
 from brokers.sandbox.tradovate_front import TradovateFront
 from brokers.sandbox.venue import Venue
 from schema.clock import Clock
@@ -87,6 +88,7 @@ class Options(Record, frozen=True):
     door: DoorSettings = DoorSettings()
     projectx: ProjectXSettings = ProjectXSettings()
     fix: FixSettings = FixSettings()
+    ninjatrader: NinjaTraderSettings = NinjaTraderSettings()
 
 
 class Sandbox:
@@ -249,6 +251,7 @@ def _build_doors(house: House, options: Options) -> dict[str, VenueDoor]:
         TRADOVATE: lambda: TradovateFront(house, options.door),
         "projectx": lambda: ProjectXDoor(house, options.projectx),
         "fix": lambda: FixFront(house, options.fix),
+        "ninjatrader": lambda: NinjaTraderDoor(house, options.ninjatrader),
     }
     wanted = dict.fromkeys((TRADOVATE, *(login.venue for login in options.logins)))
     for venue in wanted:

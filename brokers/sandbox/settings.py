@@ -88,3 +88,22 @@ class FixSettings(Record, frozen=True):
     positions: bool = True
     messages_per_s: int = 0
     kept_messages: int = 20_000
+
+
+class NinjaTraderSettings(Record, frozen=True):
+    """Switches of the NinjaTrader door (`protocols/ninjatrader.md`): what the page marks UNVERIFIED, and its options.
+
+    `tells_everything`: a new connection is told every value; off, only that the interface is on. `shows_foreign`:
+    orders of other front ends, and those that close a position, have ids of NinjaTrader's making. `tells_changes`: a
+    change shows as a state of its own. `enum_words`: states of two words are written as one (``PartFilled``).
+    `month_words`: contracts are called ``ES MAR24``. `folder` holds a folder for each login, with `incoming` and
+    `outgoing`; empty: no files. `ignore_duplicate_files`: a file's name counts once.
+    """
+
+    tells_everything: bool = True
+    shows_foreign: bool = True
+    tells_changes: bool = True
+    enum_words: bool = False
+    month_words: bool = False
+    folder: str = ""
+    ignore_duplicate_files: bool = True
