@@ -104,7 +104,7 @@ class ConfigStore(StorePart):
         await self._upsert("accounts", config, ("account",))
 
     async def put_group(self, config: GroupConfig) -> None:
-        """Keep a group, or replace it. Raises StoreRefused: unknown leader, one that follows, or one that can't lead."""
+        """Keep a group, or replace it. Raises StoreRefused: unknown leader, or one that follows or can't lead."""
         _named(group=config.group)
         for field, count in (
             ("late_ticks", config.late_ticks),

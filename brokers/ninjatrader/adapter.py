@@ -385,9 +385,10 @@ class NinjaTraderAdapter:
         link = self._link
         if link is None or not self._told:
             raise RequestUnknown(f"connection {self.config.connection} is not connected")
+        if self._login.readings is NinjaReadings.CACHE:
+            self._settle(everything=True)
+            return link.told
         async with self._truth:
-            if self._login.readings is NinjaReadings.CACHE:
-                return link.told
             told = await reading(self._login, self._settings.deadline_s, self.on_unread)
         for entry in self._book.take_all(told, self._clock.now_ns()):
             self._prove(entry)

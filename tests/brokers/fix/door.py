@@ -134,6 +134,13 @@ async def practice(*, accounts: Iterable[str] = ACCOUNTS, **settings: Any) -> As
         seed=7,
         fix=FixSettings(**settings),
     )
+    async with running(options) as (sandbox, ready):
+        yield Practice(sandbox, ready)
+
+
+@asynccontextmanager
+async def running(options: Options) -> AsyncIterator[tuple[Sandbox, dict[str, Any]]]:
+    """A sandbox in this loop, and its ready line."""
     sandbox, stop = Sandbox(options, SYSTEM_CLOCK), asyncio.Event()
     ready: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
     running = asyncio.create_task(sandbox.run(ready, stop))
@@ -141,7 +148,7 @@ async def practice(*, accounts: Iterable[str] = ACCOUNTS, **settings: Any) -> As
         await asyncio.wait({running, ready}, return_when=asyncio.FIRST_COMPLETED)
         if running.done():
             await running
-        yield Practice(sandbox, ready.result())
+        yield sandbox, ready.result()
     finally:
         stop.set()
         await running
