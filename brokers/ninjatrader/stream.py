@@ -76,7 +76,7 @@ class Stream:
 
     def _read(self, message: Value | Unread) -> Fact | None:
         if isinstance(message, Unread):
-            self._on_unread(message.text, "it is no value")
+            self._on_unread(" ".join(message.texts), "it is no value")
             return None
         fact = read(message.key, message.value)
         if isinstance(fact, str):

@@ -35,7 +35,7 @@ class Value(Record, frozen=True):
 class Unread(Record, frozen=True):
     """Texts that were no message the desk knows: kept as they came, and counted."""
 
-    text: str
+    texts: tuple[str, ...]
 
 
 class Overlong(ValueError):
@@ -62,7 +62,7 @@ class Decoder:
             if len(self._texts) <= _FIELDS.get(kind, 1):
                 continue
             texts, self._texts = self._texts, []
-            found.append(Value(key=texts[1], value=texts[2]) if kind == _VALUE else Unread(text="|".join(texts)))
+            found.append(Value(key=texts[1], value=texts[2]) if kind == _VALUE else Unread(texts=tuple(texts)))
         return found
 
 

@@ -1,4 +1,4 @@
-"""The sandbox with its NinjaTrader door in the test's own loop, adapters on it over real sockets, and a client by hand."""
+"""The sandbox with its NinjaTrader door in the test's own loop, adapters on it over real sockets, a client by hand."""
 
 import asyncio
 import random
@@ -100,6 +100,12 @@ class Raw:
 
     def send(self, *texts: str) -> None:
         self._writer.write(b"".join(text.encode("ascii") + b"\0" for text in texts))
+
+    async def trickle(self, data: bytes) -> None:
+        """Byte by byte."""
+        for byte in data:
+            self._writer.write(bytes([byte]))
+            await self._writer.drain()
 
     def command(self, line: str) -> None:
         self.send("0", line)

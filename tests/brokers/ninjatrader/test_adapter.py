@@ -218,7 +218,7 @@ async def test_lost_answer_is_unknown_then_read_and_never_sent_again() -> None:
 
 
 async def test_order_that_never_arrived_is_left_out_by_a_reading_of_its_account() -> None:
-    """A name that NinjaTrader does not have is answered by nothing: only a new connection shows that it is not there."""
+    """A name that NinjaTrader does not have is answered by nothing; only a new connection shows it is not there."""
     async with practice(accounts=("SIM1",)) as venue, seat(venue.port, deadline_s=0.3) as on:
         await on.adapter.place([order("C1", symbol="NQH4")])
         await on.one(OrderUnknown, "C1")
