@@ -363,13 +363,15 @@ class NinjaReadings(StrEnum):
 
 class NinjaLogin(Record, frozen=True):
     """Where a NinjaTrader listens, and how it is spoken to. `folder` holds its `incoming` and `outgoing` folders, for
-    exits while the port is closed; empty: none. `settle_ms` is how long the values of one fill may come apart.
-    `month_words`: contracts are called ``ES DEC26``, not ``ES 12-26``."""
+    exits while the port is closed; empty: none. `settle_ms` is how long the values of one fill may come apart,
+    `quiet_ms` after how long without a value a new connection has been told everything. `month_words`: contracts are
+    called ``ES DEC26``, not ``ES 12-26``."""
 
     host: str
     port: int = 36_973
     folder: str = ""
     settle_ms: int = 30
+    quiet_ms: int = 150
     readings: NinjaReadings = NinjaReadings.FRESH
     month_words: bool = False
 

@@ -30,7 +30,6 @@ from schema.records import (
     FixLogin,
     FollowerConfig,
     GroupConfig,
-    NinjaReadings,
     Record,
     Rounding,
     Rule,
@@ -147,13 +146,8 @@ async def list_login(
     "--ninja-folder", default="", help="NinjaTrader: its documents folder, for exits while the port is closed."
 )
 @click.option(
-    "--ninja-readings",
-    type=click.Choice([e.value for e in NinjaReadings]),
-    default="fresh",
-    show_default=True,
-    help="NinjaTrader: what is true is read from a new connection, or from what the standing one was told.",
+    "--ninja", "ninja_switches", multiple=True, metavar="NAME=VALUE", help="NinjaTrader: readings=cache and such."
 )
-@click.option("--ninja-month-words", is_flag=True, help="NinjaTrader: contracts are called ES DEC26, not ES 12-26.")
 @click.option("--app-id", default="copydesk", show_default=True, help="The application name the venue gave the key.")
 @click.option("--cid", default="", help="The API key's id, where the venue wants one.")
 @click.option("--only", help="Only these accounts of the login, separated by commas; all by default.")
@@ -181,8 +175,7 @@ def add(
     tls: bool,
     ninja_address: str | None,
     ninja_folder: str,
-    ninja_readings: str,
-    ninja_month_words: bool,
+    ninja_switches: tuple[str, ...],
     app_id: str,
     cid: str,
     only: str | None,
@@ -217,9 +210,7 @@ def add(
         fix=_fix_login(fix_address, sender_comp_id, target_comp_id, fix_version, dialect, tls=tls)
         if venue == "fix"
         else None,
-        ninja=ninja_login(ninja_address, ninja_folder, ninja_readings, leader, month_words=ninja_month_words)
-        if venue == "ninjatrader"
-        else None,
+        ninja=ninja_login(ninja_address, ninja_folder, ninja_switches, leader) if venue == "ninjatrader" else None,
     )
     proof = VENUE_TABLE[venue].proof
     credentials = Credentials(

@@ -4,16 +4,17 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+import msgspec
+
 from schema.login import FOLLOW_ONLY
-from schema.records import AccountConfig, NinjaLogin, NinjaReadings, VenueAccount
+from schema.records import AccountConfig, NinjaLogin, VenueAccount
 from tui.shell import Refused
 
 PORT = 36_973
+_SWITCHES = ("readings", "settle_ms", "quiet_ms", "month_words")
 
 
-def ninja_login(
-    address: str | None, folder: str, readings: str, leader: str | None, *, month_words: bool
-) -> NinjaLogin:
+def ninja_login(address: str | None, folder: str, switches: Sequence[str], leader: str | None) -> NinjaLogin:
     """Where a NinjaTrader listens, as the command line says it. Raises Refused naming what is wrong."""
     if leader:
         raise Refused(f"leader: {leader} can't lead: {FOLLOW_ONLY['ninjatrader']}.")
@@ -28,13 +29,19 @@ def ninja_login(
             f"ninja-folder: {folder} has no folder named incoming; write the path of NinjaTrader's own documents "
             "folder, such as '/mnt/NinjaTrader 8'."
         )
-    return NinjaLogin(
-        host=host,
-        port=int(port) if colon else PORT,
-        folder=folder,
-        readings=NinjaReadings(readings),
-        month_words=month_words,
-    )
+    given: dict[str, object] = {"host": host, "port": int(port) if colon else PORT, "folder": folder}
+    for switch in switches:
+        name, _, value = switch.partition("=")
+        if name not in _SWITCHES:
+            raise Refused(f"ninja: there is no {name!r}; there are {', '.join(_SWITCHES)}.")
+        given[name] = value
+    try:
+        login = msgspec.convert(given, NinjaLogin, strict=False)
+    except msgspec.ValidationError as error:
+        raise Refused(f"ninja: {error}; write one such as readings=cache or settle_ms=50.") from None
+    if login.settle_ms < 0 or login.quiet_ms < 10:
+        raise Refused("ninja: settle_ms is 0 or more and quiet_ms 10 or more; both are milliseconds.")
+    return login
 
 
 def all_shown(given: Sequence[AccountConfig], found: Sequence[VenueAccount]) -> list[VenueAccount]:

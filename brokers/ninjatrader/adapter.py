@@ -47,6 +47,7 @@ from brokers.ninjatrader.link import Link
 from brokers.ninjatrader.names import instrument_name, status_of, symbol_of
 from brokers.ninjatrader.saving import Saving
 from brokers.ninjatrader.sending import Sender
+from brokers.ninjatrader.strangers import Strangers
 from brokers.ninjatrader.stream import reading
 from brokers.ninjatrader.values import (
     AvgPrice,
@@ -152,7 +153,9 @@ class NinjaTraderAdapter:
         self._link: Link | None = None
         self._runner: asyncio.Task[None] | None = None
         self._up: asyncio.Future[None] | None = None
+        self._strangers = Strangers(self._book, login.settle_ms * 1_000_000)
         self._names: dict[str, str] = {}  # a contract's symbol -> what NinjaTrader itself calls it
+        self._symbols: dict[str, str] = {}  # and back
         self._quotes: dict[str, Quote] = {}  # of watched contracts
         self._settling: asyncio.TimerHandle | None = None
         self._truth = asyncio.Lock()
@@ -242,6 +245,8 @@ class NinjaTraderAdapter:
             if now_ns - forgot_ns > FORGET_EVERY_NS:
                 forgot_ns = now_ns
                 self._book.forget_old(now_ns)
+                if self._told and self._link is not None:
+                    self._strangers.rebase(self._link.told, self._ours, self._symbols)
 
     # --- what the link tells -------------------------------------------------------------------------------------
 
@@ -279,6 +284,7 @@ class NinjaTraderAdapter:
         # Nothing awaits from here to the end: no event can come between the snapshot and what follows it.
         at_ns = self._clock.now_ns()
         self._settle(everything=True)
+        self._strangers.rebase(link.told, self._ours, self._symbols)
         first, self._first, self._told = self._first, False, True
         self._tell(StreamUp, first=first, snapshot=self._snapshot(link.told, at_ns, 0 if first else self._recently()))
         if self._up is not None and not self._up.done():
@@ -291,10 +297,14 @@ class NinjaTraderAdapter:
             self._tell(StreamDown, reason=reason)
 
     def _on_order(self, fact: OrderState | FilledQty | AvgPrice) -> None:
-        entry = self._book.take(fact, self._clock.now_ns())
+        now_ns = self._clock.now_ns()
+        entry = self._book.take(fact, now_ns)
         if entry is not None:
             self._prove(entry)
             self._settle_soon()
+        elif self._told and self._link is not None and not isinstance(fact, OrderState):
+            if fact.order_id not in self._book and self._strangers.take(fact, self._link.told, now_ns):
+                self._settle_soon()
 
     def _prove(self, entry: Entry) -> None:
         """Any value of an order shows that it arrived (B3)."""
@@ -311,8 +321,10 @@ class NinjaTraderAdapter:
 
     def _settled(self) -> None:
         self._settling = None
+        if self._told and self._link is not None:
+            self._strangers.meet(self._link.told, self._ours, self._symbols, self._clock.now_ns())
         self._settle()
-        if self._book.unsettled:
+        if self._book.unsettled or (self._told and self._strangers.waiting):
             self._settle_soon()
 
     def _settle(self, *, everything: bool = False) -> None:
@@ -320,7 +332,8 @@ class NinjaTraderAdapter:
         for each in self._book.settle(self._clock.now_ns(), everything=everything):
             for fill in each.fills:
                 self._tell(Filled, fill=fill)
-            self._tell(OrderUpdated, order=each.entry.record())
+            if each.entry.ours:
+                self._tell(OrderUpdated, order=each.entry.record())
         self._saving.touched()
 
     def _on_price(self, fact: Price) -> None:
@@ -338,6 +351,7 @@ class NinjaTraderAdapter:
         except UnknownProduct:
             symbol = instrument
         self._names[symbol] = instrument
+        self._symbols[instrument] = symbol
         return symbol
 
     def _instrument(self, symbol: str) -> str:
@@ -394,6 +408,10 @@ class NinjaTraderAdapter:
             self._prove(entry)
         for _, instrument in told.nets:
             self._learn(instrument)
+        if self._strangers.waiting:  # they belong to what was read: after it they would count twice
+            settled_ns = self._clock.now_ns() + self._login.settle_ms * 1_000_000
+            self._strangers.meet(link.told, self._ours, self._symbols, settled_ns)
+            self._strangers.rebase(link.told, self._ours, self._symbols)
         self._settle(everything=True)
         return told
 
@@ -429,7 +447,7 @@ class NinjaTraderAdapter:
         """The desk's own orders: of others only the ids are told."""
         for entry in self._book.entries():
             ended = entry.done and entry.seen_ns >= since_ns
-            if entry.known and (ended or (not entry.done and entry.order_id in told.words)):
+            if entry.ours and entry.known and (ended or (not entry.done and entry.order_id in told.words)):
                 yield entry.record()
 
     def _positions(self, told: Told) -> tuple[Position, ...]:

@@ -43,8 +43,8 @@ class Lot(msgspec.Struct, array_like=True):
 
 
 class Entry(msgspec.Struct):
-    """One order of the desk. `filled` and `average` are the newest values; `lots` what was made fills of. `known` is
-    false until NinjaTrader showed it; `word` is the newest state."""
+    """One order; one that is not `ours` has no terms that are known. `filled` and `average` are the newest values;
+    `lots` what was made fills of. `known` is false until NinjaTrader showed it; `word` is the newest state."""
 
     order_id: str
     account: str
@@ -62,6 +62,7 @@ class Entry(msgspec.Struct):
     lots: list[Lot] = []
     changed_ns: int = 0  # when something came that is not told yet; 0: all is told
     seen_ns: int = 0
+    ours: bool = True
 
     @property
     def status(self) -> LiveStatus | DoneStatus:
@@ -74,7 +75,7 @@ class Entry(msgspec.Struct):
     @property
     def whole(self) -> bool:
         """Whether the values are of one piece: as many lots as the state says, each with a price."""
-        if self.status is DoneStatus.FILLED and self.filled < self.qty:
+        if self.ours and self.status is DoneStatus.FILLED and self.filled < self.qty:
             return False
         return self.filled <= len(self.lots) or self.average is not None
 
@@ -99,7 +100,7 @@ class Entry(msgspec.Struct):
                 avg_price=average,
                 limit_price=self.limit_price,
                 stop_price=self.stop_price,
-                cl_ord_id=self.order_id,
+                cl_ord_id=self.order_id if self.ours else "",
                 text=NO_REASON if status is DoneStatus.REJECTED else "",
                 venue_ns=self.seen_ns,
                 status=status,
@@ -133,7 +134,7 @@ class Entry(msgspec.Struct):
             qty=1,
             price=lot.price,
             venue_ns=lot.learned_ns,
-            cl_ord_id=self.order_id,
+            cl_ord_id=self.order_id if self.ours else "",
         )
 
 
@@ -181,6 +182,38 @@ class Book:
         self._entries[entry.order_id] = entry
         self._changed.add(entry.order_id)
         return entry
+
+    def meet(
+        self, order_id: str, account: str, symbol: str, side: Side, filled: int, average: Decimal, now_ns: int
+    ) -> None:
+        """An order of somebody else of which it is known by now what it trades."""
+        self._entries[order_id] = entry = Entry(
+            order_id=order_id,
+            account=account,
+            symbol=symbol,
+            side=side,
+            order_type=OrderType.MARKET,
+            qty=filled,
+            limit_price=None,
+            stop_price=None,
+            sent_ns=now_ns,
+            known=True,
+            filled=filled,
+            average=average,
+            changed_ns=now_ns - self._settle_ns,
+            seen_ns=now_ns,
+            ours=False,
+        )
+        self._unsettled[order_id] = entry
+        self._changed.add(order_id)
+
+    def signed(self, account: str, symbol: str) -> int:
+        """What all orders known here filled of a contract, in all."""
+        return sum(
+            entry.filled * entry.side.sign
+            for entry in self._entries.values()
+            if entry.account == account and entry.symbol == symbol
+        )
 
     def never_left(self, entry: Entry) -> None:
         """It did not leave after all."""
@@ -236,6 +269,12 @@ class Book:
             for fact in facts:
                 if self.take(fact, now_ns):
                     found[order_id] = entry
+            if (
+                not entry.whole
+                and 0 < entry.filled == told.filled.get(order_id)
+                and told.words.get(order_id) == "filled"
+            ):
+                entry.qty = entry.filled  # somebody made it smaller
         return list(found.values())
 
     def settle(self, now_ns: int, *, everything: bool = False) -> list[Settled]:

@@ -17,9 +17,6 @@ from schema.records import NinjaLogin
 OPEN_WITHIN_S = 5.0
 INTERFACE_WITHIN_S = 10.0
 """How long the vendor's own client waits to be told whether the interface is on."""
-QUIET_S = 0.15
-"""After so long without a value everything has been told; the protocol has no mark for it."""
-TOLD_WITHIN_S = 3.0
 UNREAD_AT_MOST = 262_144
 """Bytes NinjaTrader may leave unread before nothing more is written to it."""
 OFF = "its AT interface is off: switch it on in NinjaTrader's Control Center, under Tools"
@@ -30,18 +27,21 @@ class LinkLost(VenueError):
 
 
 class Stream:
-    """See the module's docstring. `on_unread` is called with what could not be read, and why."""
+    """See the module's docstring. The protocol has no mark for the end of what is told to a new connection: it is taken
+    for all when nothing came for `quiet_s`. `on_unread` is called with what could not be read, and why."""
 
     def __init__(
         self,
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
         place: str,
+        quiet_s: float,
         on_unread: Callable[[str, str], None],
     ) -> None:
         self._reader = reader
         self._writer = writer
         self._place = place
+        self._quiet_s = quiet_s
         self._on_unread = on_unread
         self._decoder = Decoder()
 
@@ -55,7 +55,7 @@ class Stream:
         except (OSError, TimeoutError) as error:
             raise LinkLost(f"{place} can't be reached ({type(error).__name__})") from None
         _notice_a_dead_host(writer)
-        return cls(reader, writer, place, on_unread)
+        return cls(reader, writer, place, login.quiet_ms / 1_000, on_unread)
 
     async def facts(self) -> list[Fact]:
         """The next facts. Raises LinkLost, also when the interface was switched off."""
@@ -84,24 +84,25 @@ class Stream:
             return None
         return fact
 
-    async def told_all(self, take: Callable[[Fact], None], within_s: float) -> None:
-        """Wait until the interface is said to be on, and then until everything was told. Raises LinkLost."""
+    async def told_all(self, take: Callable[[Fact], None], within_s: float) -> bool:
+        """Wait until the interface is said to be on, and then until everything was told; False when values were still
+        coming after `within_s`. Raises LinkLost."""
         ends_s = time.monotonic() + within_s
         on = False
         while True:
-            wait_s = QUIET_S if on else ends_s - time.monotonic()
+            wait_s = self._quiet_s if on else ends_s - time.monotonic()
             try:
                 async with asyncio.timeout(wait_s):
                     facts = await self.facts()
             except TimeoutError:
                 if on:
-                    return
+                    return True
                 raise LinkLost(f"{self._place} does not say whether its AT interface is on") from None
             for fact in facts:
                 on = on or isinstance(fact, Interface)
                 take(fact)
             if on and time.monotonic() > ends_s:
-                return
+                return False
 
     def refusal(self) -> str:
         """Why nothing can be written now; empty when it can."""
@@ -125,7 +126,8 @@ async def reading(login: NinjaLogin, within_s: float, on_unread: Callable[[str, 
         async with asyncio.timeout(within_s):
             stream = await Stream.open(login, on_unread)
             try:
-                await stream.told_all(told.take, within_s * 0.8)
+                if not await stream.told_all(told.take, within_s * 0.8):
+                    raise RequestUnknown("NinjaTrader's values kept changing while they were read")
             finally:
                 stream.abort()
     except LinkLost as lost:

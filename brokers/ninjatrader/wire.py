@@ -10,7 +10,7 @@ from enum import StrEnum
 
 from schema.records import OrderType, Record, Side, TimeInForce
 
-LONGEST = 65_536
+LONGEST = 1 << 20
 """Characters of one field; a longer one is no message of this protocol. An account's order ids come in one field."""
 
 _FIELDS = {"0": 1, "1": 5, "2": 2, "3": 1, "4": 2}

@@ -407,3 +407,49 @@ async def exercise(venue: Practice, on: Seat) -> None:
         await on.adapter.liquidate(account, "ESH4", f"cf{account}")
     exposure = await on.adapter.exposure()
     assert not exposure.positions and not exposure.working
+
+
+# --- orders of others -----------------------------------------------------------------------------------------------
+
+
+async def test_a_traders_own_fill_is_told_when_the_position_shows_what_it_was() -> None:
+    async with practice() as venue, seat(venue.port) as on:
+        await on.buy("C1", 2)
+        await done(on, "C1")
+        venue.order("trade", account="SIM1", side="sell", qty=3, symbol="ESH4")
+        await until(lambda: len(on.all(Filled)) == 5)
+        theirs = [event.fill for event in on.all(Filled) if not event.fill.cl_ord_id]
+        assert {(fill.symbol, fill.side, fill.qty) for fill in theirs} == {("ESH4", Side.SELL, 1)}
+        booked = venue.order("state", account="SIM1")["fills"]
+        total = sum(each["price"] * each["qty"] for each in booked)
+        assert sum(event.fill.price for event in on.all(Filled)) == total
+        assert not [event for event in on.all(OrderUpdated) if event.order.cl_ord_id != "C1"]
+        venue.order("disconnect", login="DESK")
+        await on.ups(2)
+        assert len(on.all(Filled)) == 5
+
+
+async def test_a_close_brings_its_fills_too() -> None:
+    async with practice() as venue, seat(venue.port) as on:
+        await on.buy("C1", 3)
+        await done(on, "C1")
+        await on.adapter.liquidate("SIM1", "ESH4", "cf1")
+        await until(lambda: sum(event.fill.net_qty for event in on.all(Filled)) == 0 and len(on.all(Filled)) == 6)
+
+
+async def test_what_can_be_meant_in_two_ways_is_not_made_a_fill() -> None:
+    """Without the ids of others, or when two contracts moved at once, only the position is known."""
+    async with practice(shows_foreign=False) as venue, seat(venue.port) as on:
+        venue.order("trade", account="SIM1", side="sell", qty=3, symbol="ESH4")
+        await until(lambda: any(event.position.net_qty == -3 for event in on.all(PositionUpdated)))
+        await on.buy("C1", 1)
+        await done(on, "C1")
+        assert on.filled("C1") == len(on.all(Filled)) == 1
+    async with practice() as venue, seat(venue.port) as on:
+        for symbol in ("ESH4", "MESH4"):
+            venue.order("trade", account="SIM1", side="buy", qty=1, symbol=symbol)
+        await until(lambda: len({e.position.symbol for e in on.all(PositionUpdated)}) == 2)
+        await until(lambda: not on.adapter._strangers.waiting)  # type: ignore[attr-defined]
+        assert not on.all(Filled)
+        venue.order("trade", account="SIM1", side="buy", qty=2, symbol="ESH4")  # and from then on it is clear again
+        await until(lambda: len(on.all(Filled)) == 2)
