@@ -8,7 +8,7 @@ trader called it: there is no list. What was not told is not known, and is never
 
 import asyncio
 import random as random_module
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
 
@@ -35,16 +35,15 @@ from brokers.adapter import (
     StreamDown,
     StreamUp,
     VenueUnreachable,
-    WorkingOrder,
 )
 from brokers.budget import RequestBudget
 from brokers.described import described
 from brokers.fix.numbers import SessionStore
-from brokers.ninjatrader import wire
+from brokers.ninjatrader import shown, wire
 from brokers.ninjatrader.book import NO_REASON, VENUE, Book, Entry
+from brokers.ninjatrader.directory import Directory
 from brokers.ninjatrader.files import Files
 from brokers.ninjatrader.link import Link
-from brokers.ninjatrader.names import instrument_name, status_of, symbol_of
 from brokers.ninjatrader.saving import Saving
 from brokers.ninjatrader.sending import Sender
 from brokers.ninjatrader.strangers import Strangers
@@ -66,7 +65,6 @@ from schema.clock import Clock
 from schema.driver import JournalDown
 from schema.records import (
     AccountConfig,
-    AccountState,
     ApprovedOrder,
     ConnectionConfig,
     DoneStatus,
@@ -74,13 +72,9 @@ from schema.records import (
     NinjaLogin,
     NinjaReadings,
     OrderType,
-    Position,
     Quote,
     RejectClass,
-    VenueAccount,
-    VenueOrder,
 )
-from schema.symbols import UnknownProduct
 
 log = structlog.get_logger()
 
@@ -131,8 +125,7 @@ class NinjaTraderAdapter:
         self._clock = clock
         self._engine_emit = emit
         self._random = random
-        self._theirs = {each.account: each.venue_id or each.account for each in accounts}
-        self._ours = {theirs: ours for ours, theirs in self._theirs.items()}
+        self._directory = Directory(accounts, clock, month_words=login.month_words)
         self._budget = RequestBudget(clock, config.requests_per_min or COMMANDS_PER_MIN, settings.reserved_for_exits)
         self._book = Book(login.settle_ms * 1_000_000)
         self._saving = Saving(config.connection, sessions, self._book, clock)
@@ -146,16 +139,13 @@ class NinjaTraderAdapter:
             self._promises,
             self._budget,
             Files(Path(login.folder), clock) if login.folder else None,
-            lambda account: self._theirs.get(account, ""),
-            self._instrument,
+            self._directory,
             self._on_order,
         )
         self._link: Link | None = None
         self._runner: asyncio.Task[None] | None = None
         self._up: asyncio.Future[None] | None = None
         self._strangers = Strangers(self._book, login.settle_ms * 1_000_000)
-        self._names: dict[str, str] = {}  # a contract's symbol -> what NinjaTrader itself calls it
-        self._symbols: dict[str, str] = {}  # and back
         self._quotes: dict[str, Quote] = {}  # of watched contracts
         self._settling: asyncio.TimerHandle | None = None
         self._truth = asyncio.Lock()
@@ -246,7 +236,7 @@ class NinjaTraderAdapter:
                 forgot_ns = now_ns
                 self._book.forget_old(now_ns)
                 if self._told and self._link is not None:
-                    self._strangers.rebase(self._link.told, self._ours, self._symbols)
+                    self._strangers.rebase(self._link.told, self._directory)
 
     # --- what the link tells -------------------------------------------------------------------------------------
 
@@ -255,12 +245,12 @@ class NinjaTraderAdapter:
             case OrderState() | FilledQty() | AvgPrice():
                 self._on_order(fact)
             case NetPosition() | EntryPrice():
-                self._learn(fact.instrument)
-                if self._told and fact.account in self._ours and self._link is not None:
-                    position = self._position(self._link.told, fact.account, fact.instrument)
+                self._directory.learn(fact.instrument)
+                if self._told and fact.account in self._directory.ours and self._link is not None:
+                    position = shown.position(self._link.told, self._directory, fact.account, fact.instrument)
                     self._tell(PositionUpdated, position=position)
             case Money():
-                state = self._state(self._link.told, fact.account) if self._link is not None else None
+                state = shown.state(self._link.told, self._directory, fact.account) if self._link is not None else None
                 if self._told and state is not None:
                     self._tell(AccountUpdated, state=state)
             case Price():
@@ -280,13 +270,16 @@ class NinjaTraderAdapter:
         link = self._link
         assert link is not None
         for symbol in self._quotes:
-            link.write(wire.subscribe(self._instrument(symbol)))
+            link.write(wire.subscribe(self._directory.instrument(symbol)))
         # Nothing awaits from here to the end: no event can come between the snapshot and what follows it.
         at_ns = self._clock.now_ns()
         self._settle(everything=True)
-        self._strangers.rebase(link.told, self._ours, self._symbols)
+        self._strangers.rebase(link.told, self._directory)
         first, self._first, self._told = self._first, False, True
-        self._tell(StreamUp, first=first, snapshot=self._snapshot(link.told, at_ns, 0 if first else self._recently()))
+        since_ns = 0 if first else self._recently()
+        complete = self._complete(link.told)
+        snapshot = shown.snapshot(link.told, self._book, self._directory, complete, at_ns=at_ns, since_ns=since_ns)
+        self._tell(StreamUp, first=first, snapshot=snapshot)
         if self._up is not None and not self._up.done():
             self._up.set_result(None)
 
@@ -302,9 +295,14 @@ class NinjaTraderAdapter:
         if entry is not None:
             self._prove(entry)
             self._settle_soon()
-        elif self._told and self._link is not None and not isinstance(fact, OrderState):
-            if fact.order_id not in self._book and self._strangers.take(fact, self._link.told, now_ns):
-                self._settle_soon()
+        elif (
+            self._told
+            and self._link is not None
+            and not isinstance(fact, OrderState)
+            and fact.order_id not in self._book
+            and self._strangers.take(fact, self._link.told, now_ns)
+        ):
+            self._settle_soon()
 
     def _prove(self, entry: Entry) -> None:
         """Any value of an order shows that it arrived (B3)."""
@@ -322,7 +320,7 @@ class NinjaTraderAdapter:
     def _settled(self) -> None:
         self._settling = None
         if self._told and self._link is not None:
-            self._strangers.meet(self._link.told, self._ours, self._symbols, self._clock.now_ns())
+            self._strangers.meet(self._link.told, self._directory, self._clock.now_ns())
         self._settle()
         if self._book.unsettled or (self._told and self._strangers.waiting):
             self._settle_soon()
@@ -337,28 +335,10 @@ class NinjaTraderAdapter:
         self._saving.touched()
 
     def _on_price(self, fact: Price) -> None:
-        symbol = self._learn(fact.instrument)
+        symbol = self._directory.learn(fact.instrument)
         if (known := self._quotes.get(symbol)) is not None:
             self._quotes[symbol] = quote = replace(known, **{fact.kind: float(fact.price)})
             self._tell(QuoteUpdated, quote=quote)
-
-    # --- names -------------------------------------------------------------------------------------------------------
-
-    def _learn(self, instrument: str) -> str:
-        """The desk's name of what NinjaTrader names; what is no future keeps its own."""
-        try:
-            symbol = symbol_of(instrument)
-        except UnknownProduct:
-            symbol = instrument
-        self._names[symbol] = instrument
-        self._symbols[instrument] = symbol
-        return symbol
-
-    def _instrument(self, symbol: str) -> str:
-        """NinjaTrader's own name of a contract where it was told one. Raises UnknownProduct."""
-        if symbol in self._names:
-            return self._names[symbol]
-        return instrument_name(symbol, self._clock.now_ns(), month_words=self._login.month_words)
 
     # --- orders and commands -------------------------------------------------------------------------------------
 
@@ -407,18 +387,18 @@ class NinjaTraderAdapter:
         for entry in self._book.take_all(told, self._clock.now_ns()):
             self._prove(entry)
         for _, instrument in told.nets:
-            self._learn(instrument)
+            self._directory.learn(instrument)
         if self._strangers.waiting:  # they belong to what was read: after it they would count twice
             settled_ns = self._clock.now_ns() + self._login.settle_ms * 1_000_000
-            self._strangers.meet(link.told, self._ours, self._symbols, settled_ns)
-            self._strangers.rebase(link.told, self._ours, self._symbols)
+            self._strangers.meet(link.told, self._directory, settled_ns)
+            self._strangers.rebase(link.told, self._directory)
         self._settle(everything=True)
         return told
 
     def _complete(self, told: Told) -> frozenset[str]:
         """Accounts of which everything was told. The standing connection's memory can't say of an order without an
         answer that it never came; a new connection can."""
-        shown = {self._ours[theirs] for theirs in told.shown if theirs in self._ours}
+        shown = {self._directory.ours[theirs] for theirs in told.shown if theirs in self._directory.ours}
         if self._login.readings is NinjaReadings.CACHE:
             shown -= self._book.unanswered()
         return frozenset(shown)
@@ -426,87 +406,33 @@ class NinjaTraderAdapter:
     def _recently(self) -> int:
         return self._clock.now_ns() - RECENT_NS
 
-    def _snapshot(self, told: Told, at_ns: int, since_ns: int) -> Snapshot:
-        complete = self._complete(told)
-        return Snapshot(
-            at_ns=at_ns,
-            accounts=tuple(VenueAccount(account=each, venue_id=self._theirs[each]) for each in sorted(complete)),
-            complete=complete,
-            positions=self._positions(told),
-            orders=tuple(self._orders(told, since_ns)),
-            fills=tuple(
-                entry.fill(number)
-                for entry in self._book.entries()
-                for number, lot in enumerate(entry.lots, 1)
-                if lot.learned_ns >= since_ns
-            ),
-            states=tuple(state for each in complete if (state := self._state(told, self._theirs[each])) is not None),
-        )
-
-    def _orders(self, told: Told, since_ns: int) -> Iterable[VenueOrder]:
-        """The desk's own orders: of others only the ids are told."""
-        for entry in self._book.entries():
-            ended = entry.done and entry.seen_ns >= since_ns
-            if entry.ours and entry.known and (ended or (not entry.done and entry.order_id in told.words)):
-                yield entry.record()
-
-    def _positions(self, told: Told) -> tuple[Position, ...]:
-        return tuple(
-            self._position(told, account, instrument)
-            for (account, instrument), net in told.nets.items()
-            if net and account in self._ours
-        )
-
-    def _position(self, told: Told, account: str, instrument: str) -> Position:
-        net = told.nets.get((account, instrument), 0)
-        average = told.entries.get((account, instrument), Decimal(0)) if net else Decimal(0)
-        return Position(account=self._ours[account], symbol=self._learn(instrument), net_qty=net, avg_price=average)
-
-    def _state(self, told: Told, account: str) -> AccountState | None:
-        """An account's money; None until its cash was told."""
-        money = told.money.get(account, {})
-        if "CashValue" not in money or account not in self._ours:
-            return None
-        realized = money.get("RealizedPnL", Decimal(0))
-        return AccountState(account=self._ours[account], balance=money["CashValue"], realized_pnl=realized)
-
     async def snapshot(self) -> Snapshot:
         at_ns = self._clock.now_ns()
         told = await self._read_truth()
-        return self._snapshot(told, at_ns, self._recently())
+        complete = self._complete(told)
+        return shown.snapshot(told, self._book, self._directory, complete, at_ns=at_ns, since_ns=self._recently())
 
     async def exposure(self) -> Exposure:
-        """An order that an account lists without a state counts as working: nothing says that it is over."""
         at_ns = self._clock.now_ns()
         told = await self._read_truth()
-        working: list[WorkingOrder] = []
-        for theirs, ids in told.ids.items():
-            for order_id in sorted(ids) if theirs in self._ours else ():
-                entry = self._book.get(order_id)
-                word = told.words.get(order_id, entry.word if entry is not None else "")
-                if not isinstance(status_of(word), DoneStatus):
-                    symbol = entry.symbol if entry is not None else ""
-                    working.append(WorkingOrder(account=self._ours[theirs], order_id=order_id, symbol=symbol))
-        return Exposure(
-            at_ns=at_ns, complete=self._complete(told), positions=self._positions(told), working=tuple(working)
-        )
+        return shown.exposure(told, self._book, self._directory, self._complete(told), at_ns=at_ns)
 
     async def instrument(self, symbol: str) -> Instrument:
         """NinjaTrader does not describe contracts here: this is the product table's word."""
-        return described(symbol, self._instrument(symbol))
+        return described(symbol, self._directory.instrument(symbol))
 
     async def watch(self, symbol: str, interval_s: int, history: int) -> None:
         """Prices only: there are no bars and no history here."""
         if self._link is None or not self._told:
             raise RequestUnknown(f"connection {self.config.connection} is not connected")
         self._quotes.setdefault(symbol, Quote(symbol=symbol))
-        self._link.write(wire.subscribe(self._instrument(symbol)))
+        self._link.write(wire.subscribe(self._directory.instrument(symbol)))
 
     def health(self) -> ConnectionHealth:
         link = self._link
         reason = link.reason if link is not None else ""
         if link is not None and self._told:
-            hidden = sorted(ours for ours, theirs in self._theirs.items() if theirs not in link.told.shown)
+            hidden = sorted(ours for ours, theirs in self._directory.theirs.items() if theirs not in link.told.shown)
             if hidden:
                 reason = f"NinjaTrader tells nothing of {', '.join(hidden[:3])}"
             elif self._book.went_back:

@@ -11,6 +11,7 @@ tick; a single lot's price is therefore exact.
 
 from collections.abc import Iterable, Iterator
 from decimal import ROUND_HALF_EVEN, Decimal
+from typing import Any
 
 import msgspec
 
@@ -87,38 +88,23 @@ class Entry(msgspec.Struct):
         """The order as the port shows it."""
         status = self.status
         filled = len(self.lots)
-        average = (self.value / filled).normalize() if filled else None
-        if isinstance(status, DoneStatus):
-            return DoneOrder(
-                account=self.account,
-                order_id=self.order_id,
-                symbol=self.symbol,
-                side=self.side,
-                order_type=self.order_type,
-                qty=self.qty,
-                filled_qty=filled,
-                avg_price=average,
-                limit_price=self.limit_price,
-                stop_price=self.stop_price,
-                cl_ord_id=self.order_id if self.ours else "",
-                text=NO_REASON if status is DoneStatus.REJECTED else "",
-                venue_ns=self.seen_ns,
-                status=status,
-            )
-        return LiveOrder(
-            account=self.account,
-            order_id=self.order_id,
-            symbol=self.symbol,
-            side=self.side,
-            order_type=self.order_type,
-            qty=self.qty,
-            filled_qty=filled,
-            avg_price=average,
-            limit_price=self.limit_price,
-            stop_price=self.stop_price,
-            cl_ord_id=self.order_id,
-            venue_ns=self.seen_ns,
-            status=status,
+        shown: dict[str, Any] = {
+            "account": self.account,
+            "order_id": self.order_id,
+            "symbol": self.symbol,
+            "side": self.side,
+            "order_type": self.order_type,
+            "qty": self.qty,
+            "filled_qty": filled,
+            "avg_price": (self.value / filled).normalize() if filled else None,
+            "limit_price": self.limit_price,
+            "stop_price": self.stop_price,
+            "cl_ord_id": self.order_id if self.ours else "",
+            "text": NO_REASON if status is DoneStatus.REJECTED else "",
+            "venue_ns": self.seen_ns,
+        }
+        return (
+            DoneOrder(**shown, status=status) if isinstance(status, DoneStatus) else LiveOrder(**shown, status=status)
         )
 
     def fill(self, number: int) -> Fill:

@@ -14,6 +14,7 @@ from brokers.adapter import Emit, OrderNotSent, OrderSent, RequestRefused, Reque
 from brokers.budget import Lane, RequestBudget
 from brokers.ninjatrader import wire
 from brokers.ninjatrader.book import NO_REASON, Book, Entry
+from brokers.ninjatrader.directory import Directory
 from brokers.ninjatrader.files import Files
 from brokers.ninjatrader.link import Link
 from brokers.ninjatrader.names import CANCELING, status_of
@@ -30,8 +31,7 @@ Proof = Callable[[Fact], bool | VenueError]
 
 
 class Sender:
-    """See the module's docstring. `wire_account` gives NinjaTrader's name of an account, empty when it is not of this
-    login; `instrument` its name of a contract; `on_order` takes what a file said of an order."""
+    """See the module's docstring. `on_order` takes what a file said of an order."""
 
     def __init__(
         self,
@@ -43,8 +43,7 @@ class Sender:
         promises: Promises,
         budget: RequestBudget,
         files: Files | None,
-        wire_account: Callable[[str], str],
-        instrument: Callable[[str], str],
+        directory: Directory,
         on_order: Callable[[OrderState | FilledQty | AvgPrice], None],
     ) -> None:
         self.link: Link | None = None
@@ -56,8 +55,7 @@ class Sender:
         self._promises = promises
         self._budget = budget
         self._files = files
-        self._wire_account = wire_account
-        self._instrument = instrument
+        self._directory = directory
         self._on_order = on_order
         self._waiting: dict[asyncio.Future[None], Proof] = {}
         self._closings: set[str] = set()
@@ -135,14 +133,14 @@ class Sender:
 
     def _command(self, order: ApprovedOrder) -> wire.Command | str:
         """The order as it leaves, or why it can't."""
-        account = self._wire_account(order.account)
+        account = self._directory.account(order.account)
         if not account:
             return f"account {order.account} is not of this connection"
         try:
             product(parse_contract(order.symbol).root)
             return wire.place(
                 account=account,
-                instrument=self._instrument(order.symbol),
+                instrument=self._directory.instrument(order.symbol),
                 side=order.side,
                 qty=order.qty,
                 order_type=order.order_type,
@@ -246,12 +244,12 @@ class Sender:
 
     async def liquidate(self, account: str, symbol: str, cl_ord_id: str) -> None:
         """CLOSEPOSITION for this account and this contract, and nothing that reaches further."""
-        theirs = self._wire_account(account)
+        theirs = self._directory.account(account)
         if not theirs:
             raise RequestRefused(f"account {account} is not of this connection")
         if cl_ord_id in self._closings:
             raise ValueError(f"close {cl_ord_id} was already sent; nothing is sent twice")
-        instrument = self._said(lambda: self._instrument(symbol))
+        instrument = self._said(lambda: self._directory.instrument(symbol))
         command = self._said(lambda: wire.close_position(theirs, instrument))
         by_file = bool(self._refusal()) and self._files is not None
         if not by_file:
@@ -286,7 +284,7 @@ class Sender:
         """The desk's order of that id; None for one that somebody else sent on this account. Raises RequestRefused."""
         entry = self._book.get(order_id)
         if entry is None:
-            theirs = self._wire_account(account)
+            theirs = self._directory.account(account)
             if not theirs or self.link is None or order_id not in self.link.told.ids.get(theirs, ()):
                 raise RequestRefused(f"order {order_id} of {account} is not known here")
             return None

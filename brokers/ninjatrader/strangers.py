@@ -12,6 +12,7 @@ from decimal import Decimal
 import msgspec
 
 from brokers.ninjatrader.book import Book
+from brokers.ninjatrader.directory import Directory
 from brokers.ninjatrader.values import AvgPrice, FilledQty, Told
 from schema.records import Side
 
@@ -27,8 +28,7 @@ class _Stranger(msgspec.Struct):
 
 
 class Strangers:
-    """See the module's docstring. Accounts are NinjaTrader's names; `symbols` and `accounts` turn names into the
-    desk's."""
+    """See the module's docstring. Accounts are NinjaTrader's names until an order is the book's."""
 
     def __init__(self, book: Book, settle_ns: int) -> None:
         self._book = book
@@ -43,15 +43,23 @@ class Strangers:
         """Whether something was filled that no contract is known of."""
         return bool(self._waiting)
 
-    def rebase(self, told: Told, accounts: dict[str, str], symbols: dict[str, str]) -> None:
+    def rebase(self, told: Told, directory: Directory) -> None:
         """Count from here: what is held and filled now is explained by what was before."""
-        self._history |= {order_id for order_id, qty in told.filled.items() if qty and order_id not in self._book}
+        self._history = {order_id for order_id, qty in told.filled.items() if qty and order_id not in self._book}
         self._waiting.clear()
-        self._bases = {
-            (theirs, instrument): net - self._book.signed(accounts[theirs], symbols.get(instrument, instrument))
-            for (theirs, instrument), net in told.nets.items()
-            if theirs in accounts
-        }
+        self._averages.clear()
+        self._bases.clear()
+        for theirs in directory.ours:
+            self._rebase_one(theirs, told, directory)
+
+    def _rebase_one(self, theirs: str, told: Told, directory: Directory) -> None:
+        mine = {order_id for order_id, each in self._waiting.items() if each.account == theirs}
+        self._history |= mine
+        self._waiting = {order_id: each for order_id, each in self._waiting.items() if order_id not in mine}
+        for (owner, instrument), net in told.nets.items():
+            if owner == theirs:
+                explained = self._book.signed(directory.ours[theirs], directory.learn(instrument))
+                self._bases[owner, instrument] = net - explained
 
     def take(self, fact: FilledQty | AvgPrice, told: Told, now_ns: int) -> bool:
         """A value of an order that is not the desk's; whether something may follow from it."""
@@ -69,38 +77,33 @@ class Strangers:
         stranger.average = self._averages.get(order_id)
         return True
 
-    def meet(self, told: Told, accounts: dict[str, str], symbols: dict[str, str], now_ns: int) -> bool:
-        """Give the orders that wait to the contracts that moved; whether any is the book's now."""
-        met = False
+    def meet(self, told: Told, directory: Directory, now_ns: int) -> None:
+        """Give the orders that wait to the contracts that moved: they are the book's from then on."""
         for theirs in {each.account for each in self._waiting.values()}:
-            mine = {key: each for key, each in self._waiting.items() if each.account == theirs}
-            if theirs not in accounts or any(now_ns - each.since_ns >= GIVE_UP_NS for each in mine.values()):
-                self.rebase(told, accounts, symbols)
-                return met
-            if any(now_ns - each.since_ns < self._settle_ns or not each.average for each in mine.values()):
+            mine = {order_id: each for order_id, each in self._waiting.items() if each.account == theirs}
+            if theirs not in directory.ours:
+                self._waiting = {key: each for key, each in self._waiting.items() if key not in mine}
                 continue
-            moved = self._moved(theirs, told, accounts[theirs], symbols)
-            if len(moved) != 1:
-                continue
-            ((symbol, net),) = moved.items()
-            if sum(each.filled for each in mine.values()) != abs(net):
-                continue
-            for order_id, each in mine.items():
-                del self._waiting[order_id]
-                self._averages.pop(order_id, None)
-                self._book.meet(
-                    order_id, accounts[theirs], symbol, Side.of(net), each.filled, each.average or Decimal(0), now_ns
-                )
-                met = True
-        return met
+            moved = self._moved(theirs, told, directory)
+            settled = all(each.average and now_ns - each.since_ns >= self._settle_ns for each in mine.values())
+            if settled and [sum(each.filled for each in mine.values())] == [abs(net) for net in moved.values()]:
+                ((symbol, net),) = moved.items()
+                for order_id, each in mine.items():
+                    del self._waiting[order_id]
+                    self._averages.pop(order_id, None)
+                    if each.average:
+                        account = directory.ours[theirs]
+                        self._book.meet(order_id, account, symbol, Side.of(net), each.filled, each.average, now_ns)
+            elif any(now_ns - each.since_ns >= GIVE_UP_NS for each in mine.values()):
+                self._rebase_one(theirs, told, directory)
 
-    def _moved(self, theirs: str, told: Told, account: str, symbols: dict[str, str]) -> dict[str, int]:
+    def _moved(self, theirs: str, told: Told, directory: Directory) -> dict[str, int]:
         """Contracts of an account that hold something else than the fills explain."""
         found: dict[str, int] = {}
         for (owner, instrument), net in told.nets.items():
-            symbol = symbols.get(instrument, instrument)
+            symbol = directory.learn(instrument)
             if owner == theirs:
-                rest = net - self._book.signed(account, symbol) - self._bases.get((owner, instrument), 0)
+                rest = net - self._book.signed(directory.ours[theirs], symbol) - self._bases.get((owner, instrument), 0)
                 if rest:
                     found[symbol] = rest
         return found

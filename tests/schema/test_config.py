@@ -57,7 +57,7 @@ REFUSED: Refusals = [
         lambda store: store.put_account(AccountConfig(account="X", connection="desk2", venue_id="1")),
     ),
     (
-        "venue: 'tradovat' is not known; write tradovate or projectx or fix.",
+        "venue: 'tradovat' is not known; write tradovate or projectx or fix or ninjatrader.",
         lambda store: store.add_connection(replace(rows.connection(), venue="tradovat"), b""),
     ),
     (
