@@ -50,7 +50,7 @@ from tui.demo_report import Books, DemoReport, books_of, demo_report
 GROUP = "main"
 CHART = "ESH4"
 REQUESTS_PER_MIN = 600
-VENUES = ("tradovate", "projectx", "fix")
+VENUES = ("tradovate", "projectx", "fix", "ninjatrader")
 _NAMES_NO_BALANCE = frozenset({"fix"})
 """Venues that do not say what an account is worth: a `percent` rule can't size there."""
 _REST_TIMEOUT_S = 20.0

@@ -276,6 +276,7 @@ class NinjaTraderAdapter:
         self._settle(everything=True)
         self._strangers.rebase(link.told, self._directory)
         first, self._first, self._told = self._first, False, True
+        log.info("order stream up", connection=self.config.connection, first=first)
         since_ns = 0 if first else self._recently()
         complete = self._complete(link.told)
         snapshot = shown.snapshot(link.told, self._book, self._directory, complete, at_ns=at_ns, since_ns=since_ns)
@@ -287,6 +288,7 @@ class NinjaTraderAdapter:
         self._told = False
         self._sender.lost()
         if was_up:
+            log.warning("order stream down", connection=self.config.connection, reason=reason, final=False)
             self._tell(StreamDown, reason=reason)
 
     def _on_order(self, fact: OrderState | FilledQty | AvgPrice) -> None:
