@@ -1,4 +1,5 @@
-"""What a FIX session leaves in the database, and how a FIX login is set up. Used by `brokers/fix` and the store."""
+"""What a session leaves in the database for the next process. Used by `brokers/fix`, by `brokers/ninjatrader` (rows
+only, without numbers) and the store."""
 
 from schema.records import Record
 

@@ -197,9 +197,14 @@ class NinjaTraderAdapter:
                         helper.cancel()
         except BaseExceptionGroup as several:
             unreachable = several.subgroup(VenueUnreachable)
-            if unreachable is None:
+            if unreachable is not None:
+                raise unreachable.exceptions[0] from None
+            # Only a fault of ours comes here. The stream is over and nobody awaits this task: say it, and stop.
+            log.error("connection failed", connection=self.config.connection, exc_info=several)
+            if self._up is None or not self._up.done():
                 raise
-            raise unreachable.exceptions[0] from None
+            self._told = False
+            self._tell(StreamDown, reason="the connection failed inside the desk; restart the desk", final=True)
 
     async def close(self) -> None:
         self._closed, self._told = True, False

@@ -30,11 +30,12 @@ from schema.records import (
     Side,
     VenueOrder,
 )
-from schema.symbols import parse_contract, product
+from schema.symbols import UnknownProduct, parse_contract, product
 
 VENUE = "ninjatrader"
 KEPT_NS = 2 * 86_400_000_000_000
 """How long ended orders are kept: longer than a session lasts without a weekend."""
+_FINEST = Decimal("0.0000001")
 NO_REASON = "NinjaTrader rejected it and tells no reason here; its Log tab has it"
 
 
@@ -184,6 +185,7 @@ class Book:
             stop_price=None,
             sent_ns=now_ns,
             known=True,
+            word="filled",
             filled=filled,
             average=average,
             changed_ns=now_ns - self._settle_ns,
@@ -282,7 +284,7 @@ class Book:
         told, average = len(entry.lots), entry.average
         if average is None:
             return ()
-        tick = product(parse_contract(entry.symbol).root).tick_size
+        tick = _tick(entry.symbol)
         ticks = int(((average * entry.filled - entry.value) / tick).to_integral_value(ROUND_HALF_EVEN))
         news = entry.filled - told
         if news <= 0:
@@ -344,3 +346,11 @@ class Book:
         self._unsettled.pop(entry.order_id, None)
         self._changed.discard(entry.order_id)
         self._gone.add(entry.order_id)
+
+
+def _tick(symbol: str) -> Decimal:
+    """The tick of a contract; of what somebody else trades and the product table does not have, a finer one."""
+    try:
+        return product(parse_contract(symbol).root).tick_size
+    except UnknownProduct:
+        return _FINEST

@@ -97,10 +97,10 @@ class Link:
             log.exception("ninjatrader link failed")
             error = LinkLost("the desk could not process what it was told; it connects again")
         finally:
-            self._stream = None
+            self._stream, self.state = None, "down"
             if stream is not None:
                 stream.abort()
-        self.state, self.reason = "down", clean(str(error))
+        self.reason = clean(str(error))
         if was_up:
             self.reconnects += 1
             if asyncio.get_running_loop().time() - up_s >= STEADY_S:

@@ -34,6 +34,8 @@ _DONE = {
     "rejected": DoneStatus.REJECTED,
 }
 CANCELING = frozenset({"cancelpending", "cancelsubmitted"})
+CHANGED = frozenset({"changepending", "changesubmitted", "accepted", "working"})
+"""States that follow a change; a partial fill may come by itself."""
 
 
 def state_word(text: str) -> str:

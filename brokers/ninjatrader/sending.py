@@ -17,7 +17,7 @@ from brokers.ninjatrader.book import NO_REASON, Book, Entry
 from brokers.ninjatrader.directory import Directory
 from brokers.ninjatrader.files import Files
 from brokers.ninjatrader.link import Link
-from brokers.ninjatrader.names import CANCELING, status_of
+from brokers.ninjatrader.names import CANCELING, CHANGED, status_of
 from brokers.ninjatrader.values import AvgPrice, Fact, FilledQty, NetPosition, OrderState
 from brokers.promises import Promises
 from schema.clock import Clock
@@ -218,8 +218,8 @@ class Sender:
         limit_price: Decimal | None = None,
         stop_price: Decimal | None = None,
     ) -> None:
-        """What NinjaTrader has is not told by it: the new terms are taken for true once the order's state comes after
-        the command. Without that they may hold or not, and to send the same terms again does no harm."""
+        """NinjaTrader does not tell an order's terms: the new ones are taken for true once a state that belongs to a
+        change comes after the command. Without it they may hold or not; to send the same terms again does no harm."""
         entry = self._known(account, order_id)
         if entry is None:
             raise RequestRefused(f"order {order_id} of {account} is not the desk's; its terms are not known")
@@ -234,7 +234,7 @@ class Sender:
             if not isinstance(fact, OrderState) or fact.order_id != order_id:
                 return False
             status = status_of(fact.word)
-            return _too_late(order_id, status) if isinstance(status, DoneStatus) else True
+            return _too_late(order_id, status) if isinstance(status, DoneStatus) else fact.word in CHANGED
 
         await self._until(proof, lambda: self._write(command), "the change")
         entry.qty = qty
@@ -263,7 +263,7 @@ class Sender:
         resting = {
             each.order_id
             for each in self._book.entries()
-            if (each.account, each.symbol) == (account, symbol) and not each.done
+            if (each.account, each.symbol) == (account, symbol) and each.ours and not each.done
         }
 
         def proof(fact: Fact) -> bool | VenueError:

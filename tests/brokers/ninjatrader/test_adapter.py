@@ -453,3 +453,44 @@ async def test_what_can_be_meant_in_two_ways_is_not_made_a_fill() -> None:
         assert not on.all(Filled)
         venue.order("trade", account="SIM1", side="buy", qty=2, symbol="ESH4")  # and from then on it is clear again
         await until(lambda: len(on.all(Filled)) == 2)
+
+
+async def test_a_server_that_tells_a_new_connection_nothing_can_be_traded_and_read_from_memory() -> None:
+    """That everything is told again is not verified: without it the accounts are known by what changes."""
+    async with practice(tells_everything=False) as venue, seat(venue.port, readings="cache") as on:
+        assert not on.all(StreamUp)[0].snapshot.complete
+        await on.buy("C1", 2)
+        await done(on, "C1")
+        snapshot = await on.adapter.snapshot()
+        assert snapshot.complete == {"SIM1"}
+        assert [(each.symbol, each.net_qty) for each in snapshot.positions] == [("ESH4", 2)]
+        assert [each.filled_qty for each in snapshot.orders] == [2]
+    async with practice(tells_everything=False) as venue, seat(venue.port) as on:
+        await on.buy("C1", 2)
+        await done(on, "C1")
+        assert not (await on.adapter.snapshot()).complete
+
+
+async def test_an_order_made_smaller_by_somebody_else_ends_all_the_same() -> None:
+    async with practice() as venue, seat(venue.port) as on:
+        price = venue.price() - 50
+        await resting(on, "C1", price, 5)
+        (booked,) = venue.orders()
+        venue.order("modify", order_id=booked["order_id"], qty=2, type="limit", limit=str(price))
+        venue.order("print", symbol="ESH4", limit=str(price - 1), qty=2, side="sell")
+        assert (await done(on, "C1")).filled_qty == 2
+
+
+async def test_a_partial_fill_is_no_proof_of_a_change() -> None:
+    async with practice(tells_changes=False) as venue, seat(venue.port, deadline_s=0.4) as on:
+        price = venue.price() - 50
+        order_id = await resting(on, "C1", price, 5)
+        venue.order("drop_answer", account="SIM1")
+        change = asyncio.ensure_future(
+            on.adapter.modify("SIM1", order_id, qty=4, order_type=OrderType.LIMIT, limit_price=price)
+        )
+        await until(lambda: "CHANGE" in venue.verbs())
+        venue.order("print", symbol="ESH4", limit=str(price - 1), qty=1, side="sell")
+        with pytest.raises(RequestUnknown):
+            await change
+        await until(lambda: on.filled("C1") == 1)
