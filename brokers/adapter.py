@@ -202,13 +202,14 @@ class Capabilities(Record, frozen=True):
     venue: str
     client_tag: bool  # orders carry our id and can be found by it
     duplicate_tag_rejected: bool  # the venue itself refuses a client id it has seen
-    native_brackets: bool
+    native_brackets: bool  # the venue itself knows brackets, in whatever form
     native_trailing: bool
     flips: bool  # one order may cross zero
     liquidates: bool  # one request closes a position
     market_data: bool  # prices of the market
     order_types: frozenset[OrderType]
     bars: bool = True  # its market data has bars, and a history of them
+    links_orders: bool = False  # one request places two exits that cancel each other, or an entry with its exits
     policy: str = ""  # what the venue demands of where a desk runs, one sentence to show before an account is armed
 
 
@@ -251,7 +252,9 @@ class BrokerAdapter(Protocol):
     async def place(self, orders: Sequence[ApprovedOrder]) -> None:
         """Write all orders to the wire in one pass, then return; answers arrive as events. Each order gets
         exactly one of OrderSent or OrderNotSent, and after OrderSent one of OrderAccepted, OrderRejected or
-        OrderUnknown at the latest when the deadline of the adapter's settings has passed. Nothing is sent twice."""
+        OrderUnknown at the latest when the deadline of the adapter's settings has passed. Nothing is sent twice.
+        An order that carries others (`ApprovedOrder.legs`) is one request, and its promises are kept for each leg; it
+        is only given to an adapter whose capabilities say `links_orders`."""
         ...
 
     async def cancel(self, account: str, order_id: str) -> None:

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from brokers import adapter as venue
 from engine import events as ev
-from engine import foreign, mirror, mirror_answers
+from engine import foreign, mirror, mirror_answers, mirror_links
 from engine.inflight import InFlight
 from schema.records import Decision, DoneOrder, DoneStatus, Episode, Fill, RejectClass, VenueOrder
 
@@ -46,7 +46,8 @@ def rejected(core: Core, event: venue.OrderRejected) -> None:
     order = core.inflight.get(event.cl_ord_id)
     if order is None or order.copy.decision is Decision.REJECTED:
         return
-    core.state(order.copy.follower, order.copy.leader_symbol).hopeless = event.reject_class in _HOPELESS
+    if not mirror_links.waits_for_entry(core, event.cl_ord_id):  # of such a one the venue says nothing but that
+        core.state(order.copy.follower, order.copy.leader_symbol).hopeless = event.reject_class in _HOPELESS
     order.copy = replace(
         order.copy,
         order_id=order.copy.order_id or event.order_id,
@@ -118,7 +119,8 @@ def order_seen(core: Core, seen: VenueOrder, at_ns: int) -> None:
             order.done_filled = max(seen.filled_qty, order.copy.filled_qty)
             if order.done_filled < order.copy.qty and not order.ended_short:
                 order.ended_short = True
-                core.decide(order, Decision.COPIED, f"{seen.status}: {order.done_filled} of {order.copy.qty} filled")
+                text = f"{seen.status}: {order.done_filled} of {order.copy.qty} filled"
+                core.decide(order, Decision.COPIED, mirror_links.ended_by_venue(core, seen) or text)
                 core.state(order.copy.follower, order.copy.leader_symbol).behind = True
             if order.settled:
                 core.inflight.end(order)

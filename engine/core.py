@@ -21,6 +21,7 @@ from engine import (
     late,
     mirror,
     mirror_answers,
+    mirror_links,
     mirror_plan,
     mirror_recovery,
     recovery,
@@ -96,6 +97,7 @@ class Core:
         self.up: dict[str, bool] = {}
         self.down_reason: dict[str, str] = {}
         self.one_way: dict[str, bool] = {}  # connection -> its venue takes no order across zero
+        self.linking: dict[str, bool] = {}  # connection -> its venue links orders that are placed together
         self.breakers: dict[str, Breaker] = {}
         self.leader_nets: dict[tuple[str, str], int] = {}
         self.venue_nets: dict[tuple[str, str], tuple[int, int]] = {}
@@ -320,10 +322,15 @@ class Core:
 
     def _abilities(self, event: ev.VenueAbilities) -> None:
         self.one_way[event.connection] = not event.flips
+        self.linking[event.connection] = event.links
 
     def flips(self, account: str) -> bool:
         """Whether one order may take this account across zero."""
         return not self.one_way.get(self.connection_of(account))
+
+    def links(self, account: str) -> bool:
+        """Whether this account's venue links orders that are placed in one request."""
+        return self.linking.get(self.connection_of(account), False)
 
     def _refused(self, event: ev.ConnectionRefused) -> None:
         self.up[event.connection] = False
@@ -519,10 +526,11 @@ class Core:
             for copy in copies:
                 if order := self.inflight.get(copy.cl_ord_id):
                     self.inflight.end(order)
+                    self._send(mirror_links.dropped(self, copy.cl_ord_id, "its signal was in the journal already"))
             mirror.committed(self, event)
             return
         self.tally.signal(signal)
-        orders: dict[str, list[venue.ApprovedOrder]] = {}
+        orders: list[venue.ApprovedOrder] = []
         changed: list[Copy] = []
         for planned in copies:
             copy = replace(planned, decided_ns=event.decided_ns, journaled_ns=event.at_ns)
@@ -539,6 +547,7 @@ class Core:
                 self.end(order, Decision.SKIPPED, reason)
                 self.remember(signal, order.copy)
                 changed.append(order.copy)
+                orders += mirror_links.dropped(self, copy.cl_ord_id, reason)
                 continue
             approved = "the account was taken off the desk before it could be sent"
             if account is not None:
@@ -547,13 +556,20 @@ class Core:
                 self.end(order, Decision.EXPIRED, str(approved))
                 self.remember(signal, order.copy)
                 changed.append(order.copy)
+                orders += mirror_links.dropped(self, copy.cl_ord_id, str(approved))
             else:
-                orders.setdefault(account.connection, []).append(approved)
-        for connection, batch in orders.items():
-            self.emit(ev.Send(connection=connection, orders=tuple(batch)))
+                orders += mirror_links.approved(self, approved)
+        self._send(orders)
         if changed:
             self.emit(ev.Keep(copies=tuple(changed)))
         mirror.committed(self, event)
+
+    def _send(self, orders: Sequence[venue.ApprovedOrder]) -> None:
+        batches: dict[str, list[venue.ApprovedOrder]] = {}
+        for order in orders:
+            batches.setdefault(self.connection_of(order.account), []).append(order)
+        for connection, batch in batches.items():
+            self.emit(ev.Send(connection=connection, orders=tuple(batch)))
 
     # --- shared by the parts ------------------------------------------------------------------------------------
 

@@ -195,7 +195,10 @@ class Desk:
         self.adapters[config.connection] = adapter
         self._inbox.put_nowait(
             ev.VenueAbilities(
-                at_ns=self._clock.now_ns(), connection=config.connection, flips=adapter.capabilities.flips
+                at_ns=self._clock.now_ns(),
+                connection=config.connection,
+                flips=adapter.capabilities.flips,
+                links=adapter.capabilities.links_orders,
             )
         )
         if isinstance(adapter, venue.PlacesAtOnce):

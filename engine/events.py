@@ -86,10 +86,12 @@ class InstrumentChecked(Input, frozen=True):
 
 
 class VenueAbilities(Input, frozen=True):
-    """What the venue of a login can do: `flips` when one order may take a position across zero."""
+    """What the venue of a login can do: `flips` when one order may take a position across zero, `links` when one
+    request places orders that the venue itself links."""
 
     connection: str
     flips: bool
+    links: bool = False
 
 
 class ConnectionRefused(Input, frozen=True):

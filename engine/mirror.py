@@ -12,16 +12,17 @@ flat leader means flat followers.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
 from engine import events as ev
-from engine import foreign, guards
+from engine import foreign, guards, mirror_links
 from engine.inflight import InFlight
 from engine.mirror_align import align_after as align_after
 from engine.mirror_align import align_follower, goal_of
-from engine.mirror_book import Change, LeaderOrder, Mirror, is_working, price_of, terms_of, words
+from engine.mirror_book import Change, LeaderOrder, Mirror, is_held, is_working, price_of, terms_of, words
 from engine.mirror_pairs import end_pair, keep_pair, order_row, pair_row
 from engine.mirror_pairs import undecided as undecided
 from engine.mirror_plan import unprotected, wanted
@@ -47,30 +48,74 @@ if TYPE_CHECKING:
 
 def leader_order(core: Core, seen: VenueOrder, at_ns: int) -> None:
     """A leader's venue showed one of its orders: a signal for each mirroring group when its terms are news."""
-    groups = [group for group in core.leads.get(seen.account, []) if group.mode is not Mode.FILLS]
+    groups = _mirroring(core, seen.account)
     if not groups:
         return
     book = core.mirrored.orders.setdefault((seen.account, seen.symbol), {})
     known, terms = book.get(seen.order_id), terms_of(seen)
+    new = known is None
     if known is None:
-        if not is_working(seen) or not terms.readable:
+        if not (is_working(seen) or is_held(seen)) or not terms.readable:
             return
         known = book[seen.order_id] = LeaderOrder(seen.account, seen.order_id, seen.symbol, terms)
         known.venue_ns = seen.venue_ns
-        kind = SignalKind.LEADER_ORDER
     elif not known.working:
         return
-    elif isinstance(seen, DoneOrder):
-        known.working = False
-        kind = None if seen.status is DoneStatus.FILLED else SignalKind.LEADER_CANCEL
-    else:
-        kind = SignalKind.LEADER_CHANGE if terms != known.terms and terms.readable else None
-        known.terms = terms if terms.readable else known.terms
+    known.oco_id, known.parent_id = seen.oco_id or known.oco_id, seen.parent_id or known.parent_id
     known.shown = max(known.shown, seen.filled_qty)
     known.seen_seq = core.seq
-    if kind is not None:
+    if isinstance(seen, DoneOrder):
+        known.working = False
+        _tell_alone(core, groups, known, at_ns)
+        if seen.status is not DoneStatus.FILLED:
+            _tell_gone(core, groups, known, at_ns)
+        return
+    changed = terms.readable and terms != known.terms
+    known.terms = terms if terms.readable else known.terms
+    awoke = is_working(seen) and (new or known.held)
+    known.held = is_held(seen) or (known.held and not is_working(seen))
+    if awoke:
+        _awoke(core, groups, known, at_ns)
+    elif changed and not known.alone_since_ns:
         for group in groups:
-            _signal(core, group, known, kind, at_ns)
+            if group.group in known.signals or not known.held:
+                _tell(core, group, [known], SignalKind.LEADER_CHANGE, at_ns)
+
+
+def _awoke(core: Core, groups: Sequence[GroupConfig], order: LeaderOrder, at_ns: int) -> None:
+    """An order of a leader rests in its market from now on. The one that its venue links with it is told together
+    with it."""
+    if mirror_links.twin_to_come(core, order, groups):
+        order.alone_since_ns = core.now_ns
+        return
+    twin = core.mirrored.leaders(order.account, order.symbol).get(order.oco_id)
+    together = [twin, order] if twin is not None and twin.working and twin.alone_since_ns else [order]
+    for each in together:
+        each.alone_since_ns = 0
+    for group in groups:
+        _tell(core, group, together, SignalKind.LEADER_ORDER, at_ns)
+
+
+def _tell_alone(core: Core, groups: Sequence[GroupConfig], order: LeaderOrder, at_ns: int) -> None:
+    """The order that was to be told with this one does not come, or too late."""
+    if order.alone_since_ns:
+        order.alone_since_ns = 0
+        for group in groups:
+            _tell(core, group, [order], SignalKind.LEADER_ORDER, at_ns)
+
+
+def _tell_gone(core: Core, groups: Sequence[GroupConfig], order: LeaderOrder, at_ns: int) -> None:
+    for group in groups:
+        if group.group in order.signals or not order.held:
+            _tell(core, group, [order], SignalKind.LEADER_CANCEL, at_ns)
+
+
+def tell_waiting(core: Core, now_ns: int) -> None:
+    """Time passed: an order whose twin has not come goes alone."""
+    for (leader, _), book in list(core.mirrored.orders.items()):
+        for order in list(book.values()):
+            if order.alone_since_ns and now_ns - order.alone_since_ns > mirror_links.TWIN_WAIT_NS:
+                _tell_alone(core, _mirroring(core, leader), order, now_ns)
 
 
 def leader_fill(core: Core, fill: Fill) -> None:
@@ -84,26 +129,54 @@ def seen_leader(core: Core, leader: str, orders: tuple[VenueOrder, ...], asked_s
     """Everything a leader has working was read: news as from the stream, and what is gone counts as canceled."""
     core.mirrored.read.add(leader)
     mine = {order.order_id: order for order in orders if order.account == leader}
-    for order in mine.values():
+    for order in sorted(mine.values(), key=is_working):  # what waits behind an entry is known before that is told
         leader_order(core, order, at_ns)
-    groups = [group for group in core.leads.get(leader, []) if group.mode is not Mode.FILLS]
+    groups = _mirroring(core, leader)
     for (name, _), book in list(core.mirrored.orders.items()):
         for order in [o for o in book.values() if name == leader and o.working and o.order_id not in mine]:
             if order.seen_seq <= asked_seq:
                 order.working = False
-                for group in groups:
-                    _signal(core, group, order, SignalKind.LEADER_CANCEL, at_ns)
+                _tell_alone(core, groups, order, at_ns)
+                _tell_gone(core, groups, order, at_ns)
 
 
-def _signal(core: Core, group: GroupConfig, order: LeaderOrder, kind: SignalKind, at_ns: int) -> None:
+def _mirroring(core: Core, leader: str) -> list[GroupConfig]:
+    return [group for group in core.leads.get(leader, []) if group.mode is not Mode.FILLS]
+
+
+def _tell(core: Core, group: GroupConfig, orders: Sequence[LeaderOrder], kind: SignalKind, at_ns: int) -> None:
+    """One group's signals about orders of its leader, planned in one go: a new entry with the brackets behind it, or
+    two orders that their venue links. The entry's is committed last, so that nothing leaves without its brackets."""
+    new = kind is SignalKind.LEADER_ORDER
+    entry = orders[0] if new and len(orders) == 1 and group.mode is Mode.ORDERS else None
+    brackets = mirror_links.brackets_of(core, group, entry) if entry is not None else []
+    asked = [*brackets, *orders]
+    signals = [_signal(core, group, order, kind, at_ns) for order in asked]
+    rows: list[list[Copy]] = [[] for _ in asked]
+    for follower in core.members.get(group.group, []):
+        copies = [_pair_in(core, signal, order, follower) for signal, order in zip(signals, asked, strict=True)]
+        if entry is not None and brackets:
+            legs = list(zip(signals, brackets, copies, strict=False))
+            copies = [*mirror_links.with_brackets(core, follower, copies[-1], legs), copies[-1]]
+        elif len(copies) == 2:
+            mirror_links.as_alternatives(core, *copies)
+        for row, copy in zip(rows, copies, strict=True):
+            row.append(copy)
+    for signal, row in zip(signals, rows, strict=True):
+        core.commit(signal, row)
+
+
+def _signal(core: Core, group: GroupConfig, order: LeaderOrder, kind: SignalKind, at_ns: int) -> Signal:
     earlier = order.signals.get(group.group, "")
+    if kind is SignalKind.LEADER_ORDER and earlier:
+        kind = SignalKind.LEADER_CHANGE  # it was told when its entry was placed, and rests only now
     if kind is SignalKind.LEADER_ORDER:
         signal_id = core.digest("order", order.account, order.order_id, group.group)
     else:
         signal_id = core.digest(kind, order.account, order.order_id, group.group, earlier, words(order.terms))
     order.signals[group.group] = signal_id
-    terms, leader_net = order.terms, core.leader_nets.get((order.account, order.symbol), 0)
-    signal = Signal(
+    terms = order.terms
+    return Signal(
         signal_id=signal_id,
         kind=kind,
         group=group.group,
@@ -112,7 +185,7 @@ def _signal(core: Core, group: GroupConfig, order: LeaderOrder, kind: SignalKind
         side=terms.side,
         qty=terms.qty,
         price=price_of(terms),
-        leader_net=leader_net,
+        leader_net=core.leader_nets.get((order.account, order.symbol), 0),
         source=order.order_id,
         venue_ns=order.venue_ns if kind is SignalKind.LEADER_ORDER else 0,
         received_ns=at_ns,
@@ -120,16 +193,17 @@ def _signal(core: Core, group: GroupConfig, order: LeaderOrder, kind: SignalKind
         limit_price=terms.limit_price,
         stop_price=terms.stop_price,
     )
+
+
+def _pair_in(core: Core, signal: Signal, order: LeaderOrder, follower: FollowerConfig) -> Copy:
+    """One pair, with the scale that the follower begins a trade with."""
     age_s = (core.now_ns - order.venue_ns) / 1e9
-    new = kind is SignalKind.LEADER_ORDER
+    new = signal.kind is SignalKind.LEADER_ORDER
     late = f"the leader's order is {age_s:.1f} s old" if new and age_s > core.limits.deadline_s else ""
-    copies: list[Copy] = []
-    for follower in core.members.get(group.group, []):
-        state = core.state(follower.account, order.symbol)
-        if leader_net == 0 and not core.mirrored.place(follower.account, order.symbol).live:
-            state.scale = core.scale(follower, order.account, order.symbol)
-        copies.append(_pair(core, signal, order, follower, late))
-    core.commit(signal, copies)
+    state = core.state(follower.account, order.symbol)
+    if signal.leader_net == 0 and not core.mirrored.place(follower.account, order.symbol).live:
+        state.scale = core.scale(follower, order.account, order.symbol)
+    return _pair(core, signal, order, follower, late)
 
 
 def _pair(core: Core, signal: Signal, order: LeaderOrder, follower: FollowerConfig, late: str) -> Copy:
@@ -138,9 +212,11 @@ def _pair(core: Core, signal: Signal, order: LeaderOrder, follower: FollowerConf
     place = core.mirrored.place(follower.account, order.symbol)
     live = [mirror for mirror in place.of(order.order_id) if mirror.live]
     if live:
-        return _pair_of_live(core, signal, follower, live[-1], goal_of(follower, order, live[-1], wants))
+        return _pair_of_live(core, signal, follower, live[-1], goal_of(place, follower, order, live[-1], wants))
     if signal.kind is SignalKind.LEADER_CANCEL:
-        return pair_row(core, signal, follower, Decision.SKIPPED, wants.why or "it has no working order for it")
+        had = any(mirror.linked for mirror in place.of(order.order_id))
+        gone = "its venue has ended its own order for it already" if had else "it has no working order for it"
+        return pair_row(core, signal, follower, Decision.SKIPPED, wants.why or gone)
     lots = wants.lots.get(order.order_id, 0)
     if not lots:
         share = wants.share(order.order_id)
@@ -178,7 +254,9 @@ def staged(core: Core, signal: Signal, copy: Copy, deadline_ns: int) -> None:
     if copy.decision is Decision.PENDING and copy.cl_ord_id:
         order = InFlight(signal, copy, deadline_ns)
         core.inflight.add(order)
-        core.mirrored.add(Mirror(order, terms_of(copy)))
+        mirror = Mirror(order, terms_of(copy))
+        core.mirrored.add(mirror)
+        mirror_links.placed(core, mirror)
 
 
 def committed(core: Core, event: ev.Committed) -> None:

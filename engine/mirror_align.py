@@ -6,13 +6,14 @@ are booked by `mirror_answers.py`. Functions of the core; no I/O.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
 from brokers import adapter as venue
 from engine import events as ev
-from engine import foreign
+from engine import foreign, mirror_links
 from engine.mirror_book import Change, LeaderOrder, Mirror, Place, price_of, terms_of, words
 from engine.mirror_pairs import end_pair, keep_pair, order_row
 from engine.mirror_plan import Wants, wanted
@@ -20,6 +21,7 @@ from engine.mirror_terms import Terms, terms_for
 from engine.rules import reducing_part, symbol_for
 from engine.state import CHASE_NS, FollowerState
 from schema.records import (
+    Copy,
     Decision,
     Episode,
     FollowerConfig,
@@ -128,15 +130,19 @@ def _align(core: Core, follower: FollowerConfig, leader_symbol: str, place: Plac
     wants = wanted(core, follower, leader_symbol)
     if _wait_long(core, group, place, wants):
         wants = wanted(core, follower, leader_symbol)
-    for order_id in {**orders, **{mirror.leader_order_id: None for mirror in place.mirrors.values()}}:
+    ids = {**orders, **{mirror.leader_order_id: None for mirror in place.mirrors.values()}}
+    missing: list[tuple[LeaderOrder, Signal, Copy]] = []
+    # Entries first: what becomes of an entry decides what is asked of the brackets behind it.
+    for order_id in sorted(ids, key=lambda each: any(mirror.parent for mirror in place.of(each))):
         order = orders.get(order_id)
         live = [mirror for mirror in place.of(order_id) if mirror.live]
         for mirror in live[:-1]:
-            _wish(core, mirror, None)
+            _wish(core, place, mirror, None)
         if live:
-            _wish(core, live[-1], goal_of(follower, order, live[-1], wants))
-        elif order is not None and order.working and wants.lots.get(order_id):
-            _protect(core, group, follower, order, place, wants)
+            _wish(core, place, live[-1], goal_of(place, follower, order, live[-1], wants))
+        elif order is not None and order.rests and wants.lots.get(order_id):
+            missing += _protect(core, group, follower, order, place, wants)
+    _place(core, wants, missing)
     _alarm(core, follower, place, wants)
     _clear(core, place, orders)
     if len(core.effects) != before:  # something is asked for, and may have changed what is wanted
@@ -145,19 +151,25 @@ def _align(core: Core, follower: FollowerConfig, leader_symbol: str, place: Plac
     _watch(core, group, follower, leader_symbol, place, wants)
 
 
-def goal_of(follower: FollowerConfig, order: LeaderOrder | None, mirror: Mirror, wants: Wants) -> Terms | None:
+def goal_of(
+    place: Place, follower: FollowerConfig, order: LeaderOrder | None, mirror: Mirror, wants: Wants
+) -> Terms | None:
     """What a mirror's terms should be; None: it should go."""
-    lots = wants.lots.get(mirror.leader_order_id, 0)
-    if lots * mirror.terms.side.sign <= 0:
-        return None
-    qty = mirror.order.copy.filled_qty + abs(lots)
-    if order is None or wants.why:
+    if order is not None and order.working and (order.held or mirror_links.follows_entry(place, mirror)):
+        # It belongs to an entry that may still fill, and its venue gives it the size of what that fills.
+        qty, kept = mirror.terms.qty, bool(wants.why)
+    else:
+        lots = wants.lots.get(mirror.leader_order_id, 0)
+        if lots * mirror.terms.side.sign <= 0:
+            return None
+        qty, kept = mirror.order.copy.filled_qty + abs(lots), order is None or bool(wants.why)
+    if order is None or kept:
         return replace(mirror.terms, qty=qty)
     symbol = mirror.order.copy.symbol
     return terms_for(order.terms, follower, symbol, qty, inverted=follower.rule.invert)
 
 
-def _wish(core: Core, mirror: Mirror, goal: Terms | None) -> None:
+def _wish(core: Core, place: Place, mirror: Mirror, goal: Terms | None) -> None:
     """Want these terms of an order at rest; what is wanted last counts."""
     if mirror.flying is not None:
         if mirror.next is not None:
@@ -179,7 +191,8 @@ def _wish(core: Core, mirror: Mirror, goal: Terms | None) -> None:
     if mirror.next is None:
         mirror.next = Change(goal)
     mirror.next.terms = goal
-    if mirror.next.journaled and mirror.known and core.now_ns >= mirror.retry_ns:
+    may = mirror.next.journaled and mirror.known and core.now_ns >= mirror.retry_ns
+    if may and not mirror_links.venue_acts(core, place, mirror, goal):
         _request(core, mirror, mirror.next)
 
 
@@ -206,9 +219,9 @@ def _request(core: Core, mirror: Mirror, change: Change) -> None:
 
 def _protect(
     core: Core, group: GroupConfig, follower: FollowerConfig, order: LeaderOrder, place: Place, wants: Wants
-) -> None:
-    """Place what closes a position and is not there: its follower was flat when the leader placed it, or its order
-    has ended. Entries are placed by the leader's signal alone."""
+) -> list[tuple[LeaderOrder, Signal, Copy]]:
+    """What is to be placed because it closes a position and is not there: its follower was flat when the leader placed
+    it, or its order has ended. Entries are placed by the leader's signal alone."""
     lots = wants.lots[order.order_id]
     symbol = symbol_for(follower, order.symbol)
     held = foreign.held_by_copies(core, follower.account, symbol)
@@ -217,17 +230,17 @@ def _protect(
         or core.now_ns < place.retry_ns
         or not core.up.get(core.connection_of(follower.account))
     ):
-        return
+        return []
     earlier = place.of(order.order_id)
     if earlier and not earlier[-1].order.settled:
-        return  # its fills are still on their way here
+        return []  # its fills are still on their way here
     for ended in earlier[:-1]:
         core.mirrored.drop(place, ended)
     if earlier:
         place.retry_ns = core.now_ns + min(_FIRST_RETRY_NS << min(place.retries, 10), _LAST_RETRY_NS)
         place.retries += 1
-        if place.retries == 1:
-            return
+        if place.retries == 1 and not earlier[-1].linked:  # a venue that ends one of a pair has no second thoughts
+            return []
     signal = Signal(
         signal_id=core.digest("protect", follower.account, order.order_id, str(core.now_ns), str(core.seq)),
         kind=SignalKind.CORRECTION,
@@ -243,7 +256,20 @@ def _protect(
         received_ns=core.now_ns,
         order_type=order.terms.order_type,
     )
-    core.commit(signal, [order_row(core, signal, order, follower, lots, "for what it holds now")])
+    return [(order, signal, order_row(core, signal, order, follower, lots, "for what it holds now"))]
+
+
+def _place(core: Core, wants: Wants, missing: Sequence[tuple[LeaderOrder, Signal, Copy]]) -> None:
+    """Commit what is missing. A stop and a target that are all that closes the position, or that the leader's venue
+    links, leave together; one that has ended once already goes alone."""
+    if len(missing) == 2:
+        (first, _, one), (other, _, two) = missing
+        exits = sum(1 for order_id, share in wants.shares.items() if share.exit and wants.lots.get(order_id))
+        fresh = not any(core.mirrored.place(one.follower, one.leader_symbol).of(o.order_id) for o in (first, other))
+        if fresh and (exits == 2 or first.oco_id == other.order_id):
+            mirror_links.as_alternatives(core, one, two)
+    for _, signal, copy in missing:
+        core.commit(signal, [copy])
 
 
 def _alarm(core: Core, follower: FollowerConfig, place: Place, wants: Wants) -> None:
@@ -287,7 +313,8 @@ def _clear(core: Core, place: Place, orders: dict[str, LeaderOrder]) -> None:
         copy = mirror.order.copy
         for change in (mirror.flying, mirror.next):
             if change is not None and change.journaled:
-                done = change.terms is None and change is mirror.flying
+                by_itself = mirror.linked and copy.filled_qty < copy.qty
+                done = change.terms is None and (change is mirror.flying or by_itself)
                 end_pair(
                     core,
                     change,

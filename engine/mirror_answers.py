@@ -12,7 +12,8 @@ from msgspec.structs import replace
 
 from brokers import adapter as venue
 from engine import events as ev
-from engine.mirror import seen_leader
+from engine import mirror_links
+from engine.mirror import seen_leader, tell_waiting
 from engine.mirror_book import Change, Mirror, terms_of, words
 from engine.mirror_pairs import end_pair
 from engine.mirror_terms import Terms
@@ -89,6 +90,7 @@ def own_seen(core: Core, seen: VenueOrder) -> None:
     if mirror is None:
         return
     mirror.seen_seq = core.seq
+    mirror_links.shown(mirror, seen)
     if isinstance(seen, LiveOrder):
         mirror.unseen = False
         _now_has(mirror, terms_of(seen))
@@ -129,6 +131,7 @@ def snapshot_read(core: Core, snapshot: venue.Snapshot, asked_seq: int, at_ns: i
 
 def tick(core: Core, now_ns: int) -> None:
     """Time passed: pairs whose deadline has come are decided."""
+    tell_waiting(core, now_ns)
     deadline_ns = int(core.limits.deadline_s * 1e9)
     for mirror in core.mirrored.all():
         for change in (mirror.flying, mirror.next):

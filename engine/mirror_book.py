@@ -8,15 +8,17 @@ from decimal import Decimal
 
 from engine.inflight import InFlight
 from engine.mirror_terms import Rung, Terms
-from schema.records import Copy, LiveOrder, LiveStatus, OrderType, Signal, VenueOrder
+from schema.records import ApprovedOrder, Copy, LiveOrder, LiveStatus, OrderType, Signal, VenueOrder
 
 
 class LeaderOrder:
     """An order of a leader that rests, or rested while a copy of it still does. `signals` holds each group's newest
-    signal about it."""
+    signal about it. While `held` it waits behind its entry, `parent_id`; while `alone_since_ns` is set it waits, for a
+    moment, for the order that its venue links with it, `oco_id`: copies of the two are placed together."""
 
     __slots__ = (
-        "account", "counted", "order_id", "seen_seq", "shown", "signals", "symbol", "terms", "venue_ns", "working",
+        "account", "alone_since_ns", "counted", "held", "oco_id", "order_id", "parent_id", "seen_seq", "shown",
+        "signals", "symbol", "terms", "venue_ns", "working",
     )  # fmt: skip
 
     def __init__(self, account: str, order_id: str, symbol: str, terms: Terms) -> None:
@@ -30,6 +32,15 @@ class LeaderOrder:
         self.venue_ns = 0
         self.seen_seq = 0  # number of the core's input that last showed it
         self.signals: dict[str, str] = {}
+        self.held = False
+        self.alone_since_ns = 0
+        self.oco_id = ""
+        self.parent_id = ""
+
+    @property
+    def rests(self) -> bool:
+        """It waits in its market, and its followers were told."""
+        return self.working and not self.held and not self.alone_since_ns
 
     @property
     def filled(self) -> int:
@@ -57,10 +68,13 @@ class Change:
 
 class Mirror:
     """A follower's copy of one order of its leader. `terms` is what its venue has; `flying` is the one request about
-    it that waits for an answer, `next` what is wanted after that: the newest wish replaces older ones."""
+    it that waits for an answer, `next` what is wanted after that: the newest wish replaces older ones. `oco` and
+    `parent` name orders that its venue links with it: by their tags, as they were placed, or by the venue's ids, as it
+    shows them."""
 
     __slots__ = (
-        "flying", "next", "order", "refused", "retries", "retry_ns", "seen_seq", "terms", "unseen", "waits_since_ns",
+        "flying", "next", "oco", "order", "parent", "refused", "retries", "retry_ns", "seen_seq", "terms", "unseen",
+        "waits_since_ns",
     )  # fmt: skip
 
     def __init__(self, order: InFlight, terms: Terms) -> None:
@@ -74,6 +88,8 @@ class Mirror:
         self.seen_seq = 0  # number of the core's input that last showed it
         self.unseen = False  # known from the journal alone
         self.waits_since_ns = 0  # since when its leader's order has filled and it has not
+        self.oco = ""
+        self.parent = ""
 
     @property
     def tag(self) -> str:
@@ -89,6 +105,11 @@ class Mirror:
         return not self.order.over
 
     @property
+    def linked(self) -> bool:
+        """Its venue may end it by itself, with an order that it links with it."""
+        return bool(self.oco or self.parent)
+
+    @property
     def left(self) -> int:
         """Lots that may still be filled."""
         return max(0, self.terms.qty - self.order.copy.filled_qty) if self.live else 0
@@ -97,6 +118,18 @@ class Mirror:
     def known(self) -> bool:
         """Its venue has it and said so: it can be changed."""
         return self.live and bool(self.order.copy.order_id) and not self.order.unknown_since_ns and not self.unseen
+
+
+class Link:
+    """Orders of one follower that leave in one request, once the journal holds the pairs of all of them: an entry with
+    its `brackets`, or two exits that cancel each other. `tags[0]` carries the others."""
+
+    __slots__ = ("brackets", "ready", "tags")
+
+    def __init__(self, tags: tuple[str, ...], *, brackets: bool) -> None:
+        self.tags = tags
+        self.brackets = brackets
+        self.ready: dict[str, ApprovedOrder] = {}
 
 
 class Place:
@@ -112,6 +145,11 @@ class Place:
         self.alarmed = ""  # the leader's protective order that its venue refuses a copy of
         self.retries = 0
         self.retry_ns = 0
+
+    def named(self, name: str) -> Mirror | None:
+        """A mirror by its tag or by its venue's id."""
+        found = self.mirrors.get(name)
+        return found or next((m for m in self.mirrors.values() if name and m.order.copy.order_id == name), None)
 
     def of(self, leader_order_id: str) -> list[Mirror]:
         return [m for m in self.mirrors.values() if m.leader_order_id == leader_order_id]
@@ -137,6 +175,7 @@ class MirrorBook:
         self.stale: set[str] = set()  # followers whose orders the next tick looks at
         self.last_tick_ns = 0
         self.read: set[str] = set()  # leaders of whom it is known what they have working
+        self.links: dict[str, Link] = {}  # by tag, orders that leave together and have not left
 
     def leaders(self, leader: str, symbol: str) -> dict[str, LeaderOrder]:
         return self.orders.get((leader, symbol), {})
@@ -179,6 +218,11 @@ def terms_of(order: VenueOrder | Copy | Signal) -> Terms:
 def is_working(order: VenueOrder) -> bool:
     """Whether it rests in its market: not while it is suspended behind an entry, nor before its venue took it."""
     return isinstance(order, LiveOrder) and order.status is LiveStatus.WORKING
+
+
+def is_held(order: VenueOrder) -> bool:
+    """Whether its venue holds it back until its entry has filled."""
+    return isinstance(order, LiveOrder) and order.status is LiveStatus.SUSPENDED and bool(order.parent_id)
 
 
 def price_of(terms: Terms) -> Decimal:

@@ -88,7 +88,7 @@ def wanted(core: Core, follower: FollowerConfig, leader_symbol: str) -> Wants:
             targets[net_of_leader] = capped(asked, by_plan, follower.max_position)
         return targets[net_of_leader]
 
-    rungs = [order.rung for order in orders.values() if order.working]
+    rungs = [order.rung for order in orders.values() if order.rests]
     protective = group.mode is Mode.PROTECTIVE
     wants.shares = shares(rungs, leader_net, net, coming, target, protective=protective)
     if early := _early_exits(place, wants):

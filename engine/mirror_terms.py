@@ -17,6 +17,11 @@ from schema.symbols import UnknownProduct, parse_contract, product
 _STOPS = (OrderType.STOP, OrderType.STOP_LIMIT)
 
 
+def is_stop(kind: OrderType) -> bool:
+    """Whether an order of this kind sleeps until the market reaches its stop price."""
+    return kind in _STOPS
+
+
 class Terms(Record, frozen=True):
     """What an order asks for. `qty` is all of it, lots that are filled already included."""
 
@@ -35,7 +40,7 @@ class Terms(Record, frozen=True):
     def readable(self) -> bool:
         """Whether it waits for a price and says for which."""
         needs_limit = self.order_type in (OrderType.LIMIT, OrderType.STOP_LIMIT)
-        needs_stop = self.order_type in _STOPS
+        needs_stop = is_stop(self.order_type)
         whole = (self.limit_price is not None or not needs_limit) and (self.stop_price is not None or not needs_stop)
         return whole and (needs_limit or needs_stop)
 
@@ -79,7 +84,7 @@ def shares(
     found: dict[str, Share] = {}
     ladders: dict[tuple[Side, bool], list[Rung]] = {}
     for rung in rungs:
-        ladders.setdefault((rung.terms.side, rung.terms.order_type in _STOPS), []).append(rung)
+        ladders.setdefault((rung.terms.side, is_stop(rung.terms.order_type)), []).append(rung)
     for (side, stops), ladder in ladders.items():
         # A buy stop and a sell limit lie above the market: the lowest is reached first.
         upward = (side is Side.BUY) == stops

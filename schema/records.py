@@ -532,6 +532,10 @@ class ApprovedOrder(Record, frozen=True):
     """An order that passed pre-trade risk and whose intent is in the journal: the only thing an adapter sends.
 
     Only `engine/risk.py` makes one. `reducing` orders may use the request tokens that are kept back for exits.
+
+    Where the venue links orders, one request may place several: `oco` is an order of which the venue cancels one when
+    the other fills; `brackets` are exits of an entry that wait at the venue until it fills, two of them each other's
+    `oco`. Each has its own tag and its own outcome, the size of the order that carries it, and no orders of its own.
     """
 
     account: str
@@ -545,3 +549,10 @@ class ApprovedOrder(Record, frozen=True):
     limit_price: Decimal | None = None
     stop_price: Decimal | None = None
     time_in_force: TimeInForce = TimeInForce.DAY
+    oco: "ApprovedOrder | None" = None
+    brackets: "tuple[ApprovedOrder, ...]" = ()
+
+    @property
+    def legs(self) -> "tuple[ApprovedOrder, ...]":
+        """This order and those placed with it."""
+        return (self, *self.brackets) if self.oco is None else (self, self.oco, *self.brackets)

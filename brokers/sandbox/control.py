@@ -29,6 +29,8 @@ A Unix socket; one JSON object a line, ``{"order": name, ...}``, answered by one
 | state | account, since | accounts, positions, all orders, fills and requests; `since` skips requests |
 | leader | action (start, stop, step), pace_s, flat, steps | the scripted leader; `stop` cancels its orders |
 | trade | account, side (buy, sell), qty, symbol, type, limit, stop, cl_ord_id | an order from another front end |
+| oco | account, side, qty, symbol, target, guard | a limit at `target` and a stop at `guard`, one cancels the other |
+| bracket | as trade, with target, guard | an order with the exits that wait behind it: a limit, a stop, or both |
 | modify | order_id, qty, type, limit, stop | other terms from another front end |
 | cancel | order_id | a cancel from another front end |
 | print | symbol, limit, qty, side | the market trades so many at a price, taking from what rests (side: who took) |
@@ -47,6 +49,7 @@ import msgspec
 
 from brokers.sandbox.doors import VenueDoor
 from brokers.sandbox.faults import EventFaults, Latency, Listing, Refusal, Ticketing
+from brokers.sandbox.order_flow import Leg
 from brokers.sandbox.orders import Order, Origin, Reason, Refused, Terms
 from brokers.sandbox.tradovate_call import encode, endpoint_name
 from brokers.sandbox.tradovate_records import action
@@ -96,6 +99,8 @@ class ControlOrder(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     type: OrderType = OrderType.MARKET
     limit: Decimal | None = None
     stop: Decimal | None = None
+    target: Decimal | None = None
+    guard: Decimal | None = None
     cl_ord_id: str | None = None
     order_id: int = 0
     locked: bool | None = None
@@ -144,6 +149,8 @@ class Control:
             "state": self._state,
             "leader": self._leader,
             "trade": self._trade,
+            "oco": self._oco,
+            "bracket": self._bracket,
             "modify": self._modify,
             "cancel": self._cancel,
             "print": self._print,
@@ -302,6 +309,8 @@ class Control:
             "stop": terms.stop,
             "status": order.status.value,
             "cl_ord_id": self._venue.commands[order.command_id].origin.cl_ord_id,
+            "oco_id": order.oco_id,
+            "parent_id": order.parent_id,
             "placed_ns": order.placed_ns,
         }
 
@@ -327,6 +336,29 @@ class Control:
         origin = Origin(cl_ord_id=wish.cl_ord_id)
         order = self._venue.place(self._named(wish), wish.symbol, wish.side.sign, terms, origin)
         return {"order_id": order.order_id, "status": order.status.value, "filled": order.filled_qty}
+
+    def _oco(self, wish: ControlOrder) -> dict[str, Any]:
+        first, other = self._exits(wish, wish.side.sign, 2)
+        pair = self._venue.place_oco(self._named(wish), wish.symbol, first, other)
+        return {"order_ids": [order.order_id for order in pair]}
+
+    def _bracket(self, wish: ControlOrder) -> dict[str, Any]:
+        terms = Terms(qty=wish.qty, order_type=wish.type, limit=wish.limit, stop=wish.stop)
+        entry = Leg(sign=wish.side.sign, terms=terms, origin=Origin(cl_ord_id=wish.cl_ord_id))
+        exits = self._exits(wish, -wish.side.sign, 1)
+        parent, children = self._venue.place_oso(self._named(wish), wish.symbol, entry, exits)
+        return {"order_ids": [parent.order_id, *(child.order_id for child in children)]}
+
+    def _exits(self, wish: ControlOrder, sign: int, at_least: int) -> list[Leg]:
+        """The target and the guard that an order names, in that order."""
+        legs: list[Leg] = []
+        if wish.target is not None:
+            legs.append(Leg(sign=sign, terms=Terms(qty=wish.qty, order_type=OrderType.LIMIT, limit=wish.target)))
+        if wish.guard is not None:
+            legs.append(Leg(sign=sign, terms=Terms(qty=wish.qty, order_type=OrderType.STOP, stop=wish.guard)))
+        if len(legs) < at_least:
+            raise BadOrder("target, guard: name a price for the limit and one for the stop.")
+        return legs
 
     def _modify(self, wish: ControlOrder) -> None:
         if wish.order_id not in self._venue.orders:

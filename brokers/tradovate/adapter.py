@@ -61,6 +61,7 @@ CAPABILITIES = Capabilities(
     liquidates=True,
     market_data=True,
     order_types=frozenset(OrderType),
+    links_orders=True,  # placeoco and placeoso, both at absolute prices (1.3)
 )
 
 

@@ -16,9 +16,10 @@ from schema.records import RejectClass
 
 
 class Taken(msgspec.Struct, frozen=True):
-    """The venue took the command; `order_id` is 0 where it names none."""
+    """The venue took the command; `order_id` is 0 where it names none, `linked` are the orders placed with it."""
 
     order_id: int = 0
+    linked: tuple[int, ...] = ()
 
 
 class Refused(msgspec.Struct, frozen=True):
@@ -73,7 +74,7 @@ def _judge_200(data: bytes | msgspec.Raw, needs_order_id: bool) -> Outcome:
         return Refused(reject_class(answer.failure_reason, words), words, order_id=answer.order_id or 0)
     if needs_order_id and answer.order_id is None:
         return Unproven("the venue's answer names no order")
-    return Taken(answer.order_id or 0)
+    return Taken(answer.order_id or 0, answer.linked)
 
 
 def _words(data: bytes | msgspec.Raw) -> str:

@@ -267,9 +267,13 @@ class Violation(Entity, frozen=True):
 
 
 class OrderAnswer(Entity, frozen=True):
-    """PlaceOrderResult and CommandResult, with the other ways in which the venue says no at status 200."""
+    """PlaceOrderResult, also of linked orders, and CommandResult, with the other ways in which the venue says no at
+    status 200."""
 
     order_id: int | None = None
+    oco_id: int | None = None
+    oso1_id: int | None = None
+    oso2_id: int | None = None
     command_id: int | None = None
     failure_reason: str | None = None
     failure_text: str | None = None
@@ -281,6 +285,11 @@ class OrderAnswer(Entity, frozen=True):
     @property
     def refused(self) -> bool:
         return bool(self.error_text or self.violations or (self.failure_reason and self.failure_reason != "Success"))
+
+    @property
+    def linked(self) -> tuple[int, ...]:
+        """The orders placed together with `order_id`, in the order in which the request named them."""
+        return tuple(each for each in (self.oco_id, self.oso1_id, self.oso2_id) if each)
 
     @property
     def words(self) -> str:

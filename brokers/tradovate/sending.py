@@ -27,7 +27,7 @@ from brokers.tradovate.directory import Directory
 from brokers.tradovate.rest import taken_or_raise
 from brokers.tradovate.session import Session
 from brokers.tradovate.socket import OnAnswer, StreamLost, VenueSocket
-from brokers.tradovate.translate import modify_body, place_body
+from brokers.tradovate.translate import modify_body, place_body, place_endpoint
 from schema.clock import Clock
 from schema.records import ApprovedOrder, ConnectionConfig, OrderType, RejectClass
 
@@ -66,59 +66,74 @@ class Sender:
     def place(self, orders: Sequence[ApprovedOrder]) -> None:
         """See `brokers/adapter.py`, place_at_once."""
         for order in orders:
-            if order.cl_ord_id in self._own:
-                raise ValueError(f"order {order.cl_ord_id} was already sent; nothing is sent twice")
+            for leg in order.legs:
+                if leg.cl_ord_id in self._own:
+                    raise ValueError(f"order {leg.cl_ord_id} was already sent; nothing is sent twice")
         # Bytes first: what the engine does with each OrderSent must not delay the next order.
         told: list[Event] = []
-        leaving: list[tuple[ApprovedOrder, OwnOrder, bytes]] = []
+        leaving: list[tuple[ApprovedOrder, list[OwnOrder], bytes]] = []
         socket = self._session.socket if self._session is not None else None
         for order in orders:
             account_id = self._directory.account_ids.get(order.account)
             if account_id is None:
-                told.append(self._not_sent(order, f"account {order.account} is not of this connection"))
+                told.extend(self._not_sent(order, f"account {order.account} is not of this connection"))
             elif socket is None or not socket.writable:
                 told.extend(self._place_without_socket(order, account_id))
             elif refusal := self._budget.take(_lane(order)):
-                told.append(self._not_sent(order, refusal))
+                told.extend(self._not_sent(order, refusal))
             else:
                 body = wire.encode(place_body(order, account_id))
                 leaving.append((order, self._register(order, account_id), body))
         if leaving and socket is not None:
             told.extend(self._write(socket, leaving))
-        for event in told:
-            self._emit(event)
+        self._tell(told)
 
-    def _write(self, socket: VenueSocket, leaving: Sequence[tuple[ApprovedOrder, OwnOrder, bytes]]) -> list[Event]:
+    def _write(
+        self, socket: VenueSocket, leaving: Sequence[tuple[ApprovedOrder, list[OwnOrder], bytes]]
+    ) -> list[Event]:
         try:
-            socket.request_all("order/placeorder", [(self._on_placed(own), body) for _, own, body in leaving])
+            socket.request_all([(place_endpoint(order), self._on_placed(own), body) for order, own, body in leaving])
         except StreamLost as lost:
             for _, own, _ in leaving:
-                self._own.never_left(own)
-            return [self._not_sent(order, str(lost)) for order, _, _ in leaving]
+                self._never_left(own)
+            return [event for order, _, _ in leaving for event in self._not_sent(order, str(lost))]
         at_ns = self._clock.now_ns()
-        return [self._sent(order, at_ns) for order, _, _ in leaving]
+        return [event for order, _, _ in leaving for event in self._sent(order, at_ns)]
 
-    def _register(self, order: ApprovedOrder, account_id: int) -> OwnOrder:
-        return self._own.sent(order.cl_ord_id, order.account, account_id, order.symbol, order.side)
+    def _register(self, order: ApprovedOrder, account_id: int) -> list[OwnOrder]:
+        """Every order of the request, the one that carries the others first."""
+        return [self._own.sent(leg.cl_ord_id, leg.account, account_id, leg.symbol, leg.side) for leg in order.legs]
 
-    def _on_placed(self, own: OwnOrder) -> OnAnswer:
+    def _never_left(self, own: Sequence[OwnOrder]) -> None:
+        for leg in own:
+            self._own.never_left(leg)
+
+    def _on_placed(self, own: Sequence[OwnOrder]) -> OnAnswer:
         def on_answer(envelope: wire.Envelope | None, now_ns: int) -> None:
             if envelope is None:
-                self._own.unknown(own, "connection lost after the send")
+                self._unknown(own, "connection lost after the send")
             else:
                 self._settle(own, judge(envelope.s or 0, envelope.d, needs_order_id=True))
 
         return on_answer
 
-    def _settle(self, own: OwnOrder, outcome: Outcome) -> None:
-        """Tell what the venue's own answer proves."""
+    def _settle(self, own: Sequence[OwnOrder], outcome: Outcome) -> None:
+        """Tell what the venue's own answer proves. A leg that the answer does not name is left to the stream, or to
+        its deadline; a refusal is one of all legs."""
         if isinstance(outcome, Taken):
-            self._own.accepted(own.cl_ord_id, outcome.order_id)
+            for leg, order_id in zip(own, (outcome.order_id, *outcome.linked), strict=False):
+                self._own.accepted(leg.cl_ord_id, order_id)
         elif isinstance(outcome, Refused):
             self._learn(outcome)
-            self._own.rejected(own.cl_ord_id, outcome.order_id, outcome.reject_class, outcome.text)
+            for leg in own:
+                order_id = outcome.order_id if leg is own[0] else 0
+                self._own.rejected(leg.cl_ord_id, order_id, outcome.reject_class, outcome.text)
         else:
-            self._own.unknown(own, outcome.reason)
+            self._unknown(own, outcome.reason)
+
+    def _unknown(self, own: Sequence[OwnOrder], reason: str) -> None:
+        for leg in own:
+            self._own.unknown(leg, reason)
 
     def _learn(self, outcome: Outcome) -> None:
         connection, session = self._connection, self._session
@@ -131,18 +146,18 @@ class Sender:
         """Exits go by REST; an entry can wait for the stream that would tell how it ended."""
         if self._group is None or not order.reducing:
             reason = self._session.reason if self._session is not None else ""
-            return [self._not_sent(order, f"no connection to the venue: {reason or 'not connected'}")]
+            return self._not_sent(order, f"no connection to the venue: {reason or 'not connected'}")
         own = self._register(order, account_id)
         self._group.create_task(self._place_by_rest(order, own, wire.encode(place_body(order, account_id))))
         return []
 
-    async def _place_by_rest(self, order: ApprovedOrder, own: OwnOrder, body: bytes) -> None:
+    async def _place_by_rest(self, order: ApprovedOrder, own: Sequence[OwnOrder], body: bytes) -> None:
         connection = self._connection
         assert connection is not None
         handed_ns = self._clock.now_ns()
         try:
             outcome = await connection.rest.command(
-                "order/placeorder",
+                place_endpoint(order),
                 body,
                 lane=_lane(order),
                 order=True,
@@ -150,29 +165,36 @@ class Sender:
                 timeout_s=self._settings.deadline_s * 0.9,
             )
         except (VenueUnreachable, RequestRefused) as not_sent:
-            self._own.never_left(own)
-            self._emit(self._not_sent(order, str(not_sent)))
+            self._never_left(own)
+            self._tell(self._not_sent(order, str(not_sent)))
             return
         except RequestUnknown as unknown:
-            self._emit(self._sent(order, handed_ns))
-            self._own.unknown(own, str(unknown))
+            self._tell(self._sent(order, handed_ns))
+            self._unknown(own, str(unknown))
             return
-        self._emit(self._sent(order, handed_ns))
+        self._tell(self._sent(order, handed_ns))
         self._settle(own, outcome)
 
-    def _sent(self, order: ApprovedOrder, at_ns: int) -> OrderSent:
-        return OrderSent(
-            connection=self.config.connection, received_ns=at_ns, account=order.account, cl_ord_id=order.cl_ord_id
-        )
+    def _tell(self, events: Sequence[Event]) -> None:
+        for event in events:
+            self._emit(event)
 
-    def _not_sent(self, order: ApprovedOrder, reason: str) -> OrderNotSent:
-        return OrderNotSent(
-            connection=self.config.connection,
-            received_ns=self._clock.now_ns(),
-            account=order.account,
-            cl_ord_id=order.cl_ord_id,
-            reason=reason,
-        )
+    def _sent(self, order: ApprovedOrder, at_ns: int) -> list[Event]:
+        """What is told of every leg of an order that left."""
+        name = self.config.connection
+        return [
+            OrderSent(connection=name, received_ns=at_ns, account=leg.account, cl_ord_id=leg.cl_ord_id)
+            for leg in order.legs
+        ]
+
+    def _not_sent(self, order: ApprovedOrder, reason: str) -> list[Event]:
+        name, now_ns = self.config.connection, self._clock.now_ns()
+        return [
+            OrderNotSent(
+                connection=name, received_ns=now_ns, account=leg.account, cl_ord_id=leg.cl_ord_id, reason=reason
+            )
+            for leg in order.legs
+        ]
 
     # --- commands ------------------------------------------------------------------------------------------------
 

@@ -91,16 +91,17 @@ class VenueSocket:
             raise StreamLost("the connection is closing") from None
         return request_id
 
-    def request_all(self, endpoint: str, requests: Sequence[tuple[OnAnswer, bytes]]) -> None:
-        """Write requests, each the handler of its answer and its body, to the socket in one piece and at once: five
-        writes took five times as long. Only while `writable`. Raises StreamLost when proven that none was written."""
+    def request_all(self, requests: Sequence[tuple[str, OnAnswer, bytes]]) -> None:
+        """Write requests, each its endpoint, the handler of its answer and its body, to the socket in one piece and at
+        once: five writes took five times as long. Only while `writable`. Raises StreamLost when proven that none was
+        written."""
         if self._lost is not None:
             raise StreamLost(str(self._lost))
         if self._transport.is_closing():
             raise StreamLost("the connection is closing")
         now_ns = self._clock.now_ns()
         payloads: list[bytes] = []
-        for on_answer, body in requests:
+        for endpoint, on_answer, body in requests:
             self._next_id += 1
             self._waiting[self._next_id] = (on_answer, now_ns, False)
             payloads.append(wire.request_frame(endpoint, self._next_id, body=body))

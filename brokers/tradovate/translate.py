@@ -90,9 +90,21 @@ class OrderTerms(msgspec.Struct, rename="camel", frozen=True, omit_defaults=True
     stop_price: Decimal | None = None
 
 
+class LinkedLeg(msgspec.Struct, rename="camel", frozen=True, omit_defaults=True, gc=False):
+    """`other` or `bracketN` of a linked order: absolute prices, the size and symbol of the order that carries it
+    (`protocols/tradovate.md 1.3`)."""
+
+    action: str
+    order_type: str
+    cl_ord_id: str
+    time_in_force: str
+    price: Decimal | None = None
+    stop_price: Decimal | None = None
+
+
 class PlaceOrder(OrderTerms, frozen=True, kw_only=True):
-    """Body of order/placeorder: the id in `account_id` and the name in `account_spec`, as clients send them
-    (`protocols/tradovate.md 1.2`)."""
+    """Body of order/placeorder, and with legs of order/placeoco and order/placeoso: the id in `account_id` and the
+    name in `account_spec`, as clients send them (`protocols/tradovate.md 1.2`)."""
 
     account_spec: str
     account_id: int
@@ -100,6 +112,9 @@ class PlaceOrder(OrderTerms, frozen=True, kw_only=True):
     symbol: str
     cl_ord_id: str
     time_in_force: str
+    other: LinkedLeg | None = None
+    bracket1: LinkedLeg | None = None
+    bracket2: LinkedLeg | None = None
 
 
 class ModifyOrder(OrderTerms, frozen=True, kw_only=True):
@@ -115,7 +130,7 @@ def place_body(order: ApprovedOrder, account_id: int) -> PlaceOrder:
     return PlaceOrder(
         account_spec=order.account,
         account_id=account_id,
-        action="Buy" if order.side is Side.BUY else "Sell",
+        action=_action(order.side),
         symbol=order.symbol,
         order_qty=order.qty,
         order_type=_WIRE_TYPES[order.order_type],
@@ -124,7 +139,31 @@ def place_body(order: ApprovedOrder, account_id: int) -> PlaceOrder:
         cl_ord_id=order.cl_ord_id,
         time_in_force=_WIRE_TIMES[order.time_in_force],
         is_automated=True,
+        other=_leg(order.oco) if order.oco is not None else None,
+        bracket1=_leg(order.brackets[0]) if order.brackets else None,
+        bracket2=_leg(order.brackets[1]) if len(order.brackets) > 1 else None,
     )
+
+
+def place_endpoint(order: ApprovedOrder) -> str:
+    """Where `place_body` of this order goes."""
+    return "order/placeoco" if order.oco is not None else "order/placeoso" if order.brackets else "order/placeorder"
+
+
+def _leg(order: ApprovedOrder) -> LinkedLeg:
+    limit_price, stop_price = _prices(order.order_type, order.limit_price, order.stop_price)
+    return LinkedLeg(
+        action=_action(order.side),
+        order_type=_WIRE_TYPES[order.order_type],
+        cl_ord_id=order.cl_ord_id,
+        time_in_force=_WIRE_TIMES[order.time_in_force],
+        price=limit_price,
+        stop_price=stop_price,
+    )
+
+
+def _action(side: Side) -> str:
+    return "Buy" if side is Side.BUY else "Sell"
 
 
 def modify_body(
