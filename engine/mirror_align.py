@@ -155,8 +155,8 @@ def goal_of(
     place: Place, follower: FollowerConfig, order: LeaderOrder | None, mirror: Mirror, wants: Wants
 ) -> Terms | None:
     """What a mirror's terms should be; None: it should go."""
-    if order is not None and order.working and (order.held or mirror_links.follows_entry(place, mirror)):
-        # It belongs to an entry that may still fill, and its venue gives it the size of what that fills.
+    if order is not None and order.working and (not order.rests or mirror_links.follows_entry(place, mirror)):
+        # Its entry, here or at the leader, may still fill: its venue gives it the size of what that fills.
         qty, kept = mirror.terms.qty, bool(wants.why)
     else:
         lots = wants.lots.get(mirror.leader_order_id, 0)
@@ -328,7 +328,8 @@ def _clear(core: Core, place: Place, orders: dict[str, LeaderOrder]) -> None:
             mirror.order.copy = replace(copy, working=False)
             core.keep(mirror.order)
         order = orders.get(mirror.leader_order_id)
-        if (order is None or not order.working) and mirror.order.settled and mirror.next is None:
+        over = (order is None or not order.working) and mirror.order.settled and mirror.next is None
+        if over and not mirror_links.awaited(core, place, mirror):
             core.mirrored.drop(place, mirror)
     for order in [order for order in orders.values() if not order.working]:
         if not any(m.leader_order_id == order.order_id for m in core.mirrored.all()):

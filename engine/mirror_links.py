@@ -182,15 +182,23 @@ def follows_entry(place: Place, mirror: Mirror) -> bool:
 
 
 def venue_acts(core: Core, place: Place, mirror: Mirror, goal: Terms | None) -> bool:
-    """Whether the venue is about to do by itself what the desk wants of a linked order: cancel it with its entry, or
-    make it smaller by what its twin traded."""
-    parent = place.named(mirror.parent)
+    """Whether the venue is about to do by itself what the desk wants of a linked order: cancel it with its entry or
+    when its twin has filled, or give it the size that a fill of either leaves."""
+    parent, twin = place.named(mirror.parent), place.named(mirror.oco)
     if goal is None and parent is not None and parent.live:
         return any(change is not None and change.terms is None for change in (parent.flying, parent.next))
-    twin = place.named(mirror.oco)
-    if twin is None or core.now_ns - twin.order.copy.filled_ns > _VENUE_ACTS_NS:
+    if goal is not None and goal != replace(mirror.terms, qty=goal.qty):
         return False
-    return goal is None or (goal.qty < mirror.terms.qty and goal == replace(mirror.terms, qty=goal.qty))
+    smaller = goal is None or goal.qty < mirror.terms.qty
+    traded = twin if smaller else parent
+    return traded is not None and core.now_ns - traded.order.copy.filled_ns < _VENUE_ACTS_NS
+
+
+def awaited(core: Core, place: Place, mirror: Mirror) -> bool:
+    """Whether an ended order is to be remembered a moment longer: its venue still acts on those it links with it."""
+    names = (mirror.tag, mirror.order.copy.order_id)
+    linked = any(other.live and (other.oco in names or other.parent in names) for other in place.mirrors.values())
+    return linked and core.now_ns - mirror.order.copy.filled_ns < _VENUE_ACTS_NS
 
 
 def waits_for_entry(core: Core, tag: str) -> bool:

@@ -6,9 +6,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from engine import foreign, guards
 from engine.mirror_book import LeaderOrder, Mirror, Place
-from engine.mirror_terms import Share, price_differs, shares
+from engine.mirror_terms import Rung, Share, price_differs, shares
 from engine.rules import capped, clash, map_for, meant, reducing_part, symbol_for, target_net
 from schema.records import Episode, FollowerConfig, GroupConfig, Mode, Unfilled
 
@@ -88,7 +90,7 @@ def wanted(core: Core, follower: FollowerConfig, leader_symbol: str) -> Wants:
             targets[net_of_leader] = capped(asked, by_plan, follower.max_position)
         return targets[net_of_leader]
 
-    rungs = [order.rung for order in orders.values() if order.rests]
+    rungs = [_rung(order, leader_net) for order in orders.values() if order.rests]
     protective = group.mode is Mode.PROTECTIVE
     wants.shares = shares(rungs, leader_net, net, coming, target, protective=protective)
     if early := _early_exits(place, wants):
@@ -99,6 +101,15 @@ def wanted(core: Core, follower: FollowerConfig, leader_symbol: str) -> Wants:
     _explain(group, place, orders, net + coming, gap, wants)
     _bind_entries(core, follower, net + coming, wants)
     return wants
+
+
+def _rung(order: LeaderOrder, leader_net: int) -> Rung:
+    """A leader's order as a rung. One of a pair that its venue links is no larger than what it closes: when the other
+    trades, the venue makes it smaller a moment later than it tells the fill."""
+    rung = order.rung
+    if not order.oco_id or leader_net * order.terms.side.sign >= 0:
+        return rung
+    return replace(rung, left=min(rung.left, abs(leader_net)))
 
 
 def _no_part(core: Core, group: GroupConfig, follower: FollowerConfig, leader_symbol: str) -> str:

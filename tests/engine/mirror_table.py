@@ -31,7 +31,31 @@ from tests.engine.table import LEADER, MS, Table
 class MirrorTable(Table):
     """Every order that rests is in `orders` by its tag (a follower's) or its id (the leader's)."""
 
+    def links(self, *accounts: str) -> None:
+        """These accounts' venues (all, when none is named) link orders that are placed together."""
+        for account in accounts or [each for each in self.core.accounts if each != LEADER]:
+            abilities = ev.VenueAbilities(at_ns=self.now_ns, connection=f"at-{account}", flips=True, links=True)
+            self.feed(abilities)
+
     # --- the leader --------------------------------------------------------------------------------------------
+
+    def bracket(
+        self, order_id: str, signed_qty: int, *, limit: str, target: str | None = None, stop: str | None = None
+    ) -> None:
+        """The leader places an entry with exits behind it, ``<id>T`` and ``<id>S``: its venue shows these first."""
+        legs = [(f"{order_id}T", "limit", target), (f"{order_id}S", "stop", stop)]
+        both = target is not None and stop is not None
+        for number, (leg_id, kind, at) in enumerate(legs):
+            if at is not None:
+                twin = legs[1 - number][0] if both else ""
+                names = {"status": LiveStatus.SUSPENDED, "parent_id": order_id, "oco_id": twin}
+                self.rest(leg_id, -signed_qty, **{kind: at}, **names)
+        self.rest(order_id, signed_qty, limit=limit)
+
+    def oco(self, order_id: str, signed_qty: int, *, target: str, stop: str) -> None:
+        """The leader places a target and a stop of which its venue cancels one when the other fills."""
+        self.rest(f"{order_id}T", signed_qty, limit=target, oco_id=f"{order_id}S")
+        self.rest(f"{order_id}S", signed_qty, stop=stop, oco_id=f"{order_id}T")
 
     def rest(
         self,
@@ -42,6 +66,8 @@ class MirrorTable(Table):
         stop: str | None = None,
         status: LiveStatus = LiveStatus.WORKING,
         age_s: float = 0.0,
+        oco_id: str = "",
+        parent_id: str = "",
     ) -> None:
         """The leader places an order that waits for its price."""
         self.now_ns += 10 * MS
@@ -57,6 +83,8 @@ class MirrorTable(Table):
             stop_price=None if stop is None else Decimal(stop),
             venue_ns=self.now_ns - int(age_s * 1e9),
             status=status,
+            oco_id=oco_id,
+            parent_id=parent_id,
         )
         self.show(order)
 
@@ -70,9 +98,8 @@ class MirrorTable(Table):
     def gone(self, order_id: str, status: DoneStatus = DoneStatus.CANCELED, *, tell: bool = True) -> None:
         """An order ends."""
         order = done(self.orders[order_id], status)
-        self.orders[order_id] = order
-        if tell:
-            self.show(order)
+        self.put(order_id, order, tell=tell)
+        self.take_brackets(order, tell=tell)
 
     def leader_fills(self, order_id: str, qty: int | None = None, *, tell: bool = True) -> Fill:
         """The leader's order trades, all that is left of it or `qty` lots."""
@@ -112,7 +139,29 @@ class MirrorTable(Table):
         if tell:
             self.tell(fill)
             self.show(self.orders[key])
+        self.linked_follow(key, qty, tell=tell)
         return fill
+
+    def linked_follow(self, key: str, qty: int, *, tell: bool) -> None:
+        """What the venue does by itself when an order has traded: its brackets awake, its twin gets smaller or ends."""
+        order = self.orders[key]
+        for name, other in list(self.orders.items()):
+            if not isinstance(other, LiveOrder) or other.account != order.account:
+                continue
+            if other.parent_id == order.order_id and other.status is LiveStatus.SUSPENDED:
+                self.put(name, replace(other, status=LiveStatus.WORKING, qty=order.filled_qty), tell=tell)
+            elif other.parent_id == order.order_id:
+                self.put(name, replace(other, qty=other.qty + qty), tell=tell)
+            elif order.order_id and other.oco_id == order.order_id:
+                over = isinstance(order, DoneOrder) or other.qty - other.filled_qty <= qty
+                self.put(
+                    name, done(other, DoneStatus.CANCELED) if over else replace(other, qty=other.qty - qty), tell=tell
+                )
+
+    def put(self, key: str, order: VenueOrder, *, tell: bool) -> None:
+        self.orders[key] = order
+        if tell:
+            self.show(order)
 
     # --- a follower's venue --------------------------------------------------------------------------------------
 
@@ -127,7 +176,17 @@ class MirrorTable(Table):
         return orders
 
     def settle(self, order: ApprovedOrder, *, tell: bool = True) -> None:
-        """One order rests at its venue."""
+        """One order rests at its venue, with those placed with it."""
+        ids = [f"o-{leg.cl_ord_id}" for leg in order.brackets]
+        twins = [*reversed(ids)] if len(ids) == 2 else [""] * len(ids)
+        for leg, twin in zip(order.brackets, twins, strict=True):
+            names = {"status": LiveStatus.SUSPENDED, "parent_id": f"o-{order.cl_ord_id}", "oco_id": twin}
+            self.rest_one(replace(leg, qty=order.qty), tell=tell, **names)
+        self.rest_one(order, tell=tell, oco_id=f"o-{order.oco.cl_ord_id}" if order.oco else "")
+        if order.oco:
+            self.rest_one(replace(order.oco, qty=order.qty), tell=tell, oco_id=f"o-{order.cl_ord_id}")
+
+    def rest_one(self, order: ApprovedOrder, *, tell: bool, **names: object) -> None:
         resting = LiveOrder(
             account=order.account,
             order_id=f"o-{order.cl_ord_id}",
@@ -139,7 +198,7 @@ class MirrorTable(Table):
             stop_price=order.stop_price,
             cl_ord_id=order.cl_ord_id,
             venue_ns=self.now_ns,
-            status=LiveStatus.WORKING,
+            **{"status": LiveStatus.WORKING, **names},  # type: ignore[arg-type]
         )
         self.orders[order.cl_ord_id] = resting
         if tell:
@@ -167,7 +226,16 @@ class MirrorTable(Table):
             self.said(each, ev.Outcome.TAKEN)
             if show:
                 self.show(order)
+            if terms is None:
+                self.take_brackets(order, tell=show)
         return changes
+
+    def take_brackets(self, entry: VenueOrder, *, tell: bool) -> None:
+        """The venue cancels what waits behind an entry that has ended."""
+        for name, child in list(self.orders.items()):
+            behind = child.parent_id == entry.order_id and child.account == entry.account
+            if behind and isinstance(child, LiveOrder) and child.status is LiveStatus.SUSPENDED:
+                self.put(name, done(child, DoneStatus.CANCELED), tell=tell)
 
     def said(
         self,

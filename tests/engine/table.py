@@ -98,8 +98,8 @@ class Table:
                 else:
                     self.waiting.append(effect)
             elif isinstance(effect, ev.Send):
-                for order in effect.orders:
-                    self.sent.append(order)
+                self.sent += effect.orders
+                for order in [leg for each in effect.orders for leg in each.legs]:
                     self.feed(
                         venue.OrderSent(
                             connection=effect.connection,

@@ -14,6 +14,7 @@ from schema.records import (
     DoneStatus,
     DriftPolicy,
     LiveOrder,
+    LiveStatus,
     Mode,
     OrderType,
     RejectClass,
@@ -50,6 +51,9 @@ class Schedule:
             unfilled=random.choice(list(Unfilled)),
             unfilled_s=1,
         )
+        self.links = [name for name in rules if random.random() < 0.6]
+        if self.links:
+            self.desk.links(*self.links)
         self.tags: set[str] = set()
         self.number = 0
 
@@ -63,10 +67,31 @@ class Schedule:
         orders = self.desk.orders
         return [key for key, o in orders.items() if o.account == account and isinstance(o, LiveOrder)]
 
+    def resting(self, account: str) -> list[str]:
+        """Those that may trade now."""
+        return [key for key in self.live(account) if self.desk.orders[key].status is LiveStatus.WORKING]  # type: ignore[union-attr]
+
     def step(self) -> None:
         desk, random = self.desk, self.random
         mine = self.live(LEADER)
-        match random.randrange(14):
+        match random.randrange(17):
+            case 14 | 15 if len(mine) < 4:
+                self.number += 1
+                sign, qty, middle = random.choice((1, -1)), random.randint(1, 4), random.randint(1, len(PRICES) - 2)
+                up, down = PRICES[middle + 1], PRICES[middle - 1]
+                target, stop = (up, down) if sign > 0 else (down, up)
+                desk.bracket(
+                    f"L{self.number}",
+                    sign * qty,
+                    limit=PRICES[middle],
+                    target=random.choice((target, target, None)),
+                    stop=stop,
+                )
+            case 16 if len(mine) < 4 and (net := desk.holds(LEADER)):
+                self.number += 1
+                up, down = PRICES[-1], PRICES[0]
+                target, stop = (up, down) if net > 0 else (down, up)
+                desk.oco(f"L{self.number}", -net, target=target, stop=stop)
             case 0 | 1 | 2 if len(mine) < 4:
                 self.number += 1
                 sign, qty, price = random.choice((1, -1)), random.randint(1, 4), random.choice(PRICES)
@@ -78,7 +103,7 @@ class Schedule:
                 desk.move(key, **{field: Decimal(random.choice(PRICES))})
             case 4 if mine:
                 desk.gone(random.choice(mine))
-            case 5 | 6 if mine:
+            case 5 | 6 if mine := self.resting(LEADER):
                 key = random.choice(mine)
                 left = desk.orders[key].qty - desk.orders[key].filled_qty
                 desk.leader_fills(key, random.randint(1, left))
@@ -87,8 +112,8 @@ class Schedule:
                 desk.leader(random.choice([m for m in (-3, -1, 1, 2) if abs(net + m) <= 6] or [-net]))
             case 8 | 9:
                 for name in desk.core.followers:
-                    for key in self.live(name):
-                        if random.random() < 0.3:
+                    for key in self.resting(name):
+                        if random.random() < 0.3 and key in self.resting(name):
                             left = desk.orders[key].qty - desk.orders[key].filled_qty
                             desk.trades(key, random.randint(1, left))
             case 10:
@@ -101,22 +126,26 @@ class Schedule:
                 self.restart()
             case 13 if random.random() < 0.3:
                 name = random.choice(list(desk.core.followers))
-                for key in self.live(name)[:1]:
+                for key in self.resting(name)[:1]:
                     desk.gone(key, DoneStatus.EXPIRED)
             case _:
                 desk.answer()
 
     def restart(self) -> None:
         self.desk = reborn(self.desk)
+        if self.links:
+            self.desk.links(*self.links)
         for account in self.desk.core.accounts:
             self.desk.connect(account)
 
     def collect(self) -> None:
         for order in self.desk.take():
-            assert order.cl_ord_id not in self.tags, f"{order.cl_ord_id} was sent twice"
-            self.tags.add(order.cl_ord_id)
+            for leg in order.legs:
+                assert leg.cl_ord_id not in self.tags, f"{leg.cl_ord_id} was sent twice"
+                self.tags.add(leg.cl_ord_id)
             if order.order_type is not OrderType.MARKET and self.random.random() < 0.1:
-                self.desk.reject(order, RejectClass.PRICE)
+                for leg in order.legs:
+                    self.desk.reject(leg, RejectClass.PRICE)
             elif order.order_type is OrderType.MARKET:
                 self.desk.execute(order)
             else:
@@ -125,7 +154,8 @@ class Schedule:
     def come_to_rest(self) -> None:
         desk = self.desk
         for key in self.live(LEADER):
-            desk.gone(key)
+            if key in self.live(LEADER):
+                desk.gone(key)
         if net := desk.holds(LEADER):
             desk.leader(-net)
         for _ in range(60):
