@@ -90,7 +90,7 @@ def own_seen(core: Core, seen: VenueOrder) -> None:
     if mirror is None:
         return
     mirror.seen_seq = core.seq
-    mirror_links.shown(mirror, seen)
+    mirror_links.shown(core, mirror, seen)
     if isinstance(seen, LiveOrder):
         mirror.unseen = False
         _now_has(mirror, terms_of(seen))

@@ -73,8 +73,8 @@ class Mirror:
     shows them."""
 
     __slots__ = (
-        "flying", "next", "oco", "order", "parent", "refused", "retries", "retry_ns", "seen_seq", "terms", "unseen",
-        "waits_since_ns",
+        "ended_ns", "flying", "next", "oco", "order", "parent", "refused", "retries", "retry_ns", "seen_seq", "terms",
+        "unseen", "waits_since_ns",
     )  # fmt: skip
 
     def __init__(self, order: InFlight, terms: Terms) -> None:
@@ -90,6 +90,7 @@ class Mirror:
         self.waits_since_ns = 0  # since when its leader's order has filled and it has not
         self.oco = ""
         self.parent = ""
+        self.ended_ns = 0  # when its venue showed that it had ended
 
     @property
     def tag(self) -> str:
@@ -108,6 +109,11 @@ class Mirror:
     def linked(self) -> bool:
         """Its venue may end it by itself, with an order that it links with it."""
         return bool(self.oco or self.parent)
+
+    @property
+    def moved_ns(self) -> int:
+        """When it last traded or ended."""
+        return max(self.ended_ns, self.order.copy.filled_ns)
 
     @property
     def left(self) -> int:

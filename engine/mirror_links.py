@@ -168,11 +168,13 @@ def _leave(core: Core, link: Link) -> list[ApprovedOrder]:
 # --- what the venue does by itself --------------------------------------------------------------------------------
 
 
-def shown(mirror: Mirror, seen: VenueOrder) -> None:
+def shown(core: Core, mirror: Mirror, seen: VenueOrder) -> None:
     """The venue showed an order: what it says of its links is what they are."""
     if isinstance(seen, LiveOrder):
         mirror.oco = seen.oco_id
         mirror.parent = seen.parent_id
+    else:
+        mirror.ended_ns = mirror.ended_ns or core.now_ns
 
 
 def follows_entry(place: Place, mirror: Mirror) -> bool:
@@ -185,8 +187,10 @@ def venue_acts(core: Core, place: Place, mirror: Mirror, goal: Terms | None) -> 
     """Whether the venue is about to do by itself what the desk wants of a linked order: cancel it with its entry or
     when its twin has filled, or give it the size that a fill of either leaves."""
     parent, twin = place.named(mirror.parent), place.named(mirror.oco)
-    if goal is None and parent is not None and parent.live:
-        return any(change is not None and change.terms is None for change in (parent.flying, parent.next))
+    if goal is None and parent is not None:
+        leaves = any(change is not None and change.terms is None for change in (parent.flying, parent.next))
+        if leaves if parent.live else core.now_ns - parent.ended_ns < _VENUE_ACTS_NS:
+            return True
     if goal is not None and goal != replace(mirror.terms, qty=goal.qty):
         return False
     smaller = goal is None or goal.qty < mirror.terms.qty
@@ -198,7 +202,7 @@ def awaited(core: Core, place: Place, mirror: Mirror) -> bool:
     """Whether an ended order is to be remembered a moment longer: its venue still acts on those it links with it."""
     names = (mirror.tag, mirror.order.copy.order_id)
     linked = any(other.live and (other.oco in names or other.parent in names) for other in place.mirrors.values())
-    return linked and core.now_ns - mirror.order.copy.filled_ns < _VENUE_ACTS_NS
+    return linked and core.now_ns - mirror.moved_ns < _VENUE_ACTS_NS
 
 
 def waits_for_entry(core: Core, tag: str) -> bool:

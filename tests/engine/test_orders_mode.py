@@ -86,8 +86,14 @@ class Orders:
     async def received(self) -> int:
         return len((await self.desk.control("state"))["received"])
 
+    async def placed(self, since: int = 0) -> Counter[str]:
+        """How many orders the venue was asked for, by endpoint."""
+        state = await self.desk.control("state", since=since)
+        return Counter(e["endpoint"] for e in state["received"] if e["endpoint"].startswith("order/place"))
+
     async def sent_twice(self) -> list[str]:
-        tags = Counter(each["cl_ord_id"] for each in await self.requests("order/placeorder"))
+        state = await self.desk.control("state")
+        tags = Counter(order["cl_ord_id"] for order in state["orders"])
         return [tag for tag, count in tags.items() if tag and count > 1]
 
     async def at_target(self, within_s: float = 4.0) -> None:
