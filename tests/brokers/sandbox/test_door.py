@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 from tests.brokers.sandbox.projectx_client import YEAR
 from tests.brokers.sandbox.raw_client import Bench, RawSocket, running
@@ -281,6 +282,28 @@ async def test_linked_orders_answer_all_their_ids(bench: Bench) -> None:
     body = bench.order(action="Sell", orderType="Limit", price=4901, other=low)
     oco = await socket.ask("order/placeoco", body)
     assert oco["d"].keys() == {"orderId", "ocoId"}
+
+
+async def test_brackets_are_suspended_behind_their_entry_and_go_with_it(bench: Bench) -> None:
+    socket = await bench.synced()
+    low = {"action": "Sell", "orderType": "Stop", "stopPrice": 4600, "clOrdId": "low"}
+    high = {"action": "Sell", "orderType": "Limit", "price": 4900, "clOrdId": "high"}
+    body = bench.order(orderType="Limit", price=4700, orderQty=3, clOrdId="entry", bracket1=low, bracket2=high)
+    oso = (await socket.ask("order/placeoso", body))["d"]
+
+    async def legs() -> list[dict[str, Any]]:
+        return [(await socket.ask("order/item", query=f"id={oso[key]}"))["d"] for key in ("oso1Id", "oso2Id")]
+
+    assert [leg["ordStatus"] for leg in await legs()] == ["Suspended", "Suspended"]
+    versions = (await socket.ask("orderVersion/deps", query=f"masterid={oso['oso1Id']}"))["d"]
+    assert [(each["orderQty"], each["stopPrice"]) for each in versions] == [(3, 4600)]
+    commands = (await socket.ask("command/deps", query=f"masterid={oso['oso2Id']}"))["d"]
+    assert [each["clOrdId"] for each in commands] == ["high"]
+    moved = {"orderId": oso["oso1Id"], "orderQty": 3, "orderType": "Stop", "stopPrice": 4610}
+    assert "commandId" in (await socket.ask("order/modifyorder", moved))["d"]
+    assert [leg["ocoId"] for leg in await legs()] == [oso["oso2Id"], oso["oso1Id"]]
+    await socket.ask("order/cancelorder", {"orderId": oso["orderId"]})
+    assert [leg["ordStatus"] for leg in await legs()] == ["Canceled", "Canceled"]
 
 
 async def test_the_generic_entity_operations_answer_by_the_page(bench: Bench) -> None:

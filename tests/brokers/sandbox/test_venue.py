@@ -161,6 +161,38 @@ def test_brackets_sleep_until_the_entry_fills_and_die_with_it(floor: Floor) -> N
     assert floor.net() == 0
 
 
+def test_brackets_grow_with_the_fills_of_their_entry_and_what_has_not_filled_leaves_them(floor: Floor) -> None:
+    legs = [Leg(sign=-1, terms=floor.terms(4, limit=MID + 9)), Leg(sign=-1, terms=floor.terms(4, stop=MID - 20))]
+    entry, (target, guard) = floor.venue.place_oso(1, "ESH4", Leg(sign=1, terms=floor.terms(4, limit=MID - 9)), legs)
+    floor.trade(MID - 9, 1, -1)
+    assert [(leg.status, leg.left) for leg in (target, guard)] == [(OrderStatus.WORKING, 1)] * 2
+    floor.trade(MID - 9, 2, -1)
+    assert (entry.filled_qty, target.left, guard.left) == (3, 3, 3)
+    floor.venue.cancel(entry.order_id, Origin())
+    assert [(leg.status, leg.left) for leg in (target, guard)] == [(OrderStatus.WORKING, 3)] * 2
+    floor.trade(MID - 20, 1, -1)
+    assert (guard.status, target.status, floor.net()) == (OrderStatus.FILLED, OrderStatus.CANCELED, 0)
+
+
+def test_a_target_that_traded_and_an_entry_that_fills_on_leave_both_legs_of_one_size(floor: Floor) -> None:
+    legs = [Leg(sign=-1, terms=floor.terms(4, limit=MID + 9)), Leg(sign=-1, terms=floor.terms(4, stop=MID - 20))]
+    _, (target, guard) = floor.venue.place_oso(1, "ESH4", Leg(sign=1, terms=floor.terms(4, limit=MID - 9)), legs)
+    floor.trade(MID - 9, 3, -1)
+    floor.trade(MID + 10, 1, 1)
+    assert (target.left, guard.left, floor.net()) == (2, 2, 2)
+    floor.trade(MID - 9, 1, -1)
+    assert (target.left, guard.left, floor.net()) == (3, 3, 3)
+
+
+def test_a_refused_entry_refuses_its_brackets(floor: Floor) -> None:
+    floor.venue.accounts[1].max_order = 1
+    legs = [Leg(sign=-1, terms=floor.terms(2, stop=MID - 9))]
+    with pytest.raises(Refused) as refused:
+        floor.venue.place_oso(1, "ESH4", Leg(sign=1, terms=floor.terms(2, limit=MID - 3)), legs)
+    assert refused.value.reason is Reason.MAX_ORDER_QTY
+    assert {order.status for order in floor.venue.orders.values()} == {OrderStatus.REJECTED}
+
+
 def test_a_modification_keeps_the_place_only_for_less_of_the_same(floor: Floor) -> None:
     first, second = (floor.place(1, floor.terms(4, limit=MID - 9), account_id) for account_id in (1, 2))
     floor.venue.modify(first.order_id, floor.terms(2, limit=MID - 9), Origin())
