@@ -203,12 +203,13 @@ class Capabilities(Record, frozen=True):
     client_tag: bool  # orders carry our id and can be found by it
     duplicate_tag_rejected: bool  # the venue itself refuses a client id it has seen
     native_brackets: bool  # the venue itself knows brackets, in whatever form
-    native_trailing: bool
+    native_trailing: bool  # trailing stops rest at the venue; its adapter is then a `Trails`
     flips: bool  # one order may cross zero
     liquidates: bool  # one request closes a position
     market_data: bool  # prices of the market
     order_types: frozenset[OrderType]
     bars: bool = True  # its market data has bars, and a history of them
+    gtc: bool = False  # an order may outlast its session
     links_orders: bool = False  # one request places two exits that cancel each other, or an entry with its exits
     policy: str = ""  # what the venue demands of where a desk runs, one sentence to show before an account is armed
 
@@ -294,6 +295,17 @@ class BrokerAdapter(Protocol):
         ...
 
     def health(self) -> ConnectionHealth: ...
+
+
+@runtime_checkable
+class Trails(Protocol):
+    """An adapter whose venue trails stops by itself."""
+
+    async def modify_trailing(
+        self, account: str, order_id: str, *, qty: int, trail: Decimal, stop_price: Decimal | None
+    ) -> None:
+        """Replace a trailing stop's terms; as `BrokerAdapter.modify`."""
+        ...
 
 
 @runtime_checkable

@@ -96,8 +96,7 @@ class Core:
         self.money: dict[str, AccountState] = {}
         self.up: dict[str, bool] = {}
         self.down_reason: dict[str, str] = {}
-        self.one_way: dict[str, bool] = {}  # connection -> its venue takes no order across zero
-        self.linking: dict[str, bool] = {}  # connection -> its venue links orders that are placed together
+        self.abilities: dict[str, ev.VenueAbilities] = {}  # connection -> what its venue can do
         self.breakers: dict[str, Breaker] = {}
         self.leader_nets: dict[tuple[str, str], int] = {}
         self.venue_nets: dict[tuple[str, str], tuple[int, int]] = {}
@@ -321,16 +320,27 @@ class Core:
         self.emit(ev.Alert(level="alarm" if event.final else "warn", text=f"{event.connection}: {event.reason}"))
 
     def _abilities(self, event: ev.VenueAbilities) -> None:
-        self.one_way[event.connection] = not event.flips
-        self.linking[event.connection] = event.links
+        self.abilities[event.connection] = event
 
     def flips(self, account: str) -> bool:
         """Whether one order may take this account across zero."""
-        return not self.one_way.get(self.connection_of(account))
+        able = self.abilities.get(self.connection_of(account))
+        return able is None or able.flips
 
     def links(self, account: str) -> bool:
         """Whether this account's venue links orders that are placed in one request."""
-        return self.linking.get(self.connection_of(account), False)
+        able = self.abilities.get(self.connection_of(account))
+        return able is not None and able.links
+
+    def trails(self, account: str) -> bool:
+        """Whether this account's venue trails stops by itself."""
+        able = self.abilities.get(self.connection_of(account))
+        return able is not None and able.trails
+
+    def lasts(self, account: str) -> bool:
+        """Whether an order of this account may outlast its session."""
+        able = self.abilities.get(self.connection_of(account))
+        return able is not None and able.gtc
 
     def _refused(self, event: ev.ConnectionRefused) -> None:
         self.up[event.connection] = False

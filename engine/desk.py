@@ -19,7 +19,7 @@ from msgspec.structs import replace
 from brokers import adapter as venue
 from brokers.registry import build_adapter
 from engine import events as ev
-from engine import guards, instruments, late, returned, rollover
+from engine import guards, instruments, late, mirror_trail, returned, rollover
 from engine.collector import collect
 from engine.core import Core
 from engine.exits import Exits
@@ -199,6 +199,8 @@ class Desk:
                 connection=config.connection,
                 flips=adapter.capabilities.flips,
                 links=adapter.capabilities.links_orders,
+                trails=isinstance(adapter, venue.Trails) and adapter.capabilities.native_trailing,
+                gtc=adapter.capabilities.gtc,
             )
         )
         if isinstance(adapter, venue.PlacesAtOnce):
@@ -375,6 +377,10 @@ class Desk:
                 raise venue.RequestRefused("its connection is not running", RejectClass.UNAVAILABLE)
             if terms is None:
                 await adapter.cancel(effect.account, effect.order_id)
+            elif terms.trail is not None and isinstance(adapter, venue.Trails):
+                await adapter.modify_trailing(
+                    effect.account, effect.order_id, qty=terms.qty, trail=terms.trail, stop_price=terms.stop_price
+                )
             else:
                 await adapter.modify(
                     effect.account,
@@ -444,8 +450,9 @@ class Desk:
             self.views.publish(now_ns)
 
     def _price(self) -> None:
-        """Tell the core the prices that decide whether a late joiner joins, or say what a cut line cost."""
-        for symbol in sorted(late.wanted(self.core) | returned.wanted(self.core)):
+        """Tell the core the prices that decide whether a late joiner joins, that stops trail, or that say what a cut
+        line cost."""
+        for symbol in sorted(late.wanted(self.core) | returned.wanted(self.core) | mirror_trail.wanted(self.core)):
             price, heard_ns = self.market.mark(symbol), self.market.heard_ns(symbol)
             if price and heard_ns > self.core.prices.get(symbol, (price, 0))[1]:
                 self._inbox.put_nowait(ev.PriceSeen(at_ns=heard_ns, symbol=symbol, price=price))

@@ -87,11 +87,14 @@ class InstrumentChecked(Input, frozen=True):
 
 class VenueAbilities(Input, frozen=True):
     """What the venue of a login can do: `flips` when one order may take a position across zero, `links` when one
-    request places orders that the venue itself links."""
+    request places orders that the venue itself links, `trails` when it trails stops, `gtc` when an order may outlast
+    its session."""
 
     connection: str
     flips: bool
     links: bool = False
+    trails: bool = False
+    gtc: bool = False
 
 
 class ConnectionRefused(Input, frozen=True):

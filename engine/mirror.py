@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from engine import events as ev
-from engine import foreign, guards, mirror_links
+from engine import foreign, guards, mirror_links, mirror_trail
 from engine.inflight import InFlight
 from engine.mirror_align import align_after as align_after
 from engine.mirror_align import align_follower, goal_of
@@ -70,8 +70,9 @@ def leader_order(core: Core, seen: VenueOrder, at_ns: int) -> None:
         if seen.status is not DoneStatus.FILLED:
             _tell_gone(core, groups, known, at_ns)
         return
-    changed = terms.readable and terms != known.terms
+    changed = terms.readable and mirror_trail.changed(known, terms)
     known.terms = terms if terms.readable else known.terms
+    known.time_in_force = seen.time_in_force
     awoke = is_working(seen) and (new or known.held)
     known.held = is_held(seen) or (known.held and not is_working(seen))
     if awoke:
@@ -192,6 +193,8 @@ def _signal(core: Core, group: GroupConfig, order: LeaderOrder, kind: SignalKind
         order_type=terms.order_type,
         limit_price=terms.limit_price,
         stop_price=terms.stop_price,
+        trail=terms.trail,
+        time_in_force=order.time_in_force,
     )
 
 

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from brokers import adapter as venue
 from engine import events as ev
-from engine import foreign, mirror_links
+from engine import foreign, mirror_links, mirror_trail
 from engine.mirror_book import Change, LeaderOrder, Mirror, Place, price_of, terms_of, words
 from engine.mirror_pairs import end_pair, keep_pair, order_row
 from engine.mirror_plan import Wants, wanted
@@ -48,7 +48,7 @@ def align_after(core: Core, event: ev.AnyInput) -> None:
     match event:
         case ev.Tick():
             _align_due(core)
-        case venue.OrderSent() | venue.PositionUpdated() | venue.AccountUpdated() | ev.PriceSeen():
+        case venue.OrderSent() | venue.PositionUpdated() | venue.AccountUpdated():
             pass
         case venue.OrderUpdated() if event.order.order_type is OrderType.MARKET:
             book.stale.add(event.order.account)  # it never rests, and what it brings comes as fills
@@ -66,6 +66,9 @@ def align_after(core: Core, event: ev.AnyInput) -> None:
             | ev.ChangeAnswered()
         ):
             _align_account(core, event.account)
+        case ev.PriceSeen():
+            if mirror_trail.price_seen(core, event):
+                _align_all(core)
         case ev.ConfigLoaded() | ev.Flattened() | ev.FlattenEnded() | venue.StreamUp() | ev.SnapshotRead():
             _align_all(core)
         case _:
@@ -165,8 +168,9 @@ def goal_of(
         qty, kept = mirror.order.copy.filled_qty + abs(lots), order is None or bool(wants.why)
     if order is None or kept:
         return replace(mirror.terms, qty=qty)
-    symbol = mirror.order.copy.symbol
-    return terms_for(order.terms, follower, symbol, qty, inverted=follower.rule.invert)
+    symbol, trails = mirror.order.copy.symbol, mirror.terms.trail is not None
+    goal = terms_for(order.asks, follower, symbol, qty, inverted=follower.rule.invert, trails=trails)
+    return mirror_trail.kept(order, mirror.terms, goal)
 
 
 def _wish(core: Core, place: Place, mirror: Mirror, goal: Terms | None) -> None:
@@ -255,6 +259,7 @@ def _protect(
         venue_ns=core.now_ns,
         received_ns=core.now_ns,
         order_type=order.terms.order_type,
+        time_in_force=order.time_in_force,
     )
     return [(order, signal, order_row(core, signal, order, follower, lots, "for what it holds now"))]
 

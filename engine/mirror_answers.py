@@ -100,7 +100,11 @@ def _now_has(mirror: Mirror, terms: Terms) -> None:
     """The venue has the order with these terms."""
     mirror.terms = terms
     mirror.order.copy = replace(
-        mirror.order.copy, qty=terms.qty, limit_price=terms.limit_price, stop_price=terms.stop_price
+        mirror.order.copy,
+        qty=terms.qty,
+        limit_price=terms.limit_price,
+        stop_price=terms.stop_price,
+        trail=terms.trail,
     )
 
 

@@ -6,19 +6,23 @@ Data and small questions about it; `engine/mirror.py` decides, `engine/mirror_an
 from collections.abc import Iterator
 from decimal import Decimal
 
+from msgspec.structs import replace
+
 from engine.inflight import InFlight
 from engine.mirror_terms import Rung, Terms
-from schema.records import ApprovedOrder, Copy, LiveOrder, LiveStatus, OrderType, Signal, VenueOrder
+from schema.records import ApprovedOrder, Copy, LiveOrder, LiveStatus, OrderType, Signal, TimeInForce, VenueOrder
 
 
 class LeaderOrder:
     """An order of a leader that rests, or rested while a copy of it still does. `signals` holds each group's newest
     signal about it. While `held` it waits behind its entry, `parent_id`; while `alone_since_ns` is set it waits, for a
-    moment, for the order that its venue links with it, `oco_id`: copies of the two are placed together."""
+    moment, for the order that its venue links with it, `oco_id`: copies of the two are placed together. `trigger` is
+    where a trailing stop stands now (`mirror_trail.py`); `loosened` when the leader itself has put it farther off."""
 
     __slots__ = (
-        "account", "alone_since_ns", "counted", "held", "oco_id", "order_id", "parent_id", "seen_seq", "shown",
-        "signals", "symbol", "terms", "venue_ns", "working",
+        "account", "alone_since_ns", "best", "counted", "held", "loosened", "oco_id", "order_id", "parent_id",
+        "seen_seq", "shown", "signals", "symbol", "terms", "time_in_force", "trailed_ns", "trigger", "venue_ns",
+        "working",
     )  # fmt: skip
 
     def __init__(self, account: str, order_id: str, symbol: str, terms: Terms) -> None:
@@ -36,6 +40,16 @@ class LeaderOrder:
         self.alone_since_ns = 0
         self.oco_id = ""
         self.parent_id = ""
+        self.time_in_force = TimeInForce.DAY
+        self.trigger = terms.stop_price
+        self.best = terms.stop_price  # where a trailing stop would stand if its copies followed every price
+        self.trailed_ns = 0
+        self.loosened = False
+
+    @property
+    def asks(self) -> Terms:
+        """Its terms, with a trailing stop where it stands now."""
+        return self.terms if self.terms.trail is None else replace(self.terms, stop_price=self.trigger)
 
     @property
     def rests(self) -> bool:
@@ -48,7 +62,7 @@ class LeaderOrder:
 
     @property
     def rung(self) -> Rung:
-        return Rung(order_id=self.order_id, terms=self.terms, left=max(0, self.terms.qty - self.filled))
+        return Rung(order_id=self.order_id, terms=self.asks, left=max(0, self.terms.qty - self.filled))
 
 
 class Change:
@@ -211,13 +225,15 @@ class MirrorBook:
 def terms_of(order: VenueOrder | Copy | Signal) -> Terms:
     """What an order asks for, from any record that says so. Only the prices of its kind count."""
     limited = order.order_type in (OrderType.LIMIT, OrderType.STOP_LIMIT)
-    stopped = order.order_type in (OrderType.STOP, OrderType.STOP_LIMIT)
+    trails = order.order_type is OrderType.TRAILING_STOP
+    stopped = trails or order.order_type in (OrderType.STOP, OrderType.STOP_LIMIT)
     return Terms(
         side=order.side,
         qty=order.qty,
         order_type=order.order_type,
         limit_price=order.limit_price if limited else None,
         stop_price=order.stop_price if stopped else None,
+        trail=order.trail if trails else None,
     )
 
 
@@ -244,4 +260,5 @@ def waits_for(terms: Terms) -> str:
     """The price an order waits for: ``stop 4795.25``; '' when it waits for none."""
     prices = [p for p in (terms.stop_price, terms.limit_price) if p is not None]
     kind = terms.order_type.value.replace("_", " ")
-    return " ".join([kind, *(f"{price.normalize():f}" for price in prices)]) if prices else ""
+    by = ["by", f"{terms.trail.normalize():f}"] if terms.trail is not None else []
+    return " ".join([kind, *(f"{price.normalize():f}" for price in prices), *by]) if prices else ""

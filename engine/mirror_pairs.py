@@ -19,6 +19,7 @@ from schema.records import (
     Decision,
     FollowerConfig,
     Signal,
+    TimeInForce,
 )
 
 if TYPE_CHECKING:
@@ -51,16 +52,22 @@ def pair_row(
         order_type=terms.order_type if terms else signal.order_type,
         limit_price=terms.limit_price if terms else None,
         stop_price=terms.stop_price if terms else None,
+        trail=terms.trail if terms else None,
         leader_order_id=signal.source,
     )
 
 
 def order_row(core: Core, signal: Signal, order: LeaderOrder, follower: FollowerConfig, lots: int, reason: str) -> Copy:
     symbol = symbol_for(follower, order.symbol)
-    terms = terms_for(order.terms, follower, symbol, abs(lots), inverted=follower.rule.invert)
+    invert, trails = follower.rule.invert, core.trails(follower.account)
+    terms = terms_for(order.asks, follower, symbol, abs(lots), inverted=invert, trails=trails)
+    lasts = order.time_in_force is TimeInForce.GTC
+    if lasts and not core.lasts(follower.account):
+        reason, lasts = "; ".join(filter(None, (reason, "for the day: its venue has no GTC"))), False
     row = pair_row(core, signal, follower, Decision.PENDING, reason, terms)
     return replace(
         row,
+        time_in_force=TimeInForce.GTC if lasts else TimeInForce.DAY,
         leader_order_id=order.order_id,
         reducing=reducing_part(row.net_before, lots) == lots,
         cl_ord_id="cd" + core.digest(signal.signal_id, follower.account),

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from engine import foreign, guards
 from engine.mirror_book import LeaderOrder, Mirror, Place
-from engine.mirror_terms import Rung, Share, price_differs, shares
+from engine.mirror_terms import Rung, Share, is_stop, price_differs, shares
 from engine.rules import capped, clash, map_for, meant, reducing_part, symbol_for, target_net
 from schema.records import Episode, FollowerConfig, GroupConfig, Mode, Unfilled
 
@@ -172,7 +172,7 @@ def _explain(
         if not early:
             continue
         if share.exit:
-            stops = mirrors_of[0].terms.order_type.value.startswith("stop")
+            stops = is_stop(mirrors_of[0].terms.order_type)
             ahead[early > 0, stops] = ahead.get((early > 0, stops), 0) + early
         else:
             wants.high += max(0, early)

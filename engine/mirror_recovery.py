@@ -27,6 +27,7 @@ def recovered(core: Core, event: ev.Recovered) -> None:
             known = LeaderOrder(signal.leader, signal.source, signal.symbol, terms_of(signal))
             book[signal.source] = known
         known.signals[signal.group] = signal.signal_id
+        known.time_in_force = signal.time_in_force
     open_tags = {copy.cl_ord_id for _, copy in event.open_copies}
     for signal, copy in event.working_copies:
         if copy.cl_ord_id not in open_tags:

@@ -14,7 +14,7 @@ from engine.rules import reducing_part
 from schema.records import FollowerConfig, OrderType, Record, Side, SymbolMap
 from schema.symbols import UnknownProduct, parse_contract, product
 
-_STOPS = (OrderType.STOP, OrderType.STOP_LIMIT)
+_STOPS = (OrderType.STOP, OrderType.STOP_LIMIT, OrderType.TRAILING_STOP)
 
 
 def is_stop(kind: OrderType) -> bool:
@@ -23,13 +23,15 @@ def is_stop(kind: OrderType) -> bool:
 
 
 class Terms(Record, frozen=True):
-    """What an order asks for. `qty` is all of it, lots that are filled already included."""
+    """What an order asks for. `qty` is all of it, lots that are filled already included. A trailing stop has its
+    distance in `trail`, and in `stop_price` where it stands, as far as that is known."""
 
     side: Side
     qty: int
     order_type: OrderType
     limit_price: Decimal | None = None
     stop_price: Decimal | None = None
+    trail: Decimal | None = None
 
     @property
     def trigger(self) -> Decimal:
@@ -42,6 +44,7 @@ class Terms(Record, frozen=True):
         needs_limit = self.order_type in (OrderType.LIMIT, OrderType.STOP_LIMIT)
         needs_stop = is_stop(self.order_type)
         whole = (self.limit_price is not None or not needs_limit) and (self.stop_price is not None or not needs_stop)
+        whole = whole and (self.trail is not None or self.order_type is not OrderType.TRAILING_STOP)
         return whole and (needs_limit or needs_stop)
 
 
@@ -124,35 +127,53 @@ def _toward_flat(leader_net: int, leader_at: int) -> int:
     return max(0, min(leader_net, leader_at)) if leader_net >= 0 else min(0, max(leader_net, leader_at))
 
 
-def terms_for(leader: Terms, follower: FollowerConfig, symbol: str, qty: int, *, inverted: bool) -> Terms:
-    """The follower's order for `leader`'s, of `qty` lots in all.
+def terms_for(
+    leader: Terms, follower: FollowerConfig, symbol: str, qty: int, *, inverted: bool, trails: bool = False
+) -> Terms:
+    """The follower's order for `leader`'s, of `qty` lots in all. `trails` when its venue trails stops by itself.
 
     An inverted follower trades the other way at the same price, which only the opposite kind of order can do: a buy
     limit waits for the market to fall to its price, and so does a sell stop. A stop limit becomes a limit at the
     stop's price. Prices keep to the follower's tick, away from the market: copying never makes an order more eager.
+
+    A trailing stop keeps its distance, in any contract of the same price. Where the venue does not trail it is a stop
+    where the leader's stands now, and an inverted follower's a limit there; the desk moves both after the market.
     """
     side, kind, limit, stop = leader.side, leader.order_type, leader.limit_price, leader.stop_price
+    trail = None
     if inverted:
         side = Side.of(-side.sign)
         if kind is OrderType.LIMIT:
             kind, limit, stop = OrderType.STOP, None, limit
         else:
             kind, limit, stop = OrderType.LIMIT, stop, None
-    tick = _tick(symbol)
+    tick = tick_of(symbol)
+    if kind is OrderType.TRAILING_STOP and trails:
+        trail = _on_tick(leader.trail, tick, down=False)
+    elif kind is OrderType.TRAILING_STOP:
+        kind = OrderType.STOP
     return Terms(
         side=side,
         qty=qty,
         order_type=kind,
         limit_price=_on_tick(limit, tick, down=side is Side.BUY),
         stop_price=_on_tick(stop, tick, down=side is Side.SELL),
+        trail=trail,
     )
 
 
-def _tick(symbol: str) -> Decimal | None:
+def tick_of(symbol: str) -> Decimal | None:
     try:
         return product(parse_contract(symbol).root).tick_size
     except UnknownProduct:
         return None
+
+
+def on_tick(price: Decimal, symbol: str, side: Side) -> Decimal:
+    """A stop's price on its contract's tick, away from the market."""
+    rounded = _on_tick(price, tick_of(symbol), down=side is Side.SELL)
+    assert rounded is not None
+    return rounded
 
 
 def _on_tick(price: Decimal | None, tick: Decimal | None, *, down: bool) -> Decimal | None:

@@ -24,4 +24,6 @@ def approve(copy: Copy, venue_account_id: str, *, now_ns: int, deadline_ns: int)
         reducing=copy.reducing,
         limit_price=copy.limit_price,
         stop_price=copy.stop_price,
+        trail=copy.trail,
+        time_in_force=copy.time_in_force,
     )

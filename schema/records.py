@@ -37,6 +37,7 @@ class OrderType(StrEnum):
     LIMIT = "limit"
     STOP = "stop"
     STOP_LIMIT = "stop_limit"
+    TRAILING_STOP = "trailing_stop"  # a stop whose price follows the market at a distance, and never back
 
 
 class TimeInForce(StrEnum):
@@ -159,6 +160,8 @@ class _Order(Record, frozen=True):
     cl_ord_id: str = ""
     text: str = ""
     venue_ns: int = 0
+    trail: Decimal | None = None  # of a trailing stop, the distance in price; `stop_price` is where it stands or began
+    time_in_force: TimeInForce = TimeInForce.DAY
     oco_id: str = ""  # the order that is canceled when this one fills, where the venue itself links them
     parent_id: str = ""  # the entry whose fill awakes this order, where the venue itself holds it back
 
@@ -429,7 +432,7 @@ class Signal(Record, frozen=True):
 
     `signal_id` is a hash of its source, so the same event always has the same id. `leader_net` is the leader's
     position in `symbol` after the event. `venue_ns` is the venue's time of the event, `received_ns` ours. A signal
-    about an order of the leader has its id in `source` and its terms in `qty`, `order_type` and the two prices.
+    about an order of the leader has its id in `source` and its terms in `qty`, `order_type`, the prices and `trail`.
     """
 
     signal_id: str
@@ -447,6 +450,8 @@ class Signal(Record, frozen=True):
     order_type: OrderType = OrderType.MARKET
     limit_price: Decimal | None = None
     stop_price: Decimal | None = None
+    trail: Decimal | None = None
+    time_in_force: TimeInForce = TimeInForce.DAY
 
 
 class Decision(StrEnum):
@@ -526,6 +531,8 @@ class Copy(Record, frozen=True):
     stop_price: Decimal | None = None
     leader_order_id: str = ""
     working: bool = False
+    trail: Decimal | None = None
+    time_in_force: TimeInForce = TimeInForce.DAY
 
 
 class ApprovedOrder(Record, frozen=True):
@@ -548,6 +555,7 @@ class ApprovedOrder(Record, frozen=True):
     reducing: bool
     limit_price: Decimal | None = None
     stop_price: Decimal | None = None
+    trail: Decimal | None = None
     time_in_force: TimeInForce = TimeInForce.DAY
     oco: "ApprovedOrder | None" = None
     brackets: "tuple[ApprovedOrder, ...]" = ()

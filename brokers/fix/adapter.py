@@ -47,7 +47,7 @@ from brokers.fix.reports import Kind, Report, read_report
 from brokers.fix.saving import Saving
 from brokers.fix.session import Fact, NotUp, Received, Refused, Unreadable
 from brokers.fix.wire import Message
-from brokers.fix.words import business_class, reject_class, text_of
+from brokers.fix.words import ORDER_TYPES, business_class, reject_class, text_of
 from brokers.promises import Promises
 from schema.clock import Clock
 from schema.driver import JournalDown
@@ -85,7 +85,8 @@ _CAPABILITIES = Capabilities(
     flips=True,
     liquidates=False,  # `liquidate` is cancels and an opposite market order
     market_data=False,
-    order_types=frozenset(OrderType),
+    order_types=frozenset(ORDER_TYPES),
+    gtc=True,
 )
 
 

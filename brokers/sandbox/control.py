@@ -2,7 +2,8 @@
 
 A Unix socket; one JSON object a line, ``{"order": name, ...}``, answered by one line, ``{"ok": true, ...}`` or
 ``{"ok": false, "error": sentence}``. `client.py` is its client. ``login`` '' (the default) means every login, no
-``account`` (a name) means every account, ``count`` is 1 by default; all seconds may be fractions.
+``account`` (a name) means every account, ``count`` is 1 by default; all seconds may be fractions. Terms are qty, type,
+limit, stop, trail (a trailing stop's distance) and time_in_force.
 
 | order | fields | what it does |
 |---|---|---|
@@ -28,10 +29,10 @@ A Unix socket; one JSON object a line, ``{"order": name, ...}``, answered by one
 | go_away | login | the close frame ``c[3000,"Go away!"]`` |
 | state | account, since | accounts, positions, all orders, fills and requests; `since` skips requests |
 | leader | action (start, stop, step), pace_s, flat, steps | the scripted leader; `stop` cancels its orders |
-| trade | account, side (buy, sell), qty, symbol, type, limit, stop, cl_ord_id | an order from another front end |
+| trade | account, side (buy, sell), qty, symbol, cl_ord_id, and terms | an order from another front end |
 | oco | account, side, qty, symbol, target, guard | a limit at `target` and a stop at `guard`, one cancels the other |
 | bracket | as trade, with target, guard | an order with the exits that wait behind it: a limit, a stop, or both |
-| modify | order_id, qty, type, limit, stop | other terms from another front end |
+| modify | order_id, and terms | other terms from another front end |
 | cancel | order_id | a cancel from another front end |
 | print | symbol, limit, qty, side | the market trades so many at a price, taking from what rests (side: who took) |
 | account | account, locked, liquidate_only, active, readonly, max_position, max_order | sets what is given; 0: no cap |
@@ -53,7 +54,7 @@ from brokers.sandbox.order_flow import Leg
 from brokers.sandbox.orders import Order, Origin, Reason, Refused, Terms
 from brokers.sandbox.tradovate_call import encode, endpoint_name
 from brokers.sandbox.tradovate_records import action
-from schema.records import OrderType, Side
+from schema.records import OrderType, Side, TimeInForce
 
 if TYPE_CHECKING:
     from brokers.sandbox.server import Sandbox
@@ -99,6 +100,8 @@ class ControlOrder(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     type: OrderType = OrderType.MARKET
     limit: Decimal | None = None
     stop: Decimal | None = None
+    trail: Decimal | None = None
+    time_in_force: TimeInForce = TimeInForce.DAY
     target: Decimal | None = None
     guard: Decimal | None = None
     cl_ord_id: str | None = None
@@ -307,6 +310,9 @@ class Control:
             "filled": order.filled_qty,
             "limit": terms.limit,
             "stop": terms.stop,
+            "trail": terms.trail,
+            "trigger": order.trigger,
+            "time_in_force": terms.time_in_force.value,
             "status": order.status.value,
             "cl_ord_id": self._venue.commands[order.command_id].origin.cl_ord_id,
             "oco_id": order.oco_id,
@@ -332,7 +338,7 @@ class Control:
         return {"steps": self._sandbox.leader.steps}
 
     def _trade(self, wish: ControlOrder) -> dict[str, Any]:
-        terms = Terms(qty=wish.qty, order_type=wish.type, limit=wish.limit, stop=wish.stop)
+        terms = _terms(wish)
         origin = Origin(cl_ord_id=wish.cl_ord_id)
         order = self._venue.place(self._named(wish), wish.symbol, wish.side.sign, terms, origin)
         return {"order_id": order.order_id, "status": order.status.value, "filled": order.filled_qty}
@@ -343,7 +349,7 @@ class Control:
         return {"order_ids": [order.order_id for order in pair]}
 
     def _bracket(self, wish: ControlOrder) -> dict[str, Any]:
-        terms = Terms(qty=wish.qty, order_type=wish.type, limit=wish.limit, stop=wish.stop)
+        terms = _terms(wish)
         entry = Leg(sign=wish.side.sign, terms=terms, origin=Origin(cl_ord_id=wish.cl_ord_id))
         exits = self._exits(wish, -wish.side.sign, 1)
         parent, children = self._venue.place_oso(self._named(wish), wish.symbol, entry, exits)
@@ -363,7 +369,7 @@ class Control:
     def _modify(self, wish: ControlOrder) -> None:
         if wish.order_id not in self._venue.orders:
             raise BadOrder(f"order_id: there is no order {wish.order_id}.")
-        terms = Terms(qty=wish.qty, order_type=wish.type, limit=wish.limit, stop=wish.stop)
+        terms = _terms(wish)
         self._venue.modify(wish.order_id, terms, Origin())
 
     def _print(self, wish: ControlOrder) -> None:
@@ -398,3 +404,14 @@ class Control:
 
 def _refusal(wish: ControlOrder) -> Refusal:
     return Refusal(reason=wish.reason, text=wish.text, after_s=wish.after_s)
+
+
+def _terms(wish: ControlOrder) -> Terms:
+    return Terms(
+        qty=wish.qty,
+        order_type=OrderType.STOP if wish.type is OrderType.TRAILING_STOP else wish.type,
+        limit=wish.limit,
+        stop=wish.stop,
+        trail=wish.trail,
+        time_in_force=wish.time_in_force,
+    )

@@ -117,6 +117,13 @@ class Order:
         return self.terms.qty - self.filled_qty
 
     @property
+    def trigger(self) -> Decimal | None:
+        """Where a trailing stop has come to; None of any other order."""
+        if self.terms.trail is None or self.terms.stop is None:
+            return None
+        return self.terms.stop + self.trailed * self.contract.product.tick_size
+
+    @property
     def average(self) -> Decimal | None:
         """The average fill price; None before the first fill."""
         return self.contract.product.tick_size * self.filled_ticks / self.filled_qty if self.filled_qty else None

@@ -61,6 +61,7 @@ CAPABILITIES = Capabilities(
     liquidates=True,
     market_data=True,
     order_types=frozenset(OrderType),
+    gtc=True,
     links_orders=True,  # placeoco and placeoso, both at absolute prices (1.3)
 )
 
@@ -250,6 +251,11 @@ class TradovateAdapter:
         stop_price: Decimal | None = None,
     ) -> None:
         await self._sender.modify(order_id, qty, order_type, limit_price, stop_price)
+
+    async def modify_trailing(
+        self, account: str, order_id: str, *, qty: int, trail: Decimal, stop_price: Decimal | None
+    ) -> None:
+        await self._sender.modify(order_id, qty, OrderType.TRAILING_STOP, None, stop_price, trail)
 
     async def liquidate(self, account: str, symbol: str, cl_ord_id: str) -> None:
         if symbol not in self._directory.contract_ids:

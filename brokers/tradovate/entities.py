@@ -68,6 +68,8 @@ class OrderVersion(Entity, frozen=True):
     order_type: str | None = None
     price: Decimal | None = None
     stop_price: Decimal | None = None
+    peg_difference: Decimal | None = None
+    time_in_force: str | None = None
 
 
 class Command(Entity, frozen=True):

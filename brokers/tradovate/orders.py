@@ -13,7 +13,7 @@ from brokers.adapter import Emit, Filled, OrderUpdated
 from brokers.own import OwnOrders
 from brokers.tradovate.directory import Directory
 from brokers.tradovate.entities import Command, CommandReport, ExecutionReport, Fill, Order, OrderVersion
-from brokers.tradovate.translate import order_type_of, reject_class, side_of, status_of, time_ns
+from brokers.tradovate.translate import order_type_of, reject_class, side_of, status_of, time_in_force_of, time_ns
 from brokers.tradovate.wire import clean
 from schema.records import (
     DoneOrder,
@@ -358,9 +358,12 @@ def _order_record(
     filled_qty = joined.filled_qty
     # Without its version (a snapshot that lacks it) the order is at least as large as what traded.
     qty = filled_qty if version is None else (version.order_qty or filled_qty)
-    order_type = OrderType.MARKET if version is None else order_type_of(version.order_type)
+    trail = abs(version.peg_difference) if version is not None and version.peg_difference else None
+    order_type = OrderType.MARKET if version is None else order_type_of(version.order_type, trail)
+    trail = trail if order_type is OrderType.TRAILING_STOP else None
     limit_price = version.price if version is not None else None
     stop_price = version.stop_price if version is not None else None
+    time_in_force = time_in_force_of(version.time_in_force if version is not None else None)
     if isinstance(status, DoneStatus):
         return DoneOrder(
             account=account,
@@ -373,6 +376,8 @@ def _order_record(
             avg_price=joined.avg_price,
             limit_price=limit_price,
             stop_price=stop_price,
+            trail=trail,
+            time_in_force=time_in_force,
             cl_ord_id=cl_ord_id,
             text=joined.text,
             venue_ns=joined.venue_ns,
@@ -391,6 +396,8 @@ def _order_record(
         avg_price=joined.avg_price,
         limit_price=limit_price,
         stop_price=stop_price,
+        trail=trail,
+        time_in_force=time_in_force,
         cl_ord_id=cl_ord_id,
         text=joined.text,
         venue_ns=joined.venue_ns,

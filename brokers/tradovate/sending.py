@@ -203,9 +203,15 @@ class Sender:
         taken_or_raise(await self._command("order/cancelorder", body, lane=Lane.CANCEL))
 
     async def modify(
-        self, order_id: str, qty: int, order_type: OrderType, limit_price: Decimal | None, stop_price: Decimal | None
+        self,
+        order_id: str,
+        qty: int,
+        order_type: OrderType,
+        limit_price: Decimal | None,
+        stop_price: Decimal | None,
+        trail: Decimal | None = None,
     ) -> None:
-        body = wire.encode(modify_body(_number(order_id), qty, order_type, limit_price, stop_price))
+        body = wire.encode(modify_body(_number(order_id), qty, order_type, limit_price, stop_price, trail))
         taken_or_raise(await self._command("order/modifyorder", body, lane=Lane.MODIFY))
 
     async def liquidate(self, account: str, symbol: str, cl_ord_id: str) -> None:

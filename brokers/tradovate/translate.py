@@ -18,13 +18,14 @@ from schema.records import (
     TimeInForce,
 )
 
-# `protocols/tradovate.md 1.3`; the types that the desk never sends show as the nearest it knows.
+# `protocols/tradovate.md 1.3`; the types that the desk never sends show as the nearest it knows, and so does a trailing
+# stop that does not say its distance.
 _ORDER_TYPES = {
     "Market": OrderType.MARKET,
     "Limit": OrderType.LIMIT,
     "MIT": OrderType.STOP,
     "Stop": OrderType.STOP,
-    "TrailingStop": OrderType.STOP,
+    "TrailingStop": OrderType.TRAILING_STOP,
     "StopLimit": OrderType.STOP_LIMIT,
     "TrailingStopLimit": OrderType.STOP_LIMIT,
     "QTS": OrderType.LIMIT,
@@ -34,6 +35,7 @@ _WIRE_TYPES = {
     OrderType.LIMIT: "Limit",
     OrderType.STOP: "Stop",
     OrderType.STOP_LIMIT: "StopLimit",
+    OrderType.TRAILING_STOP: "TrailingStop",
 }
 _WIRE_TIMES = {
     TimeInForce.DAY: "Day",
@@ -41,6 +43,7 @@ _WIRE_TIMES = {
     TimeInForce.IOC: "IOC",
     TimeInForce.FOK: "FOK",
 }
+_TIMES = {word: time_in_force for time_in_force, word in _WIRE_TIMES.items()}
 _LIVE = {
     "PendingNew": LiveStatus.PENDING,
     "Working": LiveStatus.WORKING,
@@ -81,13 +84,15 @@ _MARGIN_WORDS = ("margin", "buying power", "insufficient fund", "not enough fund
 
 
 class OrderTerms(msgspec.Struct, rename="camel", frozen=True, omit_defaults=True, gc=False):
-    """What placeorder and modifyorder share. `is_automated` is mandatory for orders that no one clicked."""
+    """What placeorder and modifyorder share. `is_automated` is mandatory for orders that no one clicked; of a trailing
+    stop `stop_price` is the first trigger and `peg_difference` the distance."""
 
     order_qty: int
     order_type: str
     is_automated: bool
     price: Decimal | None = None
     stop_price: Decimal | None = None
+    peg_difference: Decimal | None = None
 
 
 class LinkedLeg(msgspec.Struct, rename="camel", frozen=True, omit_defaults=True, gc=False):
@@ -100,6 +105,7 @@ class LinkedLeg(msgspec.Struct, rename="camel", frozen=True, omit_defaults=True,
     time_in_force: str
     price: Decimal | None = None
     stop_price: Decimal | None = None
+    peg_difference: Decimal | None = None
 
 
 class PlaceOrder(OrderTerms, frozen=True, kw_only=True):
@@ -136,6 +142,7 @@ def place_body(order: ApprovedOrder, account_id: int) -> PlaceOrder:
         order_type=_WIRE_TYPES[order.order_type],
         price=limit_price,
         stop_price=stop_price,
+        peg_difference=order.trail,
         cl_ord_id=order.cl_ord_id,
         time_in_force=_WIRE_TIMES[order.time_in_force],
         is_automated=True,
@@ -159,6 +166,7 @@ def _leg(order: ApprovedOrder) -> LinkedLeg:
         time_in_force=_WIRE_TIMES[order.time_in_force],
         price=limit_price,
         stop_price=stop_price,
+        peg_difference=order.trail,
     )
 
 
@@ -167,7 +175,12 @@ def _action(side: Side) -> str:
 
 
 def modify_body(
-    order_id: int, qty: int, order_type: OrderType, limit_price: Decimal | None, stop_price: Decimal | None
+    order_id: int,
+    qty: int,
+    order_type: OrderType,
+    limit_price: Decimal | None,
+    stop_price: Decimal | None,
+    trail: Decimal | None = None,
 ) -> ModifyOrder:
     limit_price, stop_price = _prices(order_type, limit_price, stop_price)
     return ModifyOrder(
@@ -176,6 +189,7 @@ def modify_body(
         order_type=_WIRE_TYPES[order_type],
         price=limit_price,
         stop_price=stop_price,
+        peg_difference=trail,
         is_automated=True,
     )
 
@@ -185,7 +199,7 @@ def _prices(
 ) -> tuple[Decimal | None, Decimal | None]:
     return (
         limit_price if order_type in (OrderType.LIMIT, OrderType.STOP_LIMIT) else None,
-        stop_price if order_type in (OrderType.STOP, OrderType.STOP_LIMIT) else None,
+        stop_price if order_type in (OrderType.STOP, OrderType.STOP_LIMIT, OrderType.TRAILING_STOP) else None,
     )
 
 
@@ -193,8 +207,14 @@ def side_of(action: str) -> Side:
     return Side.SELL if action == "Sell" else Side.BUY
 
 
-def order_type_of(word: str | None) -> OrderType:
-    return _ORDER_TYPES.get(word or "", OrderType.MARKET)
+def order_type_of(word: str | None, trail: Decimal | None) -> OrderType:
+    kind = _ORDER_TYPES.get(word or "", OrderType.MARKET)
+    return OrderType.STOP if kind is OrderType.TRAILING_STOP and not trail else kind
+
+
+def time_in_force_of(word: str | None) -> TimeInForce:
+    """A word that the desk does not know (GTD) counts as a day order's, which claims the least."""
+    return _TIMES.get(word or "", TimeInForce.DAY)
 
 
 def status_of(word: str | None, *, filled: bool) -> LiveStatus | DoneStatus:

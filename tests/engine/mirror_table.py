@@ -23,6 +23,7 @@ from schema.records import (
     Side,
     Signal,
     SignalKind,
+    TimeInForce,
     VenueOrder,
 )
 from tests.engine.table import LEADER, MS, Table
@@ -34,8 +35,17 @@ class MirrorTable(Table):
     def links(self, *accounts: str) -> None:
         """These accounts' venues (all, when none is named) link orders that are placed together."""
         for account in accounts or [each for each in self.core.accounts if each != LEADER]:
-            abilities = ev.VenueAbilities(at_ns=self.now_ns, connection=f"at-{account}", flips=True, links=True)
-            self.feed(abilities)
+            self.can(account, links=True)
+
+    def can(self, account: str, **abilities: bool) -> None:
+        """What an account's venue can do."""
+        able = {"flips": True, **abilities}
+        self.feed(ev.VenueAbilities(at_ns=self.now_ns, connection=f"at-{account}", **able))
+
+    def price(self, price: str, symbol: str = "ESH4", *, after_s: float = 1.0) -> None:
+        """The market of a leader's contract trades there."""
+        self.now_ns += int(after_s * 1e9)
+        self.feed(ev.PriceSeen(at_ns=self.now_ns, symbol=symbol, price=Decimal(price)))
 
     # --- the leader --------------------------------------------------------------------------------------------
 
@@ -64,6 +74,8 @@ class MirrorTable(Table):
         *,
         limit: str | None = None,
         stop: str | None = None,
+        trail: str | None = None,
+        time_in_force: TimeInForce = TimeInForce.DAY,
         status: LiveStatus = LiveStatus.WORKING,
         age_s: float = 0.0,
         oco_id: str = "",
@@ -72,15 +84,18 @@ class MirrorTable(Table):
         """The leader places an order that waits for its price."""
         self.now_ns += 10 * MS
         both = limit is not None and stop is not None
+        kind = OrderType.STOP_LIMIT if both else OrderType.LIMIT if limit is not None else OrderType.STOP
         order = LiveOrder(
             account=LEADER,
             order_id=order_id,
             symbol="ESH4",
             side=Side.of(signed_qty),
-            order_type=OrderType.STOP_LIMIT if both else OrderType.LIMIT if limit is not None else OrderType.STOP,
+            order_type=OrderType.TRAILING_STOP if trail is not None else kind,
             qty=abs(signed_qty),
             limit_price=None if limit is None else Decimal(limit),
             stop_price=None if stop is None else Decimal(stop),
+            trail=None if trail is None else Decimal(trail),
+            time_in_force=time_in_force,
             venue_ns=self.now_ns - int(age_s * 1e9),
             status=status,
             oco_id=oco_id,
@@ -196,6 +211,8 @@ class MirrorTable(Table):
             qty=order.qty,
             limit_price=order.limit_price,
             stop_price=order.stop_price,
+            trail=order.trail,
+            time_in_force=order.time_in_force,
             cl_ord_id=order.cl_ord_id,
             venue_ns=self.now_ns,
             **{"status": LiveStatus.WORKING, **names},  # type: ignore[arg-type]
@@ -221,7 +238,8 @@ class MirrorTable(Table):
             if terms is None:
                 order = done(order, DoneStatus.CANCELED)
             else:
-                order = replace(order, qty=terms.qty, limit_price=terms.limit_price, stop_price=terms.stop_price)
+                prices = {"limit_price": terms.limit_price, "stop_price": terms.stop_price, "trail": terms.trail}
+                order = replace(order, qty=terms.qty, **prices)
             self.orders[each.cl_ord_id] = order
             self.said(each, ev.Outcome.TAKEN)
             if show:

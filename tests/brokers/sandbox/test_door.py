@@ -209,6 +209,7 @@ async def test_refusals_are_http_200_with_the_pages_words(bench: Bench) -> None:
     assert await reason(orderType="Limit") == "InvalidPrice"
     assert await reason(orderType="Stop", stopPrice=4000) == "InvalidPrice"
     assert await reason(orderType="TrailingStop", stopPrice=9000) == "InvalidPrice"
+    assert await reason(orderType="TrailingStop", action="Sell", stopPrice=4000, pegDifference=0.1) == "InvalidPrice"
     assert await reason(orderType="QTS", price=4000) == "Unsupported"
     assert await reason(accountId=foreign) == "Unauthorized"
     assert await reason(orderQty=50) == "NotEnoughLiquidity"
@@ -282,6 +283,21 @@ async def test_linked_orders_answer_all_their_ids(bench: Bench) -> None:
     body = bench.order(action="Sell", orderType="Limit", price=4901, other=low)
     oco = await socket.ask("order/placeoco", body)
     assert oco["d"].keys() == {"orderId", "ocoId"}
+
+
+async def test_a_trailing_stop_has_its_first_trigger_and_its_distance(bench: Bench) -> None:
+    socket = await bench.synced()
+    body = bench.order(action="Sell", orderType="TrailingStop", stopPrice=4700, pegDifference=5.25)
+    order_id = (await socket.ask("order/placeorder", body))["d"]["orderId"]
+    moved = {"orderId": order_id, "orderQty": 1, "orderType": "TrailingStop", "stopPrice": 4700, "pegDifference": 6}
+    assert "commandId" in (await socket.ask("order/modifyorder", moved))["d"]
+    versions = (await socket.ask("orderVersion/deps", query=f"masterid={order_id}"))["d"]
+    assert [(each["orderType"], each["stopPrice"], each["pegDifference"]) for each in versions] == [
+        ("TrailingStop", 4700, 5.25),
+        ("TrailingStop", 4700, 6),
+    ]
+    await socket.ask("order/cancelorder", {"orderId": order_id})
+    assert (await socket.ask("order/item", query=f"id={order_id}"))["d"]["ordStatus"] == "Canceled"
 
 
 async def test_brackets_are_suspended_behind_their_entry_and_go_with_it(bench: Bench) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from decimal import Decimal
 from random import Random
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -191,6 +192,33 @@ def test_a_refused_entry_refuses_its_brackets(floor: Floor) -> None:
         floor.venue.place_oso(1, "ESH4", Leg(sign=1, terms=floor.terms(2, limit=MID - 3)), legs)
     assert refused.value.reason is Reason.MAX_ORDER_QTY
     assert {order.status for order in floor.venue.orders.values()} == {OrderStatus.REJECTED}
+
+
+def test_a_trailing_stop_follows_the_last_trade_and_never_goes_back(floor: Floor) -> None:
+    floor.trade(MID, 1, 1)
+    contract = floor.venue.catalogue.by_symbol["ESH4"]
+    trail = contract.product.tick_size * 10
+
+    def trailing(sign: int, stop: int) -> Order:
+        terms = floor.terms(1, stop=stop)
+        terms = msgspec.structs.replace(terms, order_type=OrderType.TRAILING_STOP, trail=trail)
+        return floor.venue.place(1, "ESH4", sign, terms, Origin())
+
+    sell, buy = trailing(-1, MID - 12), trailing(1, MID + 30)
+    at: list[tuple[int | None, int | None]] = []
+    for ticks in (MID + 1, MID + 6, MID + 2, MID + 7):
+        floor.trade(ticks, 1, 1)
+        at.append((sell.trigger, buy.trigger))
+    assert at == [(MID - 9, MID + 11), (MID - 4, MID + 11), (MID - 4, MID + 11), (MID - 3, MID + 11)]
+    # Another size or distance leaves it where it has come to; another stop price is where it begins anew.
+    floor.venue.modify(sell.order_id, msgspec.structs.replace(sell.terms, qty=2), Origin())
+    floor.venue.modify(sell.order_id, msgspec.structs.replace(sell.terms, trail=trail * 2), Origin())
+    assert sell.trigger == MID - 3
+    floor.venue.modify(sell.order_id, msgspec.structs.replace(sell.terms, stop=contract.price(MID - 8)), Origin())
+    assert (sell.trigger, sell.status) == (MID - 8, OrderStatus.WORKING)
+    floor.venue.cancel(buy.order_id, Origin())
+    floor.trade(MID - 8, 1, -1)
+    assert (sell.status, sell.filled_qty, buy.status) == (OrderStatus.FILLED, 2, OrderStatus.CANCELED)
 
 
 def test_a_modification_keeps_the_place_only_for_less_of_the_same(floor: Floor) -> None:

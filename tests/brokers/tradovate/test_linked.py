@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from brokers.adapter import OrderAccepted, OrderNotSent, OrderRejected, OrderSent, OrderUnknown, OrderUpdated
-from schema.records import LiveOrder, LiveStatus, OrderType, RejectClass, Side
+from schema.records import LiveOrder, LiveStatus, OrderType, RejectClass, Side, TimeInForce
 from tests.brokers.tradovate.bench import buy, connected, price, until
 from tests.brokers.tradovate.venue import Venue, command, order, version
 
@@ -110,6 +110,34 @@ async def test_no_answer_makes_every_leg_unknown_and_nothing_is_sent_again(venue
         with pytest.raises(ValueError, match="nothing is sent twice"):
             await bench.adapter.place([stop])
         assert len(venue.asked("order/placeoco")) == 1
+
+
+async def test_a_trailing_stop_leaves_with_its_distance_and_is_read_with_it(venue: Venue):
+    async with connected(venue) as bench:
+        names = {"order_type": OrderType.TRAILING_STOP, "stop_price": price("4780"), "trail": price("12.25")}
+        await bench.adapter.place([buy("a", side=Side.SELL, qty=2, **names)])
+        await until(lambda: bench.of(OrderAccepted), "accepted")
+        (asked,) = venue.asked("order/placeorder")
+        assert (asked["orderType"], asked["stopPrice"], asked["pegDifference"]) == ("TrailingStop", 4780, 12.25)
+        order_id = bench.of(OrderAccepted)[0].order_id
+        await bench.adapter.modify_trailing("DEMO1001", order_id, qty=3, trail=price("10"), stop_price=price("4781.50"))
+        (asked,) = venue.asked("order/modifyorder")
+        assert (asked["orderQty"], asked["orderType"], asked["stopPrice"], asked["pegDifference"]) == (
+            3, "TrailingStop", 4781.5, 10,
+        )  # fmt: skip
+        for number, extra in (
+            (91, {"orderType": "TrailingStop", "stopPrice": 4790, "pegDifference": -7.5, "timeInForce": "GTC"}),
+            (92, {"orderType": "TrailingStop", "stopPrice": 4790}),  # without its distance, the nearest the desk knows
+        ):
+            seen = version(number, 1) | {"price": None} | extra
+            await venue.push(("command", command(number, None)), ("order", order(number)), ("orderVersion", seen))
+        await until(lambda: len(bench.of(OrderUpdated)) == 2, "two orders from elsewhere")
+        first, second = (event.order for event in bench.of(OrderUpdated))
+        assert (first.order_type, first.trail, first.stop_price) == (
+            OrderType.TRAILING_STOP, price("7.5"), price("4790"),
+        )  # fmt: skip
+        assert (first.time_in_force, second.time_in_force) == (TimeInForce.GTC, TimeInForce.DAY)
+        assert (second.order_type, second.trail) == (OrderType.STOP, None)
 
 
 async def test_a_spent_budget_keeps_every_leg_back(venue: Venue):
