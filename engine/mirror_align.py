@@ -78,7 +78,8 @@ def align_after(core: Core, event: ev.AnyInput) -> None:
 def _align_due(core: Core) -> None:
     """Time passed."""
     book = core.mirrored
-    stale, everybody = book.stale, bool(core.effects)  # what the tick asks for may concern anybody
+    # What the tick asks for may concern anybody, and so may a trailing stop that is drawn now.
+    stale, everybody = book.stale, mirror_trail.time_passed(core) or bool(core.effects)
     book.stale = set()
     due = {
         account

@@ -28,6 +28,8 @@ def recovered(core: Core, event: ev.Recovered) -> None:
             book[signal.source] = known
         known.signals[signal.group] = signal.signal_id
         known.time_in_force = signal.time_in_force
+        for follower in core.members.get(signal.group, []):
+            core.mirrored.place(follower.account, signal.symbol)  # it may need this order without having one of its own
     open_tags = {copy.cl_ord_id for _, copy in event.open_copies}
     for signal, copy in event.working_copies:
         if copy.cl_ord_id not in open_tags:

@@ -43,14 +43,20 @@ def wanted(core: Core) -> set[str]:
 
 def price_seen(core: Core, event: ev.PriceSeen) -> bool:
     """The market traded at a price: draw trailing stops after it. Whether one of them is to be moved now."""
-    moved = False
     for (_, symbol), book in core.mirrored.orders.items():
         for order in book.values() if symbol == event.symbol else ():
-            if not order.rests or order.terms.trail is None:
-                continue
-            side = order.terms.side
-            near = on_tick(event.price + side.sign * order.terms.trail, symbol, side)
-            order.best = nearer(side, order.best, near)
+            if order.rests and order.terms.trail is not None:
+                side = order.terms.side
+                near = on_tick(event.price + side.sign * order.terms.trail, symbol, side)
+                order.best = nearer(side, order.best, near)
+    return time_passed(core)
+
+
+def time_passed(core: Core) -> bool:
+    """Where copies are drawn to is said once a second. Whether one of them is to be moved now."""
+    moved = False
+    for book in core.mirrored.orders.values():
+        for order in book.values():
             if order.best != order.trigger and core.now_ns - order.trailed_ns >= _EVERY_NS:
                 order.trigger, order.trailed_ns, moved = order.best, core.now_ns, True
     return moved

@@ -84,7 +84,7 @@ def test_a_trend_costs_one_request_a_second_and_the_newest_price_wins() -> None:
     for step in range(1, 41):
         desk.price(str(D(4800) + D(step) / 4), after_s=0.1)
         asked += moved(desk)
-    desk.price("4805", after_s=1.0)
+    desk.passes(1.0, ticks=20)  # nothing trades any more
     asked += moved(desk)
     assert 3 <= len(asked) <= 6, asked
     assert asked == sorted(asked)  # type: ignore[type-var]
