@@ -472,3 +472,30 @@ def test_a_desk_killed_between_the_commits_of_a_bracket_sends_none_of_it_twice()
     tags = [leg.cl_ord_id for order in new.take() for leg in order.legs]
     assert len(tags) == len(set(tags))
     assert not set(tags) & {copy.cl_ord_id for copy in desk.copies.values()}
+
+
+# --- every combination of what a venue can do -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("trails", [True, False])
+@pytest.mark.parametrize("links", [True, False])
+def test_t_prot_whatever_the_venue_can_a_filled_entry_has_its_target_and_its_trailing_stop(
+    links: bool, trails: bool
+) -> None:
+    desk = MirrorTable({"DEMO1": ONE}, mode=Mode.ORDERS, drift=DriftPolicy.EXITS)
+    desk.can("DEMO1", links=links, trails=trails)
+    names = {"status": LiveStatus.SUSPENDED, "parent_id": "L1"}
+    desk.rest("L1T", -2, limit="4810", oco_id="L1S", **names)
+    desk.rest("L1S", -2, stop="4780", trail="10", oco_id="L1T", **names)
+    desk.rest("L1", +2, limit="4790")
+    desk.work()
+    desk.leader_fills("L1")
+    desk.trades(tag_of(desk, "DEMO1", OrderType.LIMIT, Side.BUY))
+    orders = desk.work()  # one round trip later at most
+    assert [len(order.legs) for order in orders] == ([] if links else [1, 1])
+    assert desk.working("DEMO1") == [("limit", -2, D(4810)), ("trailing_stop" if trails else "stop", -2, D(4780))]
+    desk.trades(tag_of(desk, "DEMO1", OrderType.LIMIT))
+    desk.leader_fills("L1T")
+    desk.answer()
+    at_rest(desk)
+    assert (desk.holds("DEMO1"), desk.working("DEMO1")) == (0, [])

@@ -51,11 +51,17 @@ class Schedule:
             unfilled=random.choice(list(Unfilled)),
             unfilled_s=1,
         )
-        self.links = [name for name in rules if random.random() < 0.6]
-        if self.links:
-            self.desk.links(*self.links)
+        self.able = {
+            name: {"links": random.random() < 0.6, "trails": random.random() < 0.5, "gtc": random.random() < 0.5}
+            for name in rules
+        }
+        self.know_venues()
         self.tags: set[str] = set()
         self.number = 0
+
+    def know_venues(self) -> None:
+        for name, able in self.able.items():
+            self.desk.can(name, **able)
 
     def run(self) -> None:
         for _ in range(STEPS):
@@ -74,7 +80,9 @@ class Schedule:
     def step(self) -> None:
         desk, random = self.desk, self.random
         mine = self.live(LEADER)
-        match random.randrange(17):
+        match random.randrange(18):
+            case 17:
+                desk.price(random.choice(PRICES), after_s=random.choice((0.1, 1.5)))
             case 14 | 15 if len(mine) < 4:
                 self.number += 1
                 sign, qty, middle = random.choice((1, -1)), random.randint(1, 4), random.randint(1, len(PRICES) - 2)
@@ -95,8 +103,9 @@ class Schedule:
             case 0 | 1 | 2 if len(mine) < 4:
                 self.number += 1
                 sign, qty, price = random.choice((1, -1)), random.randint(1, 4), random.choice(PRICES)
-                kind = random.choice(("limit", "stop"))
-                desk.rest(f"L{self.number}", sign * qty, **{kind: price})
+                kind = random.choice(("limit", "stop", "trailing"))
+                prices = {"stop": price, "trail": "10"} if kind == "trailing" else {kind: price}
+                desk.rest(f"L{self.number}", sign * qty, **prices)
             case 3 if mine:
                 key = random.choice(mine)
                 field = "limit_price" if desk.orders[key].order_type is OrderType.LIMIT else "stop_price"
@@ -133,8 +142,7 @@ class Schedule:
 
     def restart(self) -> None:
         self.desk = reborn(self.desk)
-        if self.links:
-            self.desk.links(*self.links)
+        self.know_venues()
         for account in self.desk.core.accounts:
             self.desk.connect(account)
 
