@@ -7,6 +7,7 @@ that is not proven is `OrderUnknown`.
 
 from collections.abc import Callable, Sequence
 from decimal import Decimal
+from enum import StrEnum
 from typing import Protocol, runtime_checkable
 
 from schema.login import AdapterSettings as AdapterSettings
@@ -23,6 +24,7 @@ from schema.records import (
     Quote,
     Record,
     RejectClass,
+    Side,
     VenueAccount,
     VenueOrder,
 )
@@ -196,11 +198,56 @@ class Exposure(Record, frozen=True):
     working: tuple[WorkingOrder, ...]
 
 
+class Wanted(Record, frozen=True):
+    """One order of ours that its venue is asked for. `order_id` is empty when the venue never told it; `sent_ns` is no
+    later than when it left."""
+
+    account: str
+    cl_ord_id: str
+    order_id: str
+    symbol: str
+    side: Side
+    order_type: OrderType
+    qty: int
+    sent_ns: int
+
+
+class Finding(StrEnum):
+    """What an answer about one order proves. ABSENT: the venue itself says that it has none of this id. UNKNOWN: it
+    said nothing, or shows no such order in a way that proves nothing."""
+
+    FOUND = "found"
+    ABSENT = "absent"
+    UNKNOWN = "unknown"
+
+
+class Found(Record, frozen=True):
+    """A venue's answer about one order: `order` (when FOUND) and all its fills as they are now. `text` says in a few
+    words what was answered."""
+
+    account: str
+    cl_ord_id: str
+    finding: Finding
+    text: str
+    order: VenueOrder | None = None
+    fills: tuple[Fill, ...] = ()
+
+
+class Requests(Record, frozen=True):
+    """How many requests something takes: `once`, and `each` for every order or account it is about."""
+
+    once: int
+    each: int
+
+    def of(self, count: int) -> int:
+        return self.once + self.each * count
+
+
 class Capabilities(Record, frozen=True):
     """What a venue can do; a test that needs a flag is asserted to be refused without it."""
 
     venue: str
-    client_tag: bool  # orders carry our id and can be found by it
+    client_tag: bool  # orders carry our id, and `find` finds them by it
     duplicate_tag_rejected: bool  # the venue itself refuses a client id it has seen
     native_brackets: bool  # the venue itself knows brackets, in whatever form
     native_trailing: bool  # trailing stops rest at the venue; its adapter is then a `Trails`
@@ -212,6 +259,8 @@ class Capabilities(Record, frozen=True):
     gtc: bool = False  # an order may outlast its session
     links_orders: bool = False  # one request places two exits that cancel each other, or an entry with its exits
     policy: str = ""  # what the venue demands of where a desk runs, one sentence to show before an account is armed
+    find: Requests = Requests(once=0, each=1)  # what `find` takes at most, by orders
+    reading: Requests = Requests(once=1, each=0)  # what `snapshot` takes, by accounts
 
 
 class ConnectionHealth(Record, frozen=True):
@@ -283,6 +332,13 @@ class BrokerAdapter(Protocol):
     async def snapshot(self) -> Snapshot:
         """Read the venue's truth now, by request (not from the stream's memory). Raises RequestUnknown when any
         part could not be read: a failed query is not a flat account."""
+        ...
+
+    async def find(self, wanted: Sequence[Wanted]) -> tuple[Found, ...]:
+        """Ask for these orders of ours by their client ids, or by the venue's where it is known, with the fewest
+        requests that tell their state and their fills; one answer for each, in the same order. The requests are of
+        `Lane.FIND`: they take nothing of what is kept for exits. Raises RequestUnknown when nothing was learned of any
+        of them; only a venue without `client_tag` raises RequestRefused."""
         ...
 
     async def exposure(self) -> Exposure:

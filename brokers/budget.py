@@ -23,8 +23,9 @@ class Lane(IntEnum):
     CANCEL = 1
     PROTECTIVE = 2  # a resting order that reduces
     ENTRY = 3
-    MODIFY = 4
-    QUERY = 5
+    FIND = 4  # the outcome of one order that is not known; whoever waits for it can neither enter nor be corrected
+    MODIFY = 5
+    QUERY = 6
 
 
 class RequestBudget:
@@ -40,6 +41,7 @@ class RequestBudget:
             Lane.CANCEL: self.reserved // 4,
             Lane.PROTECTIVE: self.reserved // 2,
             Lane.ENTRY: self.reserved,
+            Lane.FIND: self.reserved + others // 16,
             Lane.MODIFY: self.reserved + others // 8,
             Lane.QUERY: self.reserved + others // 4,
         }

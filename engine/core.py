@@ -16,6 +16,7 @@ from msgspec.structs import replace
 from brokers import adapter as venue
 from engine import (
     answers,
+    finding,
     foreign,
     guards,
     late,
@@ -138,6 +139,7 @@ class Core:
             ev.PriceSeen: partial(late.price_seen, self),
             ev.AskFailed: partial(recovery.ask_failed, self),
             ev.SnapshotRead: partial(recovery.snapshot_read, self),
+            ev.OrdersFound: partial(finding.found, self),
             ev.Tick: partial(recovery.tick, self),
             venue.StreamUp: partial(recovery.stream_up, self),
             venue.StreamDown: self._stream_down,
@@ -147,7 +149,7 @@ class Core:
             venue.OrderRejected: partial(answers.rejected, self),
             venue.OrderUnknown: partial(answers.unknown, self),
             venue.OrderUpdated: partial(answers.order_updated, self),
-            venue.Filled: self._filled,
+            venue.Filled: self.filled,
             venue.PositionUpdated: self._position_updated,
             venue.AccountUpdated: self._account_updated,
         }
@@ -342,6 +344,11 @@ class Core:
         able = self.abilities.get(self.connection_of(account))
         return able is not None and able.gtc
 
+    def finds(self, connection: str) -> bool:
+        """Whether the venue of a login can be asked for one order by its tag."""
+        able = self.abilities.get(connection)
+        return able is not None and able.finds
+
     def _refused(self, event: ev.ConnectionRefused) -> None:
         self.up[event.connection] = False
         self.down_reason[event.connection] = event.reason
@@ -358,7 +365,8 @@ class Core:
 
     # --- signals ----------------------------------------------------------------------------------------------
 
-    def _filled(self, event: venue.Filled) -> None:
+    def filled(self, event: venue.Filled) -> None:
+        """A fill of an account of the desk, perhaps seen before."""
         fill = event.fill
         if not self.is_new(fill) or fill.venue_ns < self.baselines.get(fill.account, 0):
             return

@@ -201,6 +201,9 @@ class Desk:
                 links=adapter.capabilities.links_orders,
                 trails=isinstance(adapter, venue.Trails) and adapter.capabilities.native_trailing,
                 gtc=adapter.capabilities.gtc,
+                finds=adapter.capabilities.client_tag,
+                find=adapter.capabilities.find,
+                reading=adapter.capabilities.reading,
             )
         )
         if isinstance(adapter, venue.PlacesAtOnce):
@@ -325,6 +328,8 @@ class Desk:
                     self._start(self._change(effect))
                 case ev.Ask():
                     self._start(self._ask(effect.connection))
+                case ev.AskOrders():
+                    self._start(self._find(effect))
                 case ev.Disarm():
                     self._start(self._disarm(effect))
                 case ev.SetBaseline():
@@ -418,6 +423,24 @@ class Desk:
         self.exits.book.read(connection, exposure_of(snapshot))
         self._inbox.put_nowait(
             ev.SnapshotRead(at_ns=self._clock.now_ns(), connection=connection, snapshot=snapshot, asked_seq=asked_seq)
+        )
+
+    async def _find(self, effect: ev.AskOrders) -> None:
+        asked_ns = self._clock.now_ns()
+        try:
+            found = await self.adapters[effect.connection].find(effect.wanted)
+        except venue.VenueError as error:
+            found = tuple(
+                venue.Found(
+                    account=wanted.account,
+                    cl_ord_id=wanted.cl_ord_id,
+                    finding=venue.Finding.UNKNOWN,
+                    text=str(error),
+                )
+                for wanted in effect.wanted
+            )
+        self._inbox.put_nowait(
+            ev.OrdersFound(at_ns=self._clock.now_ns(), connection=effect.connection, asked_ns=asked_ns, found=found)
         )
 
     def _alert(self, level: str, text: str) -> None:

@@ -6,7 +6,7 @@ Every input is numbered by the core; effects are returned, not performed (`DESIG
 from decimal import Decimal
 from enum import StrEnum
 
-from brokers.adapter import Event, Snapshot
+from brokers.adapter import Event, Found, Requests, Snapshot, Wanted
 from engine.mirror_terms import Terms
 from schema.records import (
     AccountState,
@@ -76,6 +76,14 @@ class AskFailed(Input, frozen=True):
     reason: str
 
 
+class OrdersFound(Input, frozen=True):
+    """A venue answered, or did not, a question about orders of ours, asked at `asked_ns`."""
+
+    connection: str
+    asked_ns: int
+    found: tuple[Found, ...]
+
+
 class InstrumentChecked(Input, frozen=True):
     """A venue described a contract, or said why not (`error`)."""
 
@@ -88,13 +96,17 @@ class InstrumentChecked(Input, frozen=True):
 class VenueAbilities(Input, frozen=True):
     """What the venue of a login can do: `flips` when one order may take a position across zero, `links` when one
     request places orders that the venue itself links, `trails` when it trails stops, `gtc` when an order may outlast
-    its session."""
+    its session, `finds` when an order can be asked for by its tag; what that takes by orders, and a whole reading by
+    accounts."""
 
     connection: str
     flips: bool
     links: bool = False
     trails: bool = False
     gtc: bool = False
+    finds: bool = False
+    find: Requests = Requests(once=0, each=1)
+    reading: Requests = Requests(once=1, each=0)
 
 
 class ConnectionRefused(Input, frozen=True):
@@ -194,6 +206,13 @@ class Ask(Effect, frozen=True):
     connection: str
 
 
+class AskOrders(Effect, frozen=True):
+    """Ask a venue for these orders by their tags; the answer comes back as OrdersFound."""
+
+    connection: str
+    wanted: tuple[Wanted, ...]
+
+
 class SetBaseline(Effect, frozen=True):
     """Remember when a leader was first seen: its older fills are history, never signals."""
 
@@ -227,4 +246,4 @@ class Alert(Effect, frozen=True):
     text: str
 
 
-AnyEffect = Commit | Send | ChangeOrder | Ask | Disarm | SetBaseline | Keep | Alert
+AnyEffect = Commit | Send | ChangeOrder | Ask | AskOrders | Disarm | SetBaseline | Keep | Alert

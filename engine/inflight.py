@@ -10,6 +10,21 @@ from schema.records import Copy, Decision, Fill, OrderType, Signal
 _ENDED_KEPT = 5_000
 
 
+class Question:
+    """One order's question by its tag (`engine/finding.py`). `since_ns` is when it became unknown; `left_ns` 0 while no
+    question is on its way; `reads`: a whole reading is asked for beside it."""
+
+    __slots__ = ("count", "due_ns", "left_ns", "reads", "said", "since_ns")
+
+    def __init__(self, since_ns: int, due_ns: int) -> None:
+        self.since_ns = since_ns
+        self.due_ns = due_ns
+        self.left_ns = 0
+        self.count = 0  # questions that came back
+        self.reads = False
+        self.said = ""  # the last answer
+
+
 class InFlight:
     """One copy's order. `copy` is the newest row of the ledger for it."""
 
@@ -20,6 +35,7 @@ class InFlight:
         "deadline_ns",
         "done_filled",
         "ended_short",
+        "question",
         "sent",
         "signal",
         "unknown_since_ns",
@@ -33,6 +49,7 @@ class InFlight:
         self.unknown_since_ns = 0  # 0: certain
         self.adopted = 0  # lots that only the position shows, in readings that did not list the order
         self.asked = 0  # venue readings since it became unknown that did not show it
+        self.question: Question | None = None  # how it is asked for by its tag, while it is unknown
         self.ended_short = False
         self.done_filled = -1  # lots the venue says it filled in all, once the order can trade no more
 

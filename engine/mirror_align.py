@@ -69,7 +69,14 @@ def align_after(core: Core, event: ev.AnyInput) -> None:
         case ev.PriceSeen():
             if mirror_trail.price_seen(core, event):
                 _align_all(core)
-        case ev.ConfigLoaded() | ev.Flattened() | ev.FlattenEnded() | venue.StreamUp() | ev.SnapshotRead():
+        case (
+            ev.ConfigLoaded()
+            | ev.Flattened()
+            | ev.FlattenEnded()
+            | venue.StreamUp()
+            | ev.SnapshotRead()
+            | ev.OrdersFound()
+        ):
             _align_all(core)
         case _:
             book.stale.update(account for account, _ in book.places)

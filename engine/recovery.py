@@ -12,7 +12,19 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from brokers import adapter as venue
-from engine import answers, foreign, guards, late, mirror, mirror_answers, mirror_plan, returned, rollover, unlisted
+from engine import (
+    answers,
+    finding,
+    foreign,
+    guards,
+    late,
+    mirror,
+    mirror_answers,
+    mirror_plan,
+    returned,
+    rollover,
+    unlisted,
+)
 from engine import events as ev
 from engine.rules import capped, clash, meant, reducing_part, symbol_for, target_net
 from engine.state import FollowerState
@@ -194,8 +206,7 @@ def tick(core: Core, event: ev.Tick) -> None:
     for order in core.inflight.all():
         if order.copy.decision is Decision.PENDING and order.copy.journaled_ns and now_ns > order.deadline_ns:
             answers.becomes_unknown(core, order, f"no answer within {core.limits.deadline_s:g} s; asking the venue")
-        if order.unknown_since_ns:
-            asking.add(core.connection_of(order.copy.follower))
+    asking |= finding.tick(core, now_ns)
     for (account, symbol), (net, said_ns) in core.venue_nets.items():
         differs = net != core.ledger.net(account, symbol) and now_ns - said_ns > _DISAGREES_AFTER_NS
         if differs and not core.inflight.at(account, symbol):

@@ -2,7 +2,8 @@
 
 A venue may forget an order that is over before the desk heard its end. What it filled is then in the position alone.
 From the first reading that leaves it out its outcome is unknown, so that nothing is planned that would be wrong in
-either case; after a second one and a grace it is over. No fill is made up: lots by which the position moved in such a
+either case; after a second one and a grace it is over, but never before the venue was asked for that one order by its
+tag, where it can be (`finding.py`): a list may be wrong. No fill is made up: lots by which the position moved in such a
 reading, and which nothing else explains, are the copies' (`foreign.copied`), and the row says what is known.
 """
 
@@ -59,8 +60,24 @@ def read(core: Core, snapshot: venue.Snapshot, adopted: frozenset[str], moved: M
         if not accepted and snapshot.at_ns - since_ns < _AFTER_NS:
             continue
         order.asked += 1
-        if order.asked >= _READINGS and snapshot.at_ns - since_ns >= _AFTER_NS:
+        if order.asked >= _READINGS and snapshot.at_ns - since_ns >= _AFTER_NS and _asked_by_tag(core, order):
             _end(core, order, accepted=accepted)
+
+
+def absent(core: Core, order: InFlight, asked_ns: int) -> None:
+    """Asked at `asked_ns` for this one order, the venue itself said that it has none: as good as a reading without it.
+    For orders that it never accepted."""
+    since_ns = max(order.copy.sent_ns, order.copy.journaled_ns, order.unknown_since_ns)
+    order.asked += 1
+    if order.asked >= _READINGS and asked_ns - since_ns >= _AFTER_NS:
+        _end(core, order, accepted=False)
+
+
+def _asked_by_tag(core: Core, order: InFlight) -> bool:
+    """Whether that was done since it became unknown, or can't be done at its venue."""
+    if not core.finds(core.connection_of(order.copy.follower)):
+        return True
+    return order.question is not None and order.question.count > 0
 
 
 def _explain(core: Core, order: InFlight, moved: Moved) -> None:
@@ -76,14 +93,19 @@ def _explain(core: Core, order: InFlight, moved: Moved) -> None:
 
 def _end(core: Core, order: InFlight, *, accepted: bool) -> None:
     copy = order.copy
+    question = order.question
+    said = f"asked by tag: {question.said}; " if question is not None and question.count else ""
     seen = f"; the position moved by {order.adopted} of its lots meanwhile" if order.adopted else ""
     if not accepted:
-        core.end(order, Decision.EXPIRED, f"the venue has no such order ({order.asked} readings){seen}; not sent again")
+        text = f"the venue has no such order ({said}{order.asked} answers without it){seen}; not sent again"
+        core.end(order, Decision.EXPIRED, text)
     else:
         order.unknown_since_ns = 0
         order.done_filled = copy.filled_qty
         core.decide(
-            order, Decision.COPIED, f"over: the venue lists it no more; {copy.filled_qty} of {copy.qty} seen{seen}"
+            order,
+            Decision.COPIED,
+            f"over: the venue lists it no more; {said}{copy.filled_qty} of {copy.qty} seen{seen}",
         )
         core.state(copy.follower, copy.leader_symbol).behind = True
         core.inflight.end(order)

@@ -187,6 +187,8 @@ class _Ideal(_Books):
                 return [event] if self._leads(event.order.account) else []
             case venue.PositionUpdated():
                 return [event] if self._leads(event.position.account) else []
+            case ev.OrdersFound():
+                return []
             case ev.Committed() | ev.Resync():
                 return []  # this core's own commits are answered at once, and it leaves nobody behind
             case _:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 
 import structlog
+from msgspec.structs import replace
 
 from brokers.adapter import (
     AdapterSettings,
@@ -21,6 +22,7 @@ from brokers.adapter import (
     Event,
     Exposure,
     Filled,
+    Found,
     LoginRefused,
     MessageUnreadable,
     OrderNotSent,
@@ -28,19 +30,22 @@ from brokers.adapter import (
     OrderUpdated,
     PositionUpdated,
     RequestRefused,
+    Requests,
     RequestUnknown,
     Snapshot,
     StreamDown,
     StreamUp,
     VenueUnreachable,
+    Wanted,
     WorkingOrder,
 )
 from brokers.budget import Lane, RequestBudget
 from brokers.described import described
+from brokers.finding import absent, shown, unknown
 from brokers.fix import requests, tags
 from brokers.fix.asking import Asking, Unsupported
 from brokers.fix.book import VENUE, Book, Booked, Entry, NewOrder
-from brokers.fix.dialect import dialect_of
+from brokers.fix.dialect import dialect_of, dialects
 from brokers.fix.link import Link
 from brokers.fix.numbers import SessionStore
 from brokers.fix.reports import Kind, Report, read_report
@@ -87,6 +92,8 @@ _CAPABILITIES = Capabilities(
     market_data=False,
     order_types=frozenset(ORDER_TYPES),
     gtc=True,
+    find=Requests(once=0, each=1),
+    reading=Requests(once=1, each=1),
 )
 
 
@@ -107,7 +114,7 @@ class FixAdapter:
         sessions: SessionStore,
     ) -> None:
         self.config = config
-        self.capabilities = _CAPABILITIES
+        self.capabilities = _capabilities(config)
         self._credentials = credentials
         self._settings = settings
         self._clock = clock
@@ -132,6 +139,7 @@ class FixAdapter:
         self._closed = False
         self._loaded = False
         self._no_mass_status = False
+        self._finding: set[str] = set()  # status questions about one order, which say nothing of what it left
         self._truth = asyncio.Lock()
         self._latest_id = 0
         self._forgot_ns = clock.now_ns()
@@ -318,6 +326,10 @@ class FixAdapter:
         return True
 
     def _gone(self, entry: Entry) -> None:
+        if entry.known and _status_question(entry) in self._finding:
+            # What it filled at the end may have been lost: a reading of the positions decides, not this.
+            self._asking.failed(_status_question(entry), RequestRefused("the venue has no such order any more"))
+            return
         if entry.known and not entry.done:
             self._book.end(entry, DoneStatus.EXPIRED, "the venue has no such order any more")
             if self._told:
@@ -665,6 +677,43 @@ class FixAdapter:
         await self._read_truth(Lane.QUERY)
         return self._snapshot(at_ns, self._recently())
 
+    async def find(self, wanted: Sequence[Wanted]) -> tuple[Found, ...]:
+        self._ready()
+        if not self._dialect.order_status:
+            raise RequestRefused("this counterparty answers no status request")
+        return tuple(await asyncio.gather(*(self._find(each) for each in wanted)))
+
+    async def _find(self, wanted: Wanted) -> Found:
+        """One status request (H). It comes behind the order itself, so "no such order" is proof."""
+        entry = self._book.by_root(wanted.cl_ord_id) or self._book.open(
+            NewOrder(
+                account=wanted.account,
+                venue_account_id=self._wire_account(wanted.account),
+                symbol=wanted.symbol,
+                side=wanted.side,
+                qty=wanted.qty,
+                order_type=wanted.order_type,
+                cl_ord_id=wanted.cl_ord_id,
+                lane=Lane.FIND,
+            ),
+            wanted.cl_ord_id[: self._dialect.longest_id or None],
+        )
+        question, reports, missing = _status_question(entry), entry.reports, entry.missing
+        fields = requests.order_status(entry, self._wire_account(entry.account), self._dialect)
+        self._finding.add(question)
+        try:
+            future = self._ask(question, tags.ORDER_STATUS, fields, Lane.FIND)
+            await self._asking.wait([(question, future)], "the order's status")
+        except (RequestRefused, RequestUnknown, Unsupported) as error:
+            return unknown(wanted, str(error))
+        finally:
+            self._finding.discard(question)
+        if entry.missing > missing:
+            return absent(wanted, "the venue says that it has no such order")
+        if entry.reports == reports or not entry.order_id:
+            return unknown(wanted, "the venue's answer names no order")
+        return shown(wanted, entry.record(), self._book.fills_of(entry))
+
     async def exposure(self) -> Exposure:
         self._ready()
         at_ns = self._clock.now_ns()
@@ -707,6 +756,16 @@ class FixAdapter:
             budget_left=self._budget.left(),
             round_trip_ms=self._round_trip_ms,
         )
+
+
+def _capabilities(config: ConnectionConfig) -> Capabilities:
+    """What a counterparty can do; in 4.2 a reading takes a request for each open order, so at least as many as are
+    asked for."""
+    dialect = dialects().get(config.fix.dialect) if config.fix is not None else None
+    if dialect is None or config.fix is None:
+        return _CAPABILITIES
+    reading = Requests(once=int(dialect.asks_all_orders(config.fix.version)), each=1)
+    return replace(_CAPABILITIES, client_tag=dialect.order_status, reading=reading)
 
 
 def _status_question(entry: Entry) -> str:

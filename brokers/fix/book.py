@@ -239,6 +239,13 @@ class Book:
     def by_id(self, wire_id: str) -> Entry | None:
         return self._by_id.get(wire_id)
 
+    def by_root(self, cl_ord_id: str) -> Entry | None:
+        """An order by the id that the desk knows it by."""
+        return self._entries.get(cl_ord_id)
+
+    def fills_of(self, entry: Entry) -> list[Fill]:
+        return [fill for fill in self.fills.values() if fill.cl_ord_id == entry.root]
+
     def live(self, account: str = "", symbol: str = "") -> list[Entry]:
         """Orders that may still trade, those that the venue has not shown yet among them."""
         return [

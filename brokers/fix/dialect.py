@@ -25,7 +25,8 @@ class Dialect(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     every week, ``22:00`` every day, empty never. `reset_after_trouble`: when the two sides disagree on a number, the
     next logon says 141=Y instead of failing the same way for ever; what was missed is read by status requests.
     `credentials`: ``username`` sends 553 and 554, ``secure_data`` also the licence in 90/91, ``none`` nothing.
-    `longest_id`: characters that ClOrdID (11) may have. `mass_status`: AF is answered (4.4 only). `positions`:
+    `longest_id`: characters that ClOrdID (11) may have. `order_status`: H is answered: an order can be
+    asked for by its id. `mass_status`: AF is answered (4.4 only). `positions`:
     ``request`` asks with AN (4.4 only); ``executions`` adds up what this session's reports say, from flat. That is
     right only for accounts that are flat when they are first added here and trade nowhere else.
     `check_clocks`: messages whose time (52) is 120 s off end the session. `resend_cancels`: a cancel that the venue
@@ -46,6 +47,7 @@ class Dialect(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     handl_inst: str = "1"
     security_type: str = ""
     exchange: bool = False
+    order_status: bool = True
     mass_status: bool = True
     positions: Literal["request", "executions"] = "request"
     check_clocks: bool = True

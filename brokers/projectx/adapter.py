@@ -17,23 +17,26 @@ from brokers.adapter import (
     Emit,
     Event,
     Exposure,
+    Found,
     LoginRefused,
     RequestRefused,
+    Requests,
     RequestUnknown,
     Snapshot,
     StreamDown,
     VenueUnreachable,
+    Wanted,
 )
 from brokers.budget import RequestBudget
 from brokers.own import OwnOrders
-from brokers.projectx import POLICY
+from brokers.projectx import POLICY, finding
 from brokers.projectx.connection import Connection, Timing
 from brokers.projectx.facts import Facts
 from brokers.projectx.http import Addresses, Http, addresses
 from brokers.projectx.login import Login
 from brokers.projectx.market_data import MarketData, Watch
 from brokers.projectx.poll import Poll
-from brokers.projectx.reads import first_of, list_accounts, read_exposure, read_instrument, read_snapshot
+from brokers.projectx.reads import LISTS, first_of, list_accounts, read_exposure, read_instrument, read_snapshot
 from brokers.projectx.rest import Rest
 from brokers.projectx.sending import Sender
 from brokers.projectx.session import Session
@@ -56,6 +59,8 @@ CAPABILITIES = Capabilities(
     market_data=True,
     order_types=ORDER_TYPES,
     policy=POLICY,
+    find=Requests(once=0, each=finding.AT_MOST),
+    reading=Requests(once=1, each=LISTS),
 )
 
 
@@ -247,6 +252,9 @@ class ProjectXAdapter:
         connection = self._ready()
         assert self._session is not None
         return await read_snapshot(connection, self._session.disturbed)
+
+    async def find(self, wanted: Sequence[Wanted]) -> tuple[Found, ...]:
+        return await finding.find_orders(self._ready(), wanted)
 
     async def exposure(self) -> Exposure:
         return await read_exposure(self._ready())

@@ -23,6 +23,7 @@ from schema.trading_day import trading_day
 _BACK = timedelta(hours=24)
 _MARGIN = timedelta(minutes=5)
 _ATTEMPTS = 3
+LISTS = 4  # of each account
 
 
 def first_of(group: BaseExceptionGroup[BaseException]) -> Exception:
@@ -97,7 +98,7 @@ async def read_snapshot(connection: Connection, disturbed: Callable[[], set[int]
     at_ns = connection.clock.now_ns()
     try:
         accounts = await list_accounts(connection, needed=needed)
-        wanted = 4 * len(accounts)
+        wanted = LISTS * len(accounts)
         if not needed and (refusal := connection.budget.refusal(Lane.QUERY, count=wanted)):
             raise RequestUnknown(f"the venue was not asked: {refusal}")
         disturbed()

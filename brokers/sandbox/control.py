@@ -12,6 +12,7 @@ limit, stop, trail (a trailing stop's distance) and time_in_force.
 | latency | login, p50_ms, p95_ms, max_ms | requests come in after a lognormal delay, capped; p50_ms 0 ends it |
 | reject | account, count, reason, text | the next trading requests are refused at once |
 | late_reject | account, count, reason, text, after_s | the next orders get an id, and are refused `after_s` later |
+| lose_request | account, count | the next trading requests never reach the venue, and nothing is said of them |
 | drop_answer | account, count | the next trading requests are carried out; their answers never come (REST: a reset) |
 | http_error | account, count, status | the next trading requests are carried out and answered 5xx |
 | throttle | login, count | the next requests are answered 429 |
@@ -27,7 +28,7 @@ limit, stop, trail (a trailing stop's distance) and time_in_force.
 | replay | login | every entity of the session is told again as just created |
 | shutdown | login, code, text | the shutdown event |
 | go_away | login | the close frame ``c[3000,"Go away!"]`` |
-| state | account, since | accounts, positions, all orders, fills and requests; `since` skips requests |
+| state | account, since | accounts, positions, all orders, fills and requests; `since` skips received ones |
 | leader | action (start, stop, step), pace_s, flat, steps | the scripted leader; `stop` cancels its orders |
 | trade | account, side (buy, sell), qty, symbol, cl_ord_id, and terms | an order from another front end |
 | oco | account, side, qty, symbol, target, guard | a limit at `target` and a stop at `guard`, one cancels the other |
@@ -134,6 +135,7 @@ class Control:
             "latency": self._latency,
             "reject": lambda o: self._faults.rejects.add(self._account(o), o.count, _refusal(o)),
             "late_reject": lambda o: self._faults.late_rejects.add(self._account(o), o.count, _refusal(o)),
+            "lose_request": lambda o: self._faults.lost_requests.add(self._account(o), o.count, True),
             "drop_answer": lambda o: self._faults.hidden_answers.add(self._account(o), o.count, True),
             "http_error": lambda o: self._faults.broken_answers.add(self._account(o), o.count, o.status),
             "throttle": lambda o: self._faults.throttles.add(o.login or None, o.count, 429),
@@ -283,6 +285,7 @@ class Control:
                 for fill in self._venue.fills
                 if fill.account_id in ids
             ],
+            "requests": {login: dict(kinds) for login, kinds in self._house.requests.items()},
             "received": [
                 {
                     "endpoint": each.endpoint,

@@ -5,6 +5,7 @@ login, and so each of its accounts, belongs to exactly one door; events of an ac
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from random import Random
@@ -44,8 +45,8 @@ class Received:
 @dataclass(slots=True, eq=False)
 class House:
     """What every door stands on. `faults` name logins and accounts, so one set serves all doors; `received` is the
-    record of every trading request; `random` gives a generator of its own for each purpose; `later` acts after so
-    many seconds."""
+    record of every trading request, `requests` how many of each kind every login made; `random` gives a generator of
+    its own for each purpose; `later` acts after so many seconds."""
 
     venue: Venue
     market: Market
@@ -54,7 +55,12 @@ class House:
     faults: Faults
     random: Callable[[str], Random]
     received: list[Received] = field(default_factory=list[Received])
+    requests: dict[str, Counter[str]] = field(default_factory=dict[str, Counter[str]])
     later: Callable[[float, Callable[[], None]], None] = lambda _after, act: act()
+
+    def count(self, login: str, kind: str) -> None:
+        """A login made a request of this kind."""
+        self.requests.setdefault(login, Counter())[kind] += 1
 
 
 class VenueDoor(Protocol):

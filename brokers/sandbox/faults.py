@@ -106,6 +106,7 @@ class Faults:
         self.latency: dict[str, Latency] = {}
         self.rejects: Counted[Refusal] = Counted()
         self.late_rejects: Counted[Refusal] = Counted()
+        self.lost_requests: Counted[bool] = Counted()
         self.hidden_answers: Counted[bool] = Counted()
         self.broken_answers: Counted[int] = Counted()
         self.throttles: Counted[int] = Counted()

@@ -148,6 +148,9 @@ class FixFront:
         desk = self._desks[login]
         account = desk.account_of(frame)
         faults = self._house.faults
+        self._house.count(login, frame.kind)
+        if frame.kind in "DGF" and faults.lost_requests.take(account):
+            return
         if frame.kind in "DGF" and (faults.hidden_answers.take(account) or faults.broken_answers.take(account)):
             for connection in self._of(login):
                 connection.abort()  # carried out all the same; what is said of it waits for a resend

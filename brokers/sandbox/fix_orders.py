@@ -87,7 +87,8 @@ class Desk:
             self.session.reject(frame, bad.reason, str(bad), bad.tag)
 
     def _offers(self, kind: str) -> bool:
-        return {"AF": self._settings.mass_status, "AN": self._settings.positions}.get(kind, True)
+        settings = self._settings
+        return {"H": settings.order_status, "AF": settings.mass_status, "AN": settings.positions}.get(kind, True)
 
     def _too_many(self) -> bool:
         if self._house.faults.throttles.take(self._user.name):

@@ -94,6 +94,7 @@ class ProjectXRest:
         except Malformed as error:
             return _problem(error)
         received = self._trading.receive(call)
+        self._house.count(call.login, endpoint)
         if faults.throttles.take(call.login) or (call.session and self._limits.over(call.login, endpoint)):
             if received is not None:
                 received.outcome = "refused 429"
@@ -118,6 +119,9 @@ class ProjectXRest:
 
     def _perform(self, call: Call, received: Received | None) -> Answer:
         """Carry a call out. Raises Malformed."""
+        if received is not None and self._house.faults.lost_requests.take(received.account_id):
+            received.outcome = "lost"
+            return Answer(undelivered=True)
         try:
             data = self._routes[call.endpoint](call)
         except Denied as refusal:

@@ -76,14 +76,15 @@ class FixSettings(Record, frozen=True):
     """Limits of the FIX door (`protocols/fix.md C1-C4`). Both versions are spoken, a client's Logon says which.
 
     `target_comp_id` is the door's own name. `check_clocks`: a time (52) that is 120 s off ends the session.
-    `restart_numbers`: both sides begin at 1 after every disconnect, as at T4. `mass_status`, `positions`: AF and AN are
-    answered (4.4 only). `messages_per_s` above which a request is refused as too many; 0: no limit. `kept_messages`
-    are resent on request; older ones are filled as a gap.
+    `restart_numbers`: both sides begin at 1 after every disconnect, as at T4. `order_status`: H is answered;
+    `mass_status`, `positions`: AF and AN are (4.4 only). `messages_per_s` above which a request is refused as too many;
+    0: no limit. `kept_messages` are resent on request; older ones are filled as a gap.
     """
 
     target_comp_id: str = "SANDBOX"
     check_clocks: bool = True
     restart_numbers: bool = False
+    order_status: bool = True
     mass_status: bool = True
     positions: bool = True
     messages_per_s: int = 0

@@ -26,6 +26,7 @@ class Door:
 
     def __init__(self, house: House, settings: DoorSettings) -> None:
         venue, clock, random = house.venue, house.clock, house.random("door")
+        self._house = house
         self.settings = settings
         self.clock = clock
         self.records = Records(venue, clock, settings.orders_kept)
@@ -56,6 +57,7 @@ class Door:
     def admit(self, call: Call) -> tuple[Answer | None, Received | None]:
         """The refusal of a call before it reaches its endpoint (None: it may), and its note if it is about trading."""
         received = self.trading.receive(call)
+        self._house.count(call.login, call.endpoint)
         answer = self._refusal(call)
         if answer is not None and received is not None:
             received.outcome = f"refused {answer.status}"
@@ -63,6 +65,9 @@ class Door:
 
     def perform(self, call: Call, received: Received | None) -> Answer:
         """Carry a call out. Raises nothing that a client can cause."""
+        if received is not None and self.faults.lost_requests.take(received.account_id):
+            received.outcome = "lost"
+            return Answer(undelivered=True)
         try:
             handler = self._routes.get(call.endpoint)
             if handler is None:

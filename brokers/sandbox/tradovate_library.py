@@ -117,9 +117,13 @@ class Library:
     # --- the generic operations ------------------------------------------------------------------------------------
 
     def _list(self, entity_type: str, call: Call) -> Answer:
+        return Answer(data=self._listed(entity_type, call))
+
+    def _listed(self, entity_type: str, call: Call) -> list[Entity]:
+        """What a list may hold; nothing under the fault that empties lists."""
         if entity_type != "account" and self._faults.left_s(self._faults.empty_until_ns, call.login):
-            return Answer(data=[])
-        return Answer(data=self.visible(call, entity_type))
+            return []
+        return self.visible(call, entity_type)
 
     def _item(self, entity_type: str, call: Call) -> Answer:
         entity_id = _ids(call, "id")[0]
@@ -132,7 +136,7 @@ class Library:
 
     def _items(self, entity_type: str, call: Call) -> Answer:
         wanted = set(_ids(call, "ids"))
-        return Answer(data=[entity for entity in self.visible(call, entity_type) if entity.id in wanted])
+        return Answer(data=[entity for entity in self._listed(entity_type, call) if entity.id in wanted])
 
     def _find(self, entity_type: str, call: Call) -> Answer:
         name = _text(call, "name")
@@ -144,7 +148,7 @@ class Library:
     def _deps(self, entity_type: str, call: Call) -> Answer:
         wanted = set(_ids(call, "masterids" if "masterids" in call.arguments else "masterid"))
         master = _MASTERS.get(entity_type, "id")
-        return Answer(data=[each for each in self.visible(call, entity_type) if getattr(each, master) in wanted])
+        return Answer(data=[each for each in self._listed(entity_type, call) if getattr(each, master) in wanted])
 
     def _suggest(self, entity_type: str, call: Call) -> Answer:
         start = _text(call, "t").upper()

@@ -19,23 +19,26 @@ from brokers.adapter import (
     Emit,
     Event,
     Exposure,
+    Found,
     LoginRefused,
     RequestRefused,
+    Requests,
     RequestUnknown,
     Snapshot,
     StreamDown,
     VenueUnreachable,
+    Wanted,
 )
 from brokers.budget import RequestBudget
 from brokers.own import OwnOrders
-from brokers.tradovate import wire
+from brokers.tradovate import finding, wire
 from brokers.tradovate.connection import Connection
 from brokers.tradovate.directory import Directory
 from brokers.tradovate.entities import Account
 from brokers.tradovate.http import Addresses, Http, addresses
 from brokers.tradovate.login import Login
 from brokers.tradovate.market_data import MarketData, Watch
-from brokers.tradovate.reads import read_exposure, read_instrument, read_snapshot
+from brokers.tradovate.reads import LISTS, read_exposure, read_instrument, read_snapshot
 from brokers.tradovate.rest import Rest
 from brokers.tradovate.sending import Sender
 from brokers.tradovate.session import Session, first_of
@@ -63,6 +66,8 @@ CAPABILITIES = Capabilities(
     order_types=frozenset(OrderType),
     gtc=True,
     links_orders=True,  # placeoco and placeoso, both at absolute prices (1.3)
+    find=Requests(once=finding.AT_MOST, each=0),
+    reading=Requests(once=LISTS, each=0),
 )
 
 
@@ -269,6 +274,9 @@ class TradovateAdapter:
 
     async def snapshot(self) -> Snapshot:
         return await read_snapshot(self._ready(), self._own, self._lasting())
+
+    async def find(self, wanted: Sequence[Wanted]) -> tuple[Found, ...]:
+        return await finding.find_orders(self._ready(), self._own, wanted)
 
     async def exposure(self) -> Exposure:
         return await read_exposure(self._ready(), self._lasting())

@@ -29,7 +29,7 @@ from schema.records import Instrument, RejectClass
 from schema.records import Position as PositionRecord
 from schema.symbols import UnknownProduct, parse_contract
 
-_LISTS = 7
+LISTS = 7
 _SUGGESTED = 10
 
 
@@ -90,7 +90,7 @@ async def read_snapshot(connection: Connection, own: OwnOrders, lasting: set[tup
     """Every list of the login, read at the same time. Raises RequestUnknown when any of them could not be read: a
     failed query is not a flat account, and an account whose `lasting` rows are not listed is not complete."""
     rest = connection.rest
-    refusal = connection.budget.refusal(Lane.QUERY, count=_LISTS)
+    refusal = connection.budget.refusal(Lane.QUERY, count=LISTS)
     if refusal:
         raise RequestUnknown(f"the venue was not asked: {refusal}")
     at_ns = connection.clock.now_ns()

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from brokers import adapter as port
+from brokers.finding import unknown
 from brokers.sandbox.orders import Order, Reason, Refused, Terms
 from brokers.tradovate.translate import reject_class
 from schema.records import ApprovedOrder, OrderType, RejectClass
@@ -252,6 +253,24 @@ class Login:
             self.down(answer, port.RequestUnknown("401: the venue's lists could not be read"))
         else:
             self.down(answer, self._snapshot())
+
+    def find(self, wanted: Sequence[port.Wanted], answer: Callable[[Any], None]) -> None:
+        """The venue is asked for orders by their tags."""
+        self.up(self._find, wanted, answer)
+
+    def _find(self, wanted: Sequence[port.Wanted], answer: Callable[[Any], None]) -> None:
+        faults, now_ns = self.faults, self.world.now_ns()
+        if self._takes("lose_answers"):
+            return
+        if now_ns < faults.no_reading_until_ns or now_ns < faults.throttled_until_ns:
+            self.down(answer, port.RequestUnknown("429 too many requests"))
+            return
+        empty = now_ns < faults.partial_until_ns and self.world.random.random() < 0.5
+        found = tuple(unknown(each, "not listed") if empty else self.exchange.find(each) for each in wanted)
+        if self._takes("late_answers"):
+            self.world.after(faults.late_s, self.down, answer, found)
+        else:
+            self.down(answer, found)
 
     def _read_first(self, answer: Callable[[Any], None]) -> None:
         self.up(self._read_second, answer, self._snapshot())

@@ -11,7 +11,8 @@ from decimal import Decimal
 from itertools import count
 from typing import Any
 
-from brokers.adapter import AccountUpdated, Filled, OrderUpdated, PositionUpdated, Snapshot
+from brokers.adapter import AccountUpdated, Filled, Found, OrderUpdated, PositionUpdated, Snapshot, Wanted
+from brokers.finding import shown, unknown
 from brokers.sandbox.accounts import Account
 from brokers.sandbox.instruments import Catalogue
 from brokers.sandbox.orders import (
@@ -242,6 +243,15 @@ class Exchange:
             fills=tuple(fill for name in whole for fill in self.listed[name]),
             states=tuple(self.state(name) for name in whole),
         )
+
+    def find(self, wanted: Wanted) -> Found:
+        """One order by its tag, with the fills of it that are still listed."""
+        self._forget([wanted.account])
+        for order in self.orders[wanted.account].values():
+            if wanted.cl_ord_id == order.cl_ord_id:
+                fills = [fill for fill in self.listed[wanted.account] if fill.order_id == order.order_id]
+                return shown(wanted, order, fills)
+        return unknown(wanted, "not listed")
 
     def _forget(self, accounts: Iterable[str]) -> None:
         for name in accounts:

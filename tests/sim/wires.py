@@ -30,6 +30,7 @@ from tests.sim.venue import Told
 from tests.sim.world import World
 
 _LISTS = 7
+_FINDING = 4
 _EXPOSURE_LISTS = 3
 
 
@@ -56,6 +57,8 @@ class SimAdapter:
             liquidates=True,
             market_data=False,
             order_types=frozenset(OrderType),
+            find=port.Requests(once=_FINDING, each=0),
+            reading=port.Requests(once=_LISTS, each=0),
         )
         self.alive = True
         self._settings = settings
@@ -266,6 +269,18 @@ class SimAdapter:
         for order in read.orders:
             self._proves(order)
         return read
+
+    async def find(self, wanted: Sequence[port.Wanted]) -> tuple[port.Found, ...]:
+        if refusal := self._budget.refusal(Lane.FIND, _FINDING):
+            raise port.RequestUnknown(f"not asked: {refusal}")
+        for _ in range(_FINDING):
+            self._budget.spend()
+        if self._world.now_ns() < self._login.faults.unreachable_until_ns:
+            raise port.RequestUnknown("no answer from the venue")
+        found = await self._round_trip(lambda answer: self._login.find(wanted, answer), 10.0)
+        if isinstance(found, Exception):
+            raise found
+        return found
 
     async def exposure(self) -> port.Exposure:
         for _ in range(_EXPOSURE_LISTS):
