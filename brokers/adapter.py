@@ -213,11 +213,12 @@ class Wanted(Record, frozen=True):
 
 
 class Finding(StrEnum):
-    """What an answer about one order proves. ABSENT: the venue itself says that it has none of this id. UNKNOWN: it
-    said nothing, or shows no such order in a way that proves nothing."""
+    """What an answer about one order proves. ABSENT: the venue itself says that it has none of this id. UNLISTED: its
+    list shows none, which proves nothing. UNKNOWN: it did not say, or not all of it."""
 
     FOUND = "found"
     ABSENT = "absent"
+    UNLISTED = "unlisted"
     UNKNOWN = "unknown"
 
 

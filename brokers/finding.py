@@ -24,6 +24,12 @@ def absent(wanted: Wanted, text: str) -> Found:
     return Found(account=wanted.account, cl_ord_id=wanted.cl_ord_id, finding=Finding.ABSENT, text=text)
 
 
+def unlisted(wanted: Wanted, what: str) -> Found:
+    """A list that should name the order does not."""
+    text = f"the venue lists no {what}, which proves nothing"
+    return Found(account=wanted.account, cl_ord_id=wanted.cl_ord_id, finding=Finding.UNLISTED, text=text)
+
+
 def unknown(wanted: Wanted, text: str) -> Found:
     """Nothing is proven, as `text` says."""
     return Found(account=wanted.account, cl_ord_id=wanted.cl_ord_id, finding=Finding.UNKNOWN, text=text)

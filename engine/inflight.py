@@ -12,16 +12,16 @@ _ENDED_KEPT = 5_000
 
 class Question:
     """One order's question by its tag (`engine/finding.py`). `since_ns` is when it became unknown; `left_ns` 0 while no
-    question is on its way; `reads`: a whole reading is asked for beside it."""
+    question is on its way, `reads_ns` from when a whole reading is asked for beside it, 0 when none is."""
 
-    __slots__ = ("count", "due_ns", "left_ns", "reads", "said", "since_ns")
+    __slots__ = ("count", "due_ns", "left_ns", "reads_ns", "said", "since_ns")
 
     def __init__(self, since_ns: int, due_ns: int) -> None:
         self.since_ns = since_ns
         self.due_ns = due_ns
         self.left_ns = 0
         self.count = 0  # questions that came back
-        self.reads = False
+        self.reads_ns = 0
         self.said = ""  # the last answer
 
 

@@ -20,7 +20,7 @@ from schema.records import Decision, Fill
 if TYPE_CHECKING:
     from engine.core import Core
 
-_AFTER_NS = 1_000_000_000  # a venue may list an order a little after it took it
+AFTER_NS = 1_000_000_000  # a venue may list an order a little after it took it
 _READINGS = 2
 
 Moved = dict[tuple[str, str], int]
@@ -57,10 +57,10 @@ def read(core: Core, snapshot: venue.Snapshot, adopted: frozenset[str], moved: M
             continue
         _explain(core, order, moved)
         since_ns = max(copy.sent_ns, copy.journaled_ns, copy.acked_ns if accepted else order.unknown_since_ns)
-        if not accepted and snapshot.at_ns - since_ns < _AFTER_NS:
+        if not accepted and snapshot.at_ns - since_ns < AFTER_NS:
             continue
         order.asked += 1
-        if order.asked >= _READINGS and snapshot.at_ns - since_ns >= _AFTER_NS and _asked_by_tag(core, order):
+        if order.asked >= _READINGS and snapshot.at_ns - since_ns >= AFTER_NS and _asked_by_tag(core, order):
             _end(core, order, accepted=accepted)
 
 
@@ -69,7 +69,7 @@ def absent(core: Core, order: InFlight, asked_ns: int) -> None:
     For orders that it never accepted."""
     since_ns = max(order.copy.sent_ns, order.copy.journaled_ns, order.unknown_since_ns)
     order.asked += 1
-    if order.asked >= _READINGS and asked_ns - since_ns >= _AFTER_NS:
+    if order.asked >= _READINGS and asked_ns - since_ns >= AFTER_NS:
         _end(core, order, accepted=False)
 
 

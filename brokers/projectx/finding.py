@@ -11,7 +11,7 @@ from datetime import timedelta
 
 from brokers.adapter import Found, RequestUnknown, VenueError, Wanted
 from brokers.budget import Lane
-from brokers.finding import shown, unknown
+from brokers.finding import shown, unknown, unlisted
 from brokers.projectx import wire
 from brokers.projectx.connection import Connection
 from brokers.projectx.translate import UnknownContract, fill_of, order_of
@@ -60,7 +60,7 @@ def _is(order: wire.Order, wanted: Wanted) -> bool:
 def _found(connection: Connection, wanted: Wanted, order: wire.Order | None, trades: list[wire.Trade]) -> Found:
     """What the order and its trades show; they are told as the stream tells them, too."""
     if order is None:
-        return unknown(wanted, "the venue lists no order of this tag, which proves nothing")
+        return unlisted(wanted, "order of this tag")
     mine = [trade for trade in trades if trade.order_id == order.id and not trade.voided]
     if sum(trade.size for trade in mine) != (order.fill_volume or 0):
         return unknown(wanted, f"order {order.id} traded, and the venue does not list all of its trades yet")

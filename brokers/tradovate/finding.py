@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from brokers.adapter import Found, RequestUnknown, VenueError, Wanted
 from brokers.budget import Lane
-from brokers.finding import shown, unknown
+from brokers.finding import shown, unknown, unlisted
 from brokers.own import OwnOrders
 from brokers.tradovate.connection import Connection
 from brokers.tradovate.entities import Command, Contract, Fill, Order, OrderVersion
@@ -127,7 +127,7 @@ class _Finder:
     def _found(self, wanted: Wanted) -> Found:
         command = self._commands.get(wanted.cl_ord_id)
         if command is None:
-            return unknown(wanted, "the venue lists no command of this id, which proves nothing")
+            return unlisted(wanted, "command of this id")
         order_id = command.order_id
         if order_id not in self._orders:
             return unknown(wanted, f"the venue names it {order_id} and shows no such order")
@@ -140,6 +140,8 @@ class _Finder:
         order = orders[0]
         if order.status is DoneStatus.FILLED and order.filled_qty < order.qty:
             return unknown(wanted, f"order {order_id} is filled, and the venue does not list all of its fills yet")
+        if order.status is not DoneStatus.REJECTED:
+            self._own.accepted(wanted.cl_ord_id, order_id)  # the stream may tell of it later, and without the tag
         return shown(wanted, order, records)
 
 

@@ -43,7 +43,8 @@ S = 1_000_000_000
 
 
 class Table:
-    """`followers` maps an account to its rule or its whole config; each account has a connection of its own."""
+    """`followers` maps an account to its rule or its whole config; each account has a connection of its own, unless all
+    followers are accounts of one login (`shared`)."""
 
     def __init__(
         self,
@@ -51,9 +52,11 @@ class Table:
         *,
         drift: DriftPolicy = DriftPolicy.AUTO,
         connect: bool = True,
+        shared: str = "",
         **group: object,
     ) -> None:
         self.now_ns = 1_000 * S
+        self.shared = shared
         self.core = Core(CoreLimits(), Latencies(Random(1)))
         self.sent: list[ApprovedOrder] = []
         self.changes: list[ev.ChangeOrder] = []
@@ -61,6 +64,7 @@ class Table:
         self.copies: dict[tuple[str, str], Copy] = {}
         self.signals: list[str] = []
         self.asked: list[str] = []
+        self.questions: list[tuple[int, ev.AskOrders]] = []  # when, and for which orders
         self.journal: set[str] = set()
         self.stored: dict[str, Signal] = {}
         self.journal_up = True
@@ -76,17 +80,25 @@ class Table:
         names = [LEADER, *followers]
         self.config = DeskConfig(
             connections=tuple(
-                ConnectionConfig(connection=f"at-{n}", venue="tradovate", environment=Environment.DEMO, username=n)
-                for n in names
+                ConnectionConfig(connection=name, venue="tradovate", environment=Environment.DEMO, username=name)
+                for name in dict.fromkeys(self.at(n) for n in names)
             ),
-            accounts=tuple(AccountConfig(account=n, connection=f"at-{n}", venue_id=n[4:]) for n in names),
+            accounts=tuple(AccountConfig(account=n, connection=self.at(n), venue_id=n[4:]) for n in names),
             groups=(GroupConfig(group="main", leader=LEADER, drift=drift, **group),),  # type: ignore[arg-type]
             followers=configs,
         )
         self.feed(ev.ConfigLoaded(at_ns=self.now_ns, config=self.config))
         if connect:
-            for name in names:
+            for name in names[:2] if shared else names:
                 self.connect(name)
+
+    def at(self, account: str) -> str:
+        """The connection of an account."""
+        return self.shared if self.shared and account != LEADER else f"at-{account}"
+
+    def beside(self, account: str) -> list[str]:
+        """The accounts of an account's login."""
+        return [each.account for each in self.config.accounts if each.connection == self.at(account)]
 
     # --- the shell's part --------------------------------------------------------------------------------------
 
@@ -114,6 +126,8 @@ class Table:
                 self.alerts.append(effect.text)
             elif isinstance(effect, ev.Ask):
                 self.asked.append(effect.connection)
+            elif isinstance(effect, ev.AskOrders):
+                self.questions.append((self.now_ns, effect))
             elif isinstance(effect, ev.Keep):
                 for copy in effect.copies:
                     self.copies[copy.signal_id, copy.follower] = copy
@@ -138,27 +152,32 @@ class Table:
     # --- the venue's part --------------------------------------------------------------------------------------
 
     def connect(self, account: str, *, first: bool = True) -> None:
-        connection = f"at-{account}"
+        connection = self.at(account)
         self.feed(
-            venue.StreamUp(connection=connection, received_ns=self.now_ns, first=first, snapshot=self.snapshot(account))
+            venue.StreamUp(
+                connection=connection,
+                received_ns=self.now_ns,
+                first=first,
+                snapshot=self.snapshot(*self.beside(account)),
+            )
         )
         for symbol in ("ESH4", "MESH4"):
             self.feed(ev.InstrumentChecked(at_ns=self.now_ns, connection=connection, symbol=symbol, instrument=None))
 
     def disconnect(self, account: str) -> None:
-        self.feed(venue.StreamDown(connection=f"at-{account}", received_ns=self.now_ns, reason="line cut"))
+        self.feed(venue.StreamDown(connection=self.at(account), received_ns=self.now_ns, reason="line cut"))
 
-    def snapshot(self, account: str) -> venue.Snapshot:
+    def snapshot(self, *accounts: str) -> venue.Snapshot:
         return venue.Snapshot(
             at_ns=self.now_ns,
-            accounts=(VenueAccount(account=account, venue_id=account[4:]),),
-            complete=frozenset({account}),
+            accounts=tuple(VenueAccount(account=account, venue_id=account[4:]) for account in accounts),
+            complete=frozenset(accounts),
             positions=tuple(
-                Position(account=a, symbol=s, net_qty=net) for (a, s), net in self.position.items() if a == account
+                Position(account=a, symbol=s, net_qty=net) for (a, s), net in self.position.items() if a in accounts
             ),
-            orders=tuple(order for order in self.orders.values() if order.account == account),
-            fills=tuple(fill for fill in self.fills if fill.account == account),
-            states=(AccountState(account=account, balance=Decimal(50_000)),),
+            orders=tuple(order for order in self.orders.values() if order.account in accounts),
+            fills=tuple(fill for fill in self.fills if fill.account in accounts),
+            states=tuple(AccountState(account=account, balance=Decimal(50_000)) for account in accounts),
         )
 
     def fill(self, account: str, signed_qty: int, symbol: str = "ESH4", tag: str = "", *, tell: bool = True) -> Fill:
@@ -183,7 +202,7 @@ class Table:
         return fill
 
     def tell(self, fill: Fill) -> None:
-        self.feed(venue.Filled(connection=f"at-{fill.account}", received_ns=self.now_ns, fill=fill))
+        self.feed(venue.Filled(connection=self.at(fill.account), received_ns=self.now_ns, fill=fill))
 
     def leader(self, signed_qty: int, *, tell: bool = True) -> Fill:
         self.now_ns += 10 * MS
@@ -214,7 +233,7 @@ class Table:
     def accept(self, order: ApprovedOrder) -> None:
         self.feed(
             venue.OrderAccepted(
-                connection=f"at-{order.account}",
+                connection=self.at(order.account),
                 received_ns=self.now_ns,
                 account=order.account,
                 cl_ord_id=order.cl_ord_id,
@@ -222,10 +241,21 @@ class Table:
             )
         )
 
+    def unknown(self, order: ApprovedOrder, reason: str) -> None:
+        self.feed(
+            venue.OrderUnknown(
+                connection=self.at(order.account),
+                received_ns=self.now_ns,
+                account=order.account,
+                cl_ord_id=order.cl_ord_id,
+                reason=reason,
+            )
+        )
+
     def reject(self, order: ApprovedOrder, reject_class: RejectClass = RejectClass.OTHER) -> None:
         self.feed(
             venue.OrderRejected(
-                connection=f"at-{order.account}",
+                connection=self.at(order.account),
                 received_ns=self.now_ns,
                 account=order.account,
                 cl_ord_id=order.cl_ord_id,
@@ -241,15 +271,28 @@ class Table:
             self.execute(order)
         return orders
 
-    def answer_question(self, account: str) -> None:
+    def answer_question(self, *accounts: str) -> None:
+        """The login of these accounts is read."""
         self.feed(
             ev.SnapshotRead(
                 at_ns=self.now_ns,
-                connection=f"at-{account}",
-                snapshot=self.snapshot(account),
+                connection=self.at(accounts[0]),
+                snapshot=self.snapshot(*accounts),
                 asked_seq=self.core.seq,
             )
         )
+
+    def can_find(self, account: str, *, find: venue.Requests, reading: venue.Requests) -> None:
+        """The venue of an account finds orders by their tags."""
+        abilities = ev.VenueAbilities(
+            at_ns=self.now_ns, connection=self.at(account), flips=True, finds=True, find=find, reading=reading
+        )
+        self.feed(abilities)
+
+    def answer_by_tag(self, found: tuple[venue.Found, ...]) -> None:
+        """The venue answers the newest question by tag."""
+        asked_ns, question = self.questions[-1]
+        self.feed(ev.OrdersFound(at_ns=self.now_ns, connection=question.connection, asked_ns=asked_ns, found=found))
 
     def configure(self, **changes: object) -> None:
         """Change every follower's config by field."""

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from brokers import adapter as port
-from brokers.finding import unknown
+from brokers.finding import unlisted
 from brokers.sandbox.orders import Order, Reason, Refused, Terms
 from brokers.tradovate.translate import reject_class
 from schema.records import ApprovedOrder, OrderType, RejectClass
@@ -266,7 +266,7 @@ class Login:
             self.down(answer, port.RequestUnknown("429 too many requests"))
             return
         empty = now_ns < faults.partial_until_ns and self.world.random.random() < 0.5
-        found = tuple(unknown(each, "not listed") if empty else self.exchange.find(each) for each in wanted)
+        found = tuple(unlisted(each, "order") if empty else self.exchange.find(each) for each in wanted)
         if self._takes("late_answers"):
             self.world.after(faults.late_s, self.down, answer, found)
         else:

@@ -12,7 +12,7 @@ from itertools import count
 from typing import Any
 
 from brokers.adapter import AccountUpdated, Filled, Found, OrderUpdated, PositionUpdated, Snapshot, Wanted
-from brokers.finding import shown, unknown
+from brokers.finding import shown, unlisted
 from brokers.sandbox.accounts import Account
 from brokers.sandbox.instruments import Catalogue
 from brokers.sandbox.orders import (
@@ -251,7 +251,7 @@ class Exchange:
             if wanted.cl_ord_id == order.cl_ord_id:
                 fills = [fill for fill in self.listed[wanted.account] if fill.order_id == order.order_id]
                 return shown(wanted, order, fills)
-        return unknown(wanted, "not listed")
+        return unlisted(wanted, "order")
 
     def _forget(self, accounts: Iterable[str]) -> None:
         for name in accounts:
