@@ -33,6 +33,7 @@ from engine.recorder import Recorder
 from engine.resyncs import Resyncs
 from engine.rules import RuleRefused, parse_rule
 from engine.seat import CommandRefused, FlattenResult, ResyncPlan, Topic, View
+from engine.soundness import why_impossible
 from engine.state import CoreLimits
 from engine.views import Views
 from engine.why import why
@@ -546,7 +547,12 @@ class Desk:
         return self.views.view(topic)
 
     async def _config_changed(self) -> None:
-        self._inbox.put_nowait(ev.ConfigLoaded(at_ns=self._clock.now_ns(), config=await self._load_config()))
+        try:
+            config = await self._load_config()
+        except StoreRefused as refused:  # somebody wrote past the store: what the desk has is good
+            self._alert("alarm", f"{refused} The desk keeps the configuration it has.")
+            return
+        self._inbox.put_nowait(ev.ConfigLoaded(at_ns=self._clock.now_ns(), config=config))
 
     async def toggle(self, account: str) -> str:
         follower = self.core.followers.get(self._account(account))
@@ -568,6 +574,8 @@ class Desk:
 
     async def _load_config(self) -> DeskConfig:
         config = await self._store.load_config()
+        if impossible := why_impossible(config):
+            raise StoreRefused(f"the configuration in the database can't be traded: {impossible}")
         return replace(config, guard=Guard.HALT) if self._halt_owed else config
 
     async def guard(self, target: str, guard: Guard) -> str:
@@ -626,9 +634,10 @@ class Desk:
             raise CommandRefused(self.journal.down_reason)
         try:
             await write
+            config = await self._load_config()
         except StoreRefused as refused:
             raise CommandRefused(str(refused)) from None
-        await self._handle(ev.ConfigLoaded(at_ns=self._clock.now_ns(), config=await self._load_config()))
+        await self._handle(ev.ConfigLoaded(at_ns=self._clock.now_ns(), config=config))
         self._follow_config()
         self.views.publish(self._clock.now_ns())
 

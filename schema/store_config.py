@@ -97,9 +97,20 @@ class ConfigStore(StorePart):
                 config.account,
                 config.connection,
             )
+            twin = await session.fetchval(
+                "SELECT account FROM accounts WHERE account <> $1 AND connection = $2 AND venue_id = $3",
+                config.account,
+                config.connection,
+                config.venue_id,
+            )
         if other is not None:
             raise StoreRefused(
                 f"account: {config.account} already belongs to connection {other}; remove it there first."
+            )
+        if twin is not None:
+            raise StoreRefused(
+                f"account: {twin} is account {config.venue_id} of {config.connection} already; one position has one "
+                "writer, remove that name first."
             )
         await self._upsert("accounts", config, ("account",))
 

@@ -20,6 +20,7 @@ from schema.records import (
 from schema.store import Store
 
 LEADER = "DEMO1000"
+NAN = Decimal("NaN")
 AT_NS = 1_700_000_000_123_456_789
 
 
@@ -27,12 +28,20 @@ def connection(name: str = "desk1") -> ConnectionConfig:
     return ConnectionConfig(connection=name, venue="tradovate", environment=Environment.DEMO, username=name)
 
 
+def accounts(*names: str, venue_id: str = "") -> tuple[AccountConfig, ...]:
+    """Accounts of that login, each with an id of its own unless all have `venue_id`."""
+    return tuple(
+        AccountConfig(account=name, connection="desk1", venue_id=venue_id or str(number))
+        for number, name in enumerate(names)
+    )
+
+
 async def desk(store: Store, followers: int = 20) -> list[str]:
     """A login, a leader and its followers in group main; returns the followers' names."""
     await store.add_connection(connection(), b"sealed")
     names = [f"DEMO{1001 + number}" for number in range(followers)]
-    for number, name in enumerate([LEADER, *names]):
-        await store.put_account(AccountConfig(account=name, connection="desk1", venue_id=str(number)))
+    for account in accounts(LEADER, *names):
+        await store.put_account(account)
     await store.put_group(GroupConfig(group="main", leader=LEADER))
     for name in names:
         await store.put_follower(FollowerConfig(account=name, group="main", rule=Rule(value=Decimal("0.5"))))
