@@ -239,12 +239,7 @@ class Sender:
             raise RequestRefused(f"connection {self.config.connection} is not connected", RejectClass.UNAVAILABLE)
         socket = session.socket
         if socket is None or not socket.writable:
-            try:
-                return await connection.rest.command(
-                    path, body, lane=lane, order=False, timeout_s=self._settings.deadline_s
-                )
-            except (VenueUnreachable, LoginRefused) as not_taken:
-                raise RequestRefused(str(not_taken), RejectClass.UNAVAILABLE) from None
+            return await self._by_rest(connection, path, body, lane)
         refusal = self._budget.take(lane)
         if refusal:
             raise RequestRefused(refusal, RejectClass.THROTTLED)
@@ -258,7 +253,17 @@ class Sender:
             raise RequestUnknown("connection lost after the send") from None
         outcome = judge(answer.s or 0, answer.d, needs_order_id=False)
         self._learn(outcome)
+        if isinstance(outcome, Refused) and outcome.token_dead:  # proven not taken: it goes again with a new token
+            return await self._by_rest(connection, path, body, lane)
         return outcome
+
+    async def _by_rest(self, connection: Connection, path: str, body: bytes, lane: Lane) -> Outcome:
+        try:
+            return await connection.rest.command(
+                path, body, lane=lane, order=False, timeout_s=self._settings.deadline_s
+            )
+        except (VenueUnreachable, LoginRefused) as not_taken:
+            raise RequestRefused(str(not_taken), RejectClass.UNAVAILABLE) from None
 
 
 def _lane(order: ApprovedOrder) -> Lane:

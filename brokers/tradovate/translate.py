@@ -231,12 +231,12 @@ def may_trade(word: str | None) -> bool:
 
 
 def reject_class(reason: str | None, words: str) -> RejectClass:
-    """What follows from a failureReason or rejectReason. The enum has no word for margin: that is in the text."""
-    known = _REJECTS.get(reason or "")
-    if known is not None:
-        return known
+    """What follows from a failureReason or rejectReason. The enum has no word for margin: that is in the text, which
+    then says more than the reason does."""
     lower = words.lower()
-    return RejectClass.MARGIN if any(word in lower for word in _MARGIN_WORDS) else RejectClass.OTHER
+    if any(word in lower for word in _MARGIN_WORDS):
+        return RejectClass.MARGIN
+    return _REJECTS.get(reason or "", RejectClass.OTHER)
 
 
 def time_ns(stamp: str | None) -> int:
