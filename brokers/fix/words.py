@@ -34,9 +34,9 @@ _REJECTS = {
     "13": RejectClass.LIMIT,
     "15": RejectClass.LOCKED,
 }
+_MARGIN_WORDS = ("margin", "buying power")
 _WORDS = (
-    ("margin", RejectClass.MARGIN),
-    ("buying power", RejectClass.MARGIN),
+    *((words, RejectClass.MARGIN) for words in _MARGIN_WORDS),
     ("closed", RejectClass.MARKET_CLOSED),
     ("session", RejectClass.MARKET_CLOSED),
     ("limit exceeded", RejectClass.LIMIT),
@@ -101,11 +101,11 @@ def status_of(wire: str) -> LiveStatus | DoneStatus | None:
 
 
 def reject_class(reason: str, text: str) -> RejectClass:
-    """What follows from OrdRejReason (103) and the venue's words (58), which say more than "other"."""
-    known = _REJECTS.get(reason)
-    if known is not None:
+    """What follows from OrdRejReason (103) and the venue's words (58), which say more than "other", and more than
+    "exceeds limit" where it is money that lacks."""
+    known, lower = _REJECTS.get(reason), text.lower()
+    if known is not None and not (known is RejectClass.LIMIT and any(words in lower for words in _MARGIN_WORDS)):
         return known
-    lower = text.lower()
     return next((found for words, found in _WORDS if words in lower), RejectClass.OTHER)
 
 
