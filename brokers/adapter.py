@@ -25,6 +25,7 @@ from schema.records import (
     Record,
     RejectClass,
     Side,
+    TimeInForce,
     VenueAccount,
     VenueOrder,
 )
@@ -245,7 +246,8 @@ class Requests(Record, frozen=True):
 
 
 class Capabilities(Record, frozen=True):
-    """What a venue can do; a test that needs a flag is asserted to be refused without it."""
+    """What a venue can do; a test that needs a flag is asserted to be refused without it. The table of them all is
+    in `docs/adapters.md`."""
 
     venue: str
     client_tag: bool  # orders carry our id, and `find` finds them by it
@@ -257,8 +259,15 @@ class Capabilities(Record, frozen=True):
     market_data: bool  # prices of the market
     order_types: frozenset[OrderType]
     bars: bool = True  # its market data has bars, and a history of them
-    gtc: bool = False  # an order may outlast its session
     links_orders: bool = False  # one request places two exits that cancel each other, or an entry with its exits
+    times_in_force: frozenset[TimeInForce] = frozenset(TimeInForce)
+    lists_accounts: bool = True  # the venue says which accounts a login has
+    lists_positions: bool = True  # what an account holds can be asked, also what it held before the first connect
+    account_money: bool = True  # balances and profit are told
+    describes_contracts: bool = True  # tick size and value are the venue's own word
+    tokens_expire: bool = True  # a login has a token that ends
+    exits_without_stream: bool = True  # what reduces can leave while the order stream is down
+    uncounted_lists: bool = True  # an empty list may be a fault: nothing in it says that there is nothing
     policy: str = ""  # what the venue demands of where a desk runs, one sentence to show before an account is armed
     find: Requests = Requests(once=0, each=1)  # what `find` takes at most, by orders
     reading: Requests = Requests(once=1, each=0)  # what `snapshot` takes, by accounts

@@ -201,7 +201,7 @@ class Desk:
                 flips=adapter.capabilities.flips,
                 links=adapter.capabilities.links_orders,
                 trails=isinstance(adapter, venue.Trails) and adapter.capabilities.native_trailing,
-                gtc=adapter.capabilities.gtc,
+                gtc=TimeInForce.GTC in adapter.capabilities.times_in_force,
                 finds=adapter.capabilities.client_tag,
                 find=adapter.capabilities.find,
                 reading=adapter.capabilities.reading,

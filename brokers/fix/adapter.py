@@ -91,9 +91,14 @@ _CAPABILITIES = Capabilities(
     liquidates=False,  # `liquidate` is cancels and an opposite market order
     market_data=False,
     order_types=frozenset(ORDER_TYPES),
-    gtc=True,
     find=Requests(once=0, each=1),
     reading=Requests(once=1, each=1),
+    lists_accounts=False,
+    account_money=False,
+    describes_contracts=False,
+    tokens_expire=False,
+    exits_without_stream=False,  # there is one session, and orders have no other way
+    uncounted_lists=False,  # reports say how many they are (727, 911)
 )
 
 
@@ -562,6 +567,9 @@ class FixAdapter:
             raise RequestRefused(f"account {account} is not of this connection")
         if cl_ord_id in self._book:
             raise ValueError(f"order {cl_ord_id} was already sent; nothing is sent twice")
+        if not self._told:  # what the book adds up to is not what is held now: nothing may look flat by it
+            reason = self._link.reason if self._link is not None else ""
+            raise RequestRefused(f"not sent: {reason or 'not connected'}", RejectClass.UNAVAILABLE)
         await self._cancel_all(account, symbol)
         net = self._book.holding(account, symbol).net
         if not net:
@@ -759,13 +767,19 @@ class FixAdapter:
 
 
 def _capabilities(config: ConnectionConfig) -> Capabilities:
-    """What a counterparty can do; in 4.2 a reading takes a request for each open order, so at least as many as are
-    asked for."""
-    dialect = dialects().get(config.fix.dialect) if config.fix is not None else None
-    if dialect is None or config.fix is None:
-        return _CAPABILITIES
-    reading = Requests(once=int(dialect.asks_all_orders(config.fix.version)), each=1)
-    return replace(_CAPABILITIES, client_tag=dialect.order_status, reading=reading)
+    """What a counterparty can do; of a login that can't connect, what the standard has. In 4.2 a reading takes a request
+    for each open order, so at least as many as are asked for."""
+    fix = config.fix
+    dialect = dialects().get(fix.dialect) if fix is not None else None
+    if dialect is None or fix is None:
+        return replace(_CAPABILITIES, lists_positions=False)
+    reading = Requests(once=int(dialect.asks_all_orders(fix.version)), each=1)
+    return replace(
+        _CAPABILITIES,
+        client_tag=dialect.order_status,
+        reading=reading,
+        lists_positions=dialect.asks_positions(fix.version),
+    )
 
 
 def _status_question(entry: Entry) -> str:

@@ -40,7 +40,7 @@ from brokers.projectx.reads import LISTS, first_of, list_accounts, read_exposure
 from brokers.projectx.rest import Rest
 from brokers.projectx.sending import Sender
 from brokers.projectx.session import Session
-from brokers.projectx.translate import ORDER_TYPES
+from brokers.projectx.translate import ORDER_TYPES, TIMES_IN_FORCE
 from schema.clock import Clock
 from schema.records import ApprovedOrder, ConnectionConfig, Environment, Instrument, OrderType
 
@@ -58,6 +58,7 @@ CAPABILITIES = Capabilities(
     liquidates=True,
     market_data=True,
     order_types=ORDER_TYPES,
+    times_in_force=TIMES_IN_FORCE,
     policy=POLICY,
     find=Requests(once=0, each=finding.AT_MOST),
     reading=Requests(once=1, each=LISTS),

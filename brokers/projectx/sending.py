@@ -27,9 +27,17 @@ from brokers.projectx.poll import Poll
 from brokers.projectx.reads import open_orders, read_instrument
 from brokers.projectx.rest import Said, TokenDead
 from brokers.projectx.session import Session
-from brokers.projectx.translate import ORDER_TYPES, place_body, quotes_differ, reject_class, symbol_of, theirs
+from brokers.projectx.translate import (
+    ORDER_TYPES,
+    TIMES_IN_FORCE,
+    place_body,
+    quotes_differ,
+    reject_class,
+    symbol_of,
+    theirs,
+)
 from schema.clock import Clock, to_datetime
-from schema.records import ApprovedOrder, ConnectionConfig, OrderType, RejectClass, TimeInForce
+from schema.records import ApprovedOrder, ConnectionConfig, OrderType, RejectClass
 
 _UNPROVEN = (2, 6, 7)  # rejected, pending, unknown: an order may stand at the venue all the same
 _NOT_FOUND = 2
@@ -76,7 +84,7 @@ class Sender:
             refusal = f"account {order.account} is not of this connection"
         elif order.order_type not in ORDER_TYPES:
             refusal = f"{order.order_type} orders are not placed at this venue"
-        elif order.time_in_force in (TimeInForce.IOC, TimeInForce.FOK):
+        elif order.time_in_force not in TIMES_IN_FORCE:
             refusal = f"this venue knows no {order.time_in_force} orders"
         elif not order.reducing and (self._session is None or not self._session.up):
             reason = self._session.reason if self._session is not None else ""

@@ -20,6 +20,7 @@ from schema.records import (
     Position,
     RejectClass,
     Side,
+    TimeInForce,
     VenueOrder,
 )
 from schema.symbols import UnknownProduct, full_month, parse_contract
@@ -31,6 +32,8 @@ _TYPES = {1: OrderType.LIMIT, 2: OrderType.MARKET, 3: OrderType.STOP_LIMIT, 4: O
 _WIRE_TYPES = {OrderType.LIMIT: 1, OrderType.MARKET: 2, OrderType.STOP: 4}
 ORDER_TYPES = frozenset(_WIRE_TYPES)
 """What the desk sends: whether the venue takes a stop-limit (3) is not verified."""
+TIMES_IN_FORCE = frozenset((TimeInForce.DAY,))
+"""An order has no field for it (2.3) and rests until it ends; that it outlasts its session is said nowhere."""
 _LIVE = {1: LiveStatus.WORKING, 6: LiveStatus.PENDING, 7: LiveStatus.WORKING, 8: LiveStatus.SUSPENDED}
 _DONE = {2: DoneStatus.FILLED, 3: DoneStatus.CANCELED, 4: DoneStatus.EXPIRED, 5: DoneStatus.REJECTED}
 _PLACE_CLASSES = {

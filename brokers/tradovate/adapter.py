@@ -64,7 +64,6 @@ CAPABILITIES = Capabilities(
     liquidates=True,
     market_data=True,
     order_types=frozenset(OrderType),
-    gtc=True,
     links_orders=True,  # placeoco and placeoso, both at absolute prices (1.3)
     find=Requests(once=finding.AT_MOST, each=0),
     reading=Requests(once=LISTS, each=0),

@@ -7,7 +7,7 @@ import pytest
 from brokers.adapter import AdapterSettings, BrokerAdapter, Credentials, Trails
 from brokers.registry import build_adapter
 from schema.clock import SYSTEM_CLOCK
-from schema.records import AccountConfig, ConnectionConfig, Environment, FixLogin, OrderType
+from schema.records import AccountConfig, ConnectionConfig, Environment, FixLogin, OrderType, TimeInForce
 
 PLAIN = {OrderType.MARKET, OrderType.LIMIT, OrderType.STOP}
 
@@ -42,7 +42,8 @@ def adapter_of(venue: str) -> BrokerAdapter:
 @pytest.mark.parametrize("venue", MATRIX)
 def test_a_venue_can_what_the_matrix_says(venue: str) -> None:
     able = adapter_of(venue).capabilities
-    assert (able.links_orders, able.native_trailing, able.gtc, set(able.order_types)) == MATRIX[venue]
+    gtc = TimeInForce.GTC in able.times_in_force
+    assert (able.links_orders, able.native_trailing, gtc, set(able.order_types)) == MATRIX[venue]
 
 
 @pytest.mark.parametrize("venue", MATRIX)

@@ -1,0 +1,67 @@
+"""Tradovate on the contract's bench."""
+
+from brokers.adapter import BrokerAdapter
+from brokers.sandbox.orders import Reason
+from brokers.sandbox.settings import DoorSettings
+from brokers.tradovate.adapter import TradovateAdapter
+from schema.records import ConnectionConfig, Environment, RejectClass
+from tests.brokers.contract.bench import Bench
+from tests.brokers.contract.line import websocket_frame
+from tests.brokers.contract.venue import CONNECTION, USERNAME, Fact, Said, Seat, Venue
+
+
+def _build(seat: Seat) -> BrokerAdapter:
+    address = f"127.0.0.1:{seat.port}/v1"
+    config = ConnectionConfig(
+        connection=CONNECTION,
+        venue="tradovate",
+        environment=seat.environment,
+        username=USERNAME,
+        rest_url=f"http://{address}",
+        ws_url=f"ws://{address}/websocket",
+        md_url=f"ws://{address}/md/websocket",
+    )
+    return TradovateAdapter(config, seat.credentials, seat.settings, seat.clock, seat.emit, seat.random)
+
+
+def _garble(bench: Bench) -> int:
+    order = '{"entityType":"order","eventType":"Created","entity":{"id":"%s"}}'
+    said = (
+        'a[{"e":"props","d":' + order % "none" + "}]",
+        "a[{not json",
+        'a[{"e":"props","d":{"entityType":"fill","entity":{"id":1,"qty":"many"}}}]',
+    )
+    assert bench.line is not None
+    for text in said:
+        assert bench.line.inject(websocket_frame(text), opened_with=b"/v1/websocket") == 1
+    return len(said)
+
+
+TRADOVATE = Venue(
+    name="tradovate",
+    door="tradovate",
+    title="Tradovate",
+    build=_build,
+    garble=_garble,
+    rejects=(
+        Said(reason=Reason.MAX_POSITION, text="Position limit reached", reject_class=RejectClass.LIMIT),
+        Said(reason=Reason.SESSION_CLOSED, text="The session is closed", reject_class=RejectClass.MARKET_CLOSED),
+        Said(reason=Reason.INVALID_CONTRACT, text="No such contract", reject_class=RejectClass.CONTRACT),
+        Said(reason=Reason.LOCKED, text="Trading is locked", reject_class=RejectClass.LOCKED),
+        Said(reason=Reason.INVALID_PRICE, text="The price is off", reject_class=RejectClass.PRICE),
+        Said(reason=Reason.UNKNOWN, text="Insufficient margin", reject_class=RejectClass.MARGIN),
+        Said(reason=Reason.OTHER, text="Just no", reject_class=RejectClass.OTHER),
+    ),
+    facts={
+        "duplicate_tag_rejected": Fact(
+            text="what the venue does with a clOrdId it has seen is not verified, so nothing relies on it",
+            source="protocols/tradovate.md 1.3",
+        ),
+    },
+    place="order/placeorder",
+    modify="order/modifyorder",
+    cancel="order/cancelorder",
+    close="order/liquidateposition",
+    options={"door": DoorSettings(requests_per_min=0, heartbeat_s=0.5)},
+    other_kind=(Environment.LIVE, "DEMO1001"),
+)
