@@ -5,13 +5,22 @@ sends by itself keeps one.
 
 import asyncio
 import heapq
-from collections.abc import Callable
+from collections.abc import Callable, Container, Iterable
 
 from brokers.adapter import Emit, OrderAccepted, OrderRejected, OrderUnknown
 from schema.clock import Clock
 from schema.records import RejectClass, Side
 
 REASON_WAIT_S = 0.1  # a reject's reason may come just after the reject itself
+
+
+def never_twice(cl_ord_ids: Iterable[str], known: Container[str]) -> None:
+    """Raises ValueError, before a byte leaves, when a client id was used before or stands there twice."""
+    seen: set[str] = set()
+    for cl_ord_id in cl_ord_ids:
+        if cl_ord_id in known or cl_ord_id in seen:
+            raise ValueError(f"order {cl_ord_id} was already sent; nothing is sent twice")
+        seen.add(cl_ord_id)
 
 
 class OwnOrder:
@@ -64,6 +73,10 @@ class OwnOrders:
         if tag := self._tags.pop(order_id, ""):
             self._orders.pop(tag, None)
             self._past.add(tag)
+
+    def use_up(self, cl_ord_id: str) -> None:
+        """A client id that left with something that is not an order of its own: it is never sent again."""
+        self._past.add(cl_ord_id)
 
     def tag_of(self, order_id: int) -> str:
         """The client id of an order of this process by the venue's id; empty when it is not ours."""

@@ -38,7 +38,7 @@ from engine.state import CoreLimits
 from engine.views import Views
 from engine.why import why
 from schema.clock import Clock
-from schema.records import ConnectionConfig, DeskConfig, Guard, Mode, RejectClass
+from schema.records import ConnectionConfig, DeskConfig, Guard, Mode, RejectClass, TimeInForce
 from schema.settings import Settings
 from schema.store import CheckedContract, JournalDown, Store, StoreRefused
 from schema.vault import Vault, VaultError

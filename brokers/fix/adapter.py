@@ -53,6 +53,7 @@ from brokers.fix.saving import Saving
 from brokers.fix.session import Fact, NotUp, Received, Refused, Unreadable
 from brokers.fix.wire import Message
 from brokers.fix.words import ORDER_TYPES, business_class, reject_class, text_of
+from brokers.own import never_twice
 from brokers.promises import Promises
 from schema.clock import Clock
 from schema.driver import JournalDown
@@ -418,9 +419,7 @@ class FixAdapter:
         self.place_at_once(orders)
 
     def place_at_once(self, orders: Sequence[ApprovedOrder]) -> None:
-        for order in orders:
-            if order.cl_ord_id in self._book:
-                raise ValueError(f"order {order.cl_ord_id} was already sent; nothing is sent twice")
+        never_twice((order.cl_ord_id for order in orders), self._book)
         # Bytes first, all in one write: what the engine does with each OrderSent must not delay the next order.
         told: list[Event] = []
         for order in orders:
@@ -565,8 +564,7 @@ class FixAdapter:
         market. What already closes it, and is on its way, is counted."""
         if account not in self._accounts:
             raise RequestRefused(f"account {account} is not of this connection")
-        if cl_ord_id in self._book:
-            raise ValueError(f"order {cl_ord_id} was already sent; nothing is sent twice")
+        never_twice((cl_ord_id,), self._book)
         if not self._told:  # what the book adds up to is not what is held now: nothing may look flat by it
             reason = self._link.reason if self._link is not None else ""
             raise RequestRefused(f"not sent: {reason or 'not connected'}", RejectClass.UNAVAILABLE)

@@ -61,6 +61,10 @@ class Facts:
         """The client id of an order, as far as it is known."""
         return self._tags.get(order_id, "") or self._own.tag_of(order_id)
 
+    def order_with(self, tag: str) -> int:
+        """The venue's id of an order by its client id; 0 when none is known."""
+        return next((order_id for order_id, known in reversed(self._tags.items()) if known == tag), 0)
+
     def spoken_of(self, order_id: int) -> bool:
         """Whether the stream or a reading has said anything about an order."""
         return order_id in self._seen

@@ -20,7 +20,7 @@ from brokers.adapter import (
     VenueUnreachable,
 )
 from brokers.budget import Lane
-from brokers.own import OwnOrder, OwnOrders
+from brokers.own import OwnOrder, OwnOrders, never_twice
 from brokers.projectx import wire
 from brokers.projectx.connection import Connection
 from brokers.projectx.poll import Poll
@@ -67,9 +67,7 @@ class Sender:
 
     def place(self, orders: Sequence[ApprovedOrder]) -> None:
         """Start every order's request, exits first; what may not leave is told at once."""
-        for order in orders:
-            if order.cl_ord_id in self._own:
-                raise ValueError(f"order {order.cl_ord_id} was already sent; nothing is sent twice")
+        never_twice((order.cl_ord_id for order in orders), self._own)
         for order in sorted(orders, key=_lane):
             self._start(order)
 
@@ -163,6 +161,8 @@ class Sender:
             return
         if "tag" in str(said).lower() and "in use" in str(said).lower():
             self._own.unknown(own, f"{said}; asking the venue for the order that has it")
+            if order_id := connection.facts.order_with(own.cl_ord_id):
+                self._own.accepted(own.cl_ord_id, order_id)
             return
         try:
             found = [o for o in await open_orders(connection, own.account_id) if o.custom_tag == own.cl_ord_id]
@@ -240,6 +240,8 @@ class Sender:
         """Cancel what works in the contract, close it, and sweep: closing leaves brackets behind, and one of them could
         open a new position. Raises RequestRefused or RequestUnknown."""
         connection, account_id = self._ready(account)
+        never_twice((cl_ord_id,), self._own)
+        self._own.use_up(cl_ord_id)
         if symbol not in connection.contract_ids:
             await read_instrument(connection, symbol)
         await self._sweep(connection, account, account_id, symbol)

@@ -155,6 +155,9 @@ class Desk:
         note.outcome, note.order_id = "taken", order.order_id
         if late is not None:
             refusal = late
+            self._by_id[tag] = order.order_id
+            self._current[order.order_id] = tag
+            self._report(order, "PendingNew", self._exec_id())  # taken in, not yet by the market
             self._house.later(
                 refusal.after_s, lambda: self._venue.reject_held(order.order_id, refusal.reason, refusal.text)
             )
@@ -202,6 +205,14 @@ class Desk:
             return None
         return self._venue.orders[order_id]
 
+    def _refused_on_demand(self, frame: Frame, answer_to: str, order: Order) -> bool:
+        refusal = self._house.faults.rejects.take(order.account_id)
+        if refusal is None:
+            return False
+        self._house.received[-1].outcome = refusal.reason.value
+        self._cancel_reject(frame, answer_to, "2", refusal.text, order.order_id)
+        return True
+
     def _cancel(self, frame: Frame) -> None:
         note = self._house.received[-1]
         order = self._find(frame, "1")
@@ -209,6 +220,8 @@ class Desk:
             note.outcome = "refused"
             return
         self._by_id[frame[11]] = order.order_id
+        if self._refused_on_demand(frame, "1", order):
+            return
         try:
             self._venue.cancel(order.order_id, Origin(cl_ord_id=frame[11], user_id=self._user.user_id))
             note.outcome, note.order_id = "taken", order.order_id
@@ -223,6 +236,8 @@ class Desk:
             note.outcome = "refused"
             return
         self._by_id[frame[11]] = order.order_id
+        if self._refused_on_demand(frame, "2", order):
+            return
         try:
             if frame[40] not in TYPES or frame[59] in UNUSED_TIMES:
                 raise Refused(Reason.UNSUPPORTED, "Unsupported order characteristic")
@@ -353,6 +368,7 @@ class Desk:
         status = _STATUS.get(order.status) or ("1" if order.filled_qty else "0")
         kind = {
             "New": "0",
+            "PendingNew": "A",
             "Canceled": "4",
             "Replaced": "5",
             "Rejected": "8",

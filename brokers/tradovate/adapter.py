@@ -242,7 +242,7 @@ class TradovateAdapter:
         self._sender.place(orders)
 
     async def cancel(self, account: str, order_id: str) -> None:
-        await self._sender.cancel(order_id)
+        await self._sender.cancel(account, order_id)
 
     async def modify(
         self,
@@ -254,12 +254,12 @@ class TradovateAdapter:
         limit_price: Decimal | None = None,
         stop_price: Decimal | None = None,
     ) -> None:
-        await self._sender.modify(order_id, qty, order_type, limit_price, stop_price)
+        await self._sender.modify(account, order_id, qty, order_type, limit_price, stop_price)
 
     async def modify_trailing(
         self, account: str, order_id: str, *, qty: int, trail: Decimal, stop_price: Decimal | None
     ) -> None:
-        await self._sender.modify(order_id, qty, OrderType.TRAILING_STOP, None, stop_price, trail)
+        await self._sender.modify(account, order_id, qty, OrderType.TRAILING_STOP, None, stop_price, trail)
 
     async def liquidate(self, account: str, symbol: str, cl_ord_id: str) -> None:
         if symbol not in self._directory.contract_ids:

@@ -179,6 +179,12 @@ class OrderJoin:
         for order_id, joined in list(self._held.items()):
             self._touch(order_id, joined, now_ns)
 
+    def owner(self, order_id: int) -> str | None:
+        """The account of an order; None when it is not known."""
+        joined = self._orders.get(order_id)
+        order = joined.order if joined is not None else None
+        return self._directory.account_name(order.account_id) if order is not None else None
+
     def unnamed_contracts(self) -> set[int]:
         """Contract ids that facts wait for."""
         self._unnamed -= self._directory.symbols.keys()

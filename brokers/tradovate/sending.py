@@ -19,7 +19,7 @@ from brokers.adapter import (
     VenueUnreachable,
 )
 from brokers.budget import Lane, RequestBudget
-from brokers.own import OwnOrder, OwnOrders
+from brokers.own import OwnOrder, OwnOrders, never_twice
 from brokers.tradovate import wire
 from brokers.tradovate.answers import Outcome, Refused, Taken, judge
 from brokers.tradovate.connection import Connection
@@ -65,10 +65,7 @@ class Sender:
 
     def place(self, orders: Sequence[ApprovedOrder]) -> None:
         """See `brokers/adapter.py`, place_at_once."""
-        for order in orders:
-            for leg in order.legs:
-                if leg.cl_ord_id in self._own:
-                    raise ValueError(f"order {leg.cl_ord_id} was already sent; nothing is sent twice")
+        never_twice((leg.cl_ord_id for order in orders for leg in order.legs), self._own)
         # Bytes first: what the engine does with each OrderSent must not delay the next order.
         told: list[Event] = []
         leaving: list[tuple[ApprovedOrder, list[OwnOrder], bytes]] = []
@@ -198,12 +195,14 @@ class Sender:
 
     # --- commands ------------------------------------------------------------------------------------------------
 
-    async def cancel(self, order_id: str) -> None:
+    async def cancel(self, account: str, order_id: str) -> None:
+        self._check_owner(account, order_id)
         body = wire.encode({"orderId": _number(order_id), "isAutomated": True})
         taken_or_raise(await self._command("order/cancelorder", body, lane=Lane.CANCEL))
 
     async def modify(
         self,
+        account: str,
         order_id: str,
         qty: int,
         order_type: OrderType,
@@ -211,16 +210,25 @@ class Sender:
         stop_price: Decimal | None,
         trail: Decimal | None = None,
     ) -> None:
+        self._check_owner(account, order_id)
         body = wire.encode(modify_body(_number(order_id), qty, order_type, limit_price, stop_price, trail))
         taken_or_raise(await self._command("order/modifyorder", body, lane=Lane.MODIFY))
+
+    def _check_owner(self, account: str, order_id: str) -> None:
+        """The venue takes an order's id alone: what is known to be another account's is refused here."""
+        if account not in self._directory.account_ids:
+            raise RequestRefused(f"account {account} is not of this connection")
+        joined = self._session.joined if self._session is not None else None
+        owner = joined.owner(_number(order_id)) if joined is not None else None
+        if owner not in (None, account):
+            raise RequestRefused(f"order {order_id} is not of account {account}")
 
     async def liquidate(self, account: str, symbol: str, cl_ord_id: str) -> None:
         """The caller has made the contract of `symbol` known."""
         account_id = self._directory.account_ids.get(account)
         if account_id is None:
             raise RequestRefused(f"account {account} is not of this connection")
-        if cl_ord_id in self._own:
-            raise ValueError(f"order {cl_ord_id} was already sent; nothing is sent twice")
+        never_twice((cl_ord_id,), self._own)
         contract_id = self._directory.contract_ids[symbol]
         body = wire.encode({"accountId": account_id, "contractId": contract_id, "admin": False, "isAutomated": True})
         own = self._own.sent(cl_ord_id, account, account_id, symbol, None, promise=False)

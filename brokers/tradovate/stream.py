@@ -120,6 +120,10 @@ class Joined:
             self.entity(entity, now_ns)
         return unreadable
 
+    def owner(self, order_id: int) -> str | None:
+        """The account of an order; None when it is not known."""
+        return self._orders.owner(order_id)
+
     def short_orders(self) -> set[int]:
         """Ids of orders that the venue says are filled and whose fills have not all come."""
         return self._orders.short_orders()

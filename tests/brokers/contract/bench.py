@@ -218,14 +218,17 @@ class Bench:
     def refused(self, *kinds: type[VenueError]) -> Iterator[list[str]]:
         """The block must end in one of these errors (RequestRefused when none is named): one sentence of words."""
         words: list[str] = []
+        wanted: tuple[type[VenueError], ...] = kinds or (RequestRefused,)
         try:
             yield words
-        except kinds or (RequestRefused,) as error:
+        except VenueError as error:
+            if not isinstance(error, wanted):
+                raise
             self.said.append(str(error))
             words.append(str(error))
             assert is_sentence(str(error)), error
         else:
-            raise AssertionError(f"not refused: expected {[kind.__name__ for kind in kinds or (RequestRefused,)]}")
+            raise AssertionError(f"not refused: expected {[kind.__name__ for kind in wanted]}")
 
     async def maybe(self, request: Awaitable[None]) -> str:
         """A request whose outcome may be unknown to the adapter: empty when it was taken, or the words. A refusal

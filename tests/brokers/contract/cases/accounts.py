@@ -4,7 +4,7 @@ from decimal import Decimal
 
 from brokers.adapter import AccountUpdated, OrderNotSent, OrderUpdated, RequestRefused
 from schema.records import RejectClass
-from tests.brokers.contract.bench import ES, MES, A, B, C, Bench
+from tests.brokers.contract.bench import ES, MES, A, B, Bench, C
 from tests.brokers.contract.cards import Group
 
 card = Group("Accounts and contracts", 200)

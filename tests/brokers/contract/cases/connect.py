@@ -7,7 +7,7 @@ import pytest
 
 from brokers.adapter import LoginRefused, OrderNotSent, RequestRefused, RequestUnknown, StreamUp, VenueUnreachable
 from schema.records import Environment
-from tests.brokers.contract.bench import A, B, DEADLINE_S, ES, SECRET, Bench
+from tests.brokers.contract.bench import ES, SECRET, A, B, Bench
 from tests.brokers.contract.cards import Group
 
 card = Group("Connect and identity", 100)
