@@ -249,6 +249,10 @@ class Bench:
     def of_rejects(self, tag: str) -> list[OrderRejected]:
         return self.of(OrderRejected, tag)
 
+    def of_not_sent(self) -> set[str]:
+        """Client ids of orders that were not sent."""
+        return {event.cl_ord_id for event in self.of(OrderNotSent)}
+
     @staticmethod
     def tag_of(event: Event) -> str:
         """The client id that an event is about; empty when it is about none."""

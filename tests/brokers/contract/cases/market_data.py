@@ -1,0 +1,81 @@
+"""C-1500: quotes and bars."""
+
+from brokers.adapter import BarsUpdated, QuoteUpdated
+from tests.brokers.contract.bench import ES, MES, Bench
+from tests.brokers.contract.cards import Group
+
+card = Group("Market data", 1500)
+
+
+async def it_is_refused(bench: Bench) -> None:
+    """`watch` is refused in a sentence; no quote and no bar ever comes, nothing is asked of the venue."""
+    with bench.refused() as words:
+        await bench.adapter.watch(ES, 60, 10)
+    assert "market data" in words[0]
+    bench.foreign(1)
+    await bench.marker()
+    assert bench.of(QuoteUpdated) == bench.of(BarsUpdated) == []
+    assert bench.nothing_reached()
+
+
+@card(1501, needs="market_data", without=it_is_refused)
+async def quotes_come_with_both_sides(bench: Bench) -> None:
+    """Bid below ask, of the contract that was asked for, and a last price."""
+    await bench.adapter.watch(ES, 60, 10)
+    bench.foreign(10)
+    await bench.until(
+        lambda: [q for e in bench.of(QuoteUpdated) if (q := e.quote).bid and q.ask and q.last], "a whole quote"
+    )  # fmt: skip
+    quote = next(e.quote for e in reversed(bench.of(QuoteUpdated)) if e.quote.bid and e.quote.ask)
+    assert quote.symbol == ES
+    assert quote.bid is not None and quote.ask is not None and quote.bid < quote.ask
+
+
+@card(1505, needs="market_data", without=it_is_refused)
+async def bars_come_oldest_first(bench: Bench) -> None:
+    """History in time order, each bar whole: low at the bottom, high at the top."""
+    await bench.adapter.watch(ES, 60, 30)
+    await bench.until(lambda: sum(len(e.bars) for e in bench.of(BarsUpdated)) >= 30, "thirty bars")
+    bars = bench.of(BarsUpdated)[0].bars
+    assert [bar.start_ns for bar in bars] == sorted({bar.start_ns for bar in bars})
+    assert all(bar.low <= min(bar.open, bar.close) <= max(bar.open, bar.close) <= bar.high for bar in bars)
+    assert {(e.symbol, e.interval_s) for e in bench.of(BarsUpdated)} == {(ES, 60)}
+
+
+@card(1510, needs="market_data", without=it_is_refused)
+async def watching_twice_is_harmless(bench: Bench) -> None:
+    """The second `watch` of the same changes nothing; one of another contract adds it."""
+    await bench.adapter.watch(ES, 60, 5)
+    await bench.adapter.watch(ES, 60, 5)
+    await bench.adapter.watch(MES, 60, 5)
+    bench.foreign(3)
+    bench.foreign(3, symbol=MES)
+    await bench.until(lambda: {e.quote.symbol for e in bench.of(QuoteUpdated)} == {ES, MES}, "quotes of both")
+    assert {e.quote.symbol for e in bench.of(QuoteUpdated)} == {ES, MES}
+
+
+@card(1515, needs="market_data", without=it_is_refused)
+async def a_contract_that_is_none_is_refused(bench: Bench) -> None:
+    """`watch` of an unknown contract is RequestRefused, and orders go on as ever."""
+    with bench.refused():
+        await bench.adapter.watch("NQH4", 60, 5)
+    await bench.buy("a")
+    await bench.filled("a", 1)
+    assert bench.of(QuoteUpdated) == []
+
+
+@card(1520, needs="market_data", without=it_is_refused)
+async def market_data_comes_back_with_the_line(bench: Bench) -> None:
+    """After a broken line what was watched is watched again, without being asked for."""
+    await bench.adapter.watch(ES, 60, 5)
+    await bench.until(lambda: bench.of(QuoteUpdated), "a quote")
+    bench.control("disconnect", login="desk1")
+    await bench.back()
+    count = len(bench.of(QuoteUpdated))
+
+    def more() -> bool:
+        bench.foreign(1, account="DEMO1002")
+        return len(bench.of(QuoteUpdated)) > count
+
+    await bench.until(more, "quotes come again", 8)
+    assert bench.adapter.health().state == "up"
