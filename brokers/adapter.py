@@ -267,6 +267,7 @@ class Capabilities(Record, frozen=True):
     describes_contracts: bool = True  # tick size and value are the venue's own word
     tokens_expire: bool = True  # a login has a token that ends
     exits_without_stream: bool = True  # what reduces can leave while the order stream is down
+    tells_gap: bool = True  # what others did while the stream was away can be learned when it is back
     uncounted_lists: bool = True  # an empty list may be a fault: nothing in it says that there is nothing
     policy: str = ""  # what the venue demands of where a desk runs, one sentence to show before an account is armed
     find: Requests = Requests(once=0, each=1)  # what `find` takes at most, by orders

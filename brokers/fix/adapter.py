@@ -409,6 +409,8 @@ class FixAdapter:
         """Proven never to have reached the venue's books, unless the venue has shown it after all."""
         if entry.known:
             return
+        if found is RejectClass.THROTTLED:
+            self._budget.throttled()
         self._book.reject(entry, text)
         self._promises.rejected(entry.root, "", found, text)
         self._asking.failed(_order_question(entry), RequestRefused(text, found))
@@ -770,13 +772,14 @@ def _capabilities(config: ConnectionConfig) -> Capabilities:
     fix = config.fix
     dialect = dialects().get(fix.dialect) if fix is not None else None
     if dialect is None or fix is None:
-        return replace(_CAPABILITIES, lists_positions=False)
+        return _CAPABILITIES
     reading = Requests(once=int(dialect.asks_all_orders(fix.version)), each=1)
     return replace(
         _CAPABILITIES,
         client_tag=dialect.order_status,
         reading=reading,
         lists_positions=dialect.asks_positions(fix.version),
+        tells_gap=dialect.numbers == "keep" or dialect.asks_positions(fix.version),
     )
 
 

@@ -14,6 +14,7 @@ from brokers.projectx import wire
 from brokers.projectx.translate import (
     MARKET,
     REJECTED,
+    SUSPENDED,
     fill_of,
     may_trade,
     order_of,
@@ -44,6 +45,7 @@ class Facts:
         self._own = own
         self._emit = emit
         self._tags: OrderedDict[int, str] = OrderedDict()
+        self._links: OrderedDict[int, tuple[int, int]] = OrderedDict()  # order id -> its entry, its other
         self._stages: OrderedDict[int, tuple[int, int, int, Decimal | None, Decimal | None]] = OrderedDict()
         self._fills: OrderedDict[int, None] = OrderedDict()
         self._waiting: list[tuple[wire.Trade, int]] = []
@@ -64,6 +66,17 @@ class Facts:
     def order_with(self, tag: str) -> int:
         """The venue's id of an order by its client id; 0 when none is known."""
         return next((order_id for order_id, known in reversed(self._tags.items()) if known == tag), 0)
+
+    def working(self, account_id: int, since_ns: int) -> set[int]:
+        """The account's orders placed since then that work as far as is known, and that a list must have: a bracket
+        that waits for its entry is in none (2.3)."""
+        return {
+            order.id
+            for order in self.live.values()
+            if order.account_id == account_id
+            and order.status != SUSPENDED
+            and time_ns(order.creation_timestamp) > since_ns
+        }
 
     def spoken_of(self, order_id: int) -> bool:
         """Whether the stream or a reading has said anything about an order."""
@@ -106,6 +119,11 @@ class Facts:
         else:
             self.live.pop(entity.id, None)
         _keep(self._stages, entity.id, _stage(entity))
+        links = (entity.parent_order_id or 0, entity.linked_order_id or 0)
+        if any(links):
+            _keep(self._links, entity.id, links)
+            if links[1]:  # the target names its stop, the stop does not name its target
+                _keep(self._links, links[1], (links[0], entity.id))
         known = self.tag(entity.id)
         if known in self._own:
             if entity.status == REJECTED:
@@ -113,7 +131,7 @@ class Facts:
                 self._own.rejected_without_reason(known, entity.id)
             else:
                 self._own.accepted(known, entity.id)
-        return order_of(entity, name, known)
+        return order_of(entity, name, known, self._links.get(entity.id, (0, 0)))
 
     def order(self, entity: wire.Order, now_ns: int) -> None:
         """An order's event: told when it says something new. One that is behind what is known tells nothing."""

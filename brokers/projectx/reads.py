@@ -102,6 +102,8 @@ async def read_snapshot(connection: Connection, disturbed: Callable[[], set[int]
         if not needed and (refusal := connection.budget.refusal(Lane.QUERY, count=wanted)):
             raise RequestUnknown(f"the venue was not asked: {refusal}")
         disturbed()
+        since_ns = at_ns - round((_BACK - _MARGIN).total_seconds() * 1e9)
+        working = {account.id: connection.facts.working(account.id, since_ns) for account in accounts}
         lists: dict[int, _Lists] = {}
         again = [account.id for account in accounts]
         for _ in range(_ATTEMPTS):
@@ -120,7 +122,7 @@ async def read_snapshot(connection: Connection, disturbed: Callable[[], set[int]
         raise
     except VenueError as error:
         raise RequestUnknown(f"the venue's lists could not be read: {error}") from None
-    since_ns = at_ns - round((_BACK - _MARGIN).total_seconds() * 1e9)
+    again += [k for k, each in lists.items() if working[k] & connection.facts.working(k, since_ns) - each.orders.keys()]
     again += [key for key, each in lists.items() if connection.facts.leaves_out(key, each.trades, since_ns)]
     # Only now is anything learned: what was read of a login that could not be read whole is forgotten.
     facts = connection.facts
@@ -198,10 +200,18 @@ async def read_exposure(connection: Connection) -> Exposure:
 
 async def _read_open(connection: Connection, account_id: int) -> tuple[str, list[Position], list[WorkingOrder]]:
     """The account's name ('' when its lists cannot be its truth), what it holds and what works. An account that is said
-    to hold nothing of what the stream saw it hold is believed when its trades are all listed, too."""
+    to hold nothing of what the stream saw it hold is believed when its trades are all listed, too, and one without an
+    order that works as far as is known when the list of the day's orders has it."""
     facts = connection.facts
     name, body = facts.name(account_id), {"accountId": account_id}
+    since_ns = connection.clock.now_ns() - round((_BACK - _MARGIN).total_seconds() * 1e9)
+    before = facts.working(account_id, since_ns)
     orders = await open_orders(connection, account_id)
+    if unlisted := before & facts.working(account_id, since_ns) - {order.id for order in orders}:
+        since = {"startTimestamp": (to_datetime(connection.clock.now_ns()) - _BACK).isoformat()}
+        past = (await connection.rest.read("Order/search", body | since, lane=Lane.EXIT)).orders or []
+        if unlisted - {order.id for order in past}:
+            name = ""
     answer = await connection.rest.read("Position/searchOpen", dict(body), lane=Lane.EXIT)
     if answer.positions is None:
         raise RequestUnknown("the venue's answer has no positions")
@@ -211,7 +221,6 @@ async def _read_open(connection: Connection, account_id: int) -> tuple[str, list
     if known - {position.symbol for position in positions}:
         since = {"startTimestamp": (to_datetime(connection.clock.now_ns()) - _BACK).isoformat()}
         trades = (await connection.rest.read("Trade/search", body | since, lane=Lane.EXIT)).trades or []
-        since_ns = connection.clock.now_ns() - round((_BACK - _MARGIN).total_seconds() * 1e9)
         if facts.leaves_out(account_id, trades, since_ns):
             name = ""
     return name, positions, working

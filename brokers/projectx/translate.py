@@ -27,7 +27,7 @@ from schema.symbols import UnknownProduct, full_month, parse_contract
 from schema.venue_symbols import parts, price_scale, venue_product
 
 VENUE = "projectx"
-MARKET, REJECTED = 2, 5
+MARKET, REJECTED, SUSPENDED = 2, 5, 8
 _TYPES = {1: OrderType.LIMIT, 2: OrderType.MARKET, 3: OrderType.STOP_LIMIT, 4: OrderType.STOP, 5: OrderType.STOP}
 _WIRE_TYPES = {OrderType.LIMIT: 1, OrderType.MARKET: 2, OrderType.STOP: 4}
 ORDER_TYPES = frozenset(_WIRE_TYPES)
@@ -153,9 +153,10 @@ def reject_class(code: int, words: str) -> RejectClass:
     return RejectClass.OTHER
 
 
-def order_of(entity: wire.Order, account: str, cl_ord_id: str) -> VenueOrder:
-    """Raises UnknownContract. A status that is not on the page counts as pending, which claims the least; 7 (a cancel
-    is on its way) still works."""
+def order_of(entity: wire.Order, account: str, cl_ord_id: str, links: tuple[int, int]) -> VenueOrder:
+    """`links` are the ids of the entry that awakes it and of the order that ends with it, which only the stream tells
+    (2.3); 0: none. A status that is not on the page counts as pending, which claims the least; 7 (a cancel is on its
+    way) still works. Raises UnknownContract."""
     order_type = _TYPES.get(entity.type, OrderType.MARKET)
     terms: dict[str, Any] = {
         "account": account,
@@ -169,6 +170,8 @@ def order_of(entity: wire.Order, account: str, cl_ord_id: str) -> VenueOrder:
         "limit_price": _ours_or_none(entity.limit_price, entity.contract_id),
         "stop_price": _ours_or_none(entity.stop_price, entity.contract_id),
         "cl_ord_id": cl_ord_id,
+        "parent_id": str(links[0] or ""),
+        "oco_id": str(links[1] or ""),
         "venue_ns": time_ns(entity.update_timestamp or entity.creation_timestamp),
     }
     done = _DONE.get(entity.status)

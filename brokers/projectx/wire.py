@@ -61,6 +61,7 @@ class Order(Entity, frozen=True):
     filled_price: Decimal | None = None
     custom_tag: str | None = None
     parent_order_id: int | None = None
+    linked_order_id: int | None = None
     creation_timestamp: str | None = None
     update_timestamp: str | None = None
 

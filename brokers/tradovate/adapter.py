@@ -272,18 +272,23 @@ class TradovateAdapter:
         return await read_instrument(self._ready(), symbol)
 
     async def snapshot(self) -> Snapshot:
-        return await read_snapshot(self._ready(), self._own, self._lasting())
+        return await read_snapshot(self._ready(), self._own, self._lasting(), self._working)
 
     async def find(self, wanted: Sequence[Wanted]) -> tuple[Found, ...]:
         return await finding.find_orders(self._ready(), self._own, wanted)
 
     async def exposure(self) -> Exposure:
-        return await read_exposure(self._ready(), self._lasting())
+        return await read_exposure(self._ready(), self._lasting(), self._working)
 
     def _lasting(self) -> set[tuple[int, int]]:
         """The rows that the stream knows of and a whole reading must list."""
         joined = self._session.joined if self._session is not None else None
         return joined.lasting_rows() if joined is not None else set()
+
+    def _working(self) -> set[tuple[int, int]]:
+        """The orders that the stream knows as working."""
+        joined = self._session.joined if self._session is not None else None
+        return joined.working_orders() if joined is not None else set()
 
     async def watch(self, symbol: str, interval_s: int, history: int) -> None:
         self._ready()

@@ -179,6 +179,14 @@ class OrderJoin:
         for order_id, joined in list(self._held.items()):
             self._touch(order_id, joined, now_ns)
 
+    def working(self) -> set[tuple[int, int]]:
+        """(account id, order id) of every order that may still trade."""
+        return {
+            (joined.order.account_id, order_id)
+            for order_id, joined in self._orders.items()
+            if joined.order is not None and isinstance(joined.status, LiveStatus)
+        }
+
     def owner(self, order_id: int) -> str | None:
         """The account of an order; None when it is not known."""
         joined = self._orders.get(order_id)

@@ -1,8 +1,11 @@
 """What is read from the venue by request: an instrument and the whole truth of the login. `adapter.py` calls it."""
 
 import asyncio
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from decimal import Decimal
+
+import msgspec
 
 from brokers.adapter import Exposure, RequestRefused, RequestUnknown, Snapshot, VenueError, WorkingOrder
 from brokers.budget import Lane
@@ -86,9 +89,23 @@ def _root_of(name: str) -> str:
         return ""
 
 
-async def read_snapshot(connection: Connection, own: OwnOrders, lasting: set[tuple[int, int]]) -> Snapshot:
+Working = Callable[[], set[tuple[int, int]]]
+"""(account id, order id) of the orders that the stream knows as working, whenever it is asked."""
+
+
+def _unlisted(before: set[tuple[int, int]], working: Working, listed: Iterable[Order]) -> set[int]:
+    """Accounts with an order that works, as the stream says before the reading and after it, and that no list has."""
+    ids = {order.id for order in listed}
+    return {account_id for account_id, order_id in before & working() if order_id not in ids}
+
+
+async def read_snapshot(
+    connection: Connection, own: OwnOrders, lasting: set[tuple[int, int]], working: Working
+) -> Snapshot:
     """Every list of the login, read at the same time. Raises RequestUnknown when any of them could not be read: a
-    failed query is not a flat account, and an account whose `lasting` rows are not listed is not complete."""
+    failed query is not a flat account, and an account whose `lasting` rows or `working` orders are not listed is not
+    complete."""
+    before = working()
     rest = connection.rest
     refusal = connection.budget.refusal(Lane.QUERY, count=LISTS)
     if refusal:
@@ -122,13 +139,16 @@ async def read_snapshot(connection: Connection, own: OwnOrders, lasting: set[tup
         raise RequestUnknown(f"the venue's lists could not be read: {error}") from None
     except VenueError as error:
         raise RequestUnknown(f"the venue's lists could not be read: {error}") from None
-    return joined.snapshot(at_ns, lasting)
+    doubtful = {connection.directory.account_name(each) for each in _unlisted(before, working, orders.result())}
+    snapshot = joined.snapshot(at_ns, lasting)
+    return msgspec.structs.replace(snapshot, complete=snapshot.complete - doubtful)
 
 
-async def read_exposure(connection: Connection, lasting: set[tuple[int, int]]) -> Exposure:
+async def read_exposure(connection: Connection, lasting: set[tuple[int, int]], working: Working) -> Exposure:
     """Accounts, orders and positions of the login, from the tokens kept for exits: the least that tells who is flat.
-    An account whose `lasting` position rows are not listed is not complete. Raises RequestUnknown when any of the lists
-    could not be read."""
+    An account whose `lasting` position rows or `working` orders are not listed is not complete. Raises RequestUnknown
+    when any of the lists could not be read."""
+    before = working()
     rest, directory = connection.rest, connection.directory
     at_ns = connection.clock.now_ns()
     try:
@@ -154,6 +174,7 @@ async def read_exposure(connection: Connection, lasting: set[tuple[int, int]]) -
     doubtful = {
         account_id for account_id, contract_id in lasting if contract_id and (account_id, contract_id) not in rows
     }
+    doubtful |= _unlisted(before, working, orders.result())
     names = {account_id: account.account for account_id, account in directory.accounts.items()}
     return Exposure(
         at_ns=at_ns,

@@ -120,6 +120,10 @@ class Joined:
             self.entity(entity, now_ns)
         return unreadable
 
+    def working_orders(self) -> set[tuple[int, int]]:
+        """(account id, order id) of every order that may still trade."""
+        return self._orders.working()
+
     def owner(self, order_id: int) -> str | None:
         """The account of an order; None when it is not known."""
         return self._orders.owner(order_id)

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 
 
 class _Link:
-    """One connection through the line; `opening` is the first thing that its client said."""
+    """One connection through the line; `opening` is how its client began."""
 
     def __init__(self, client: asyncio.StreamWriter, door: asyncio.StreamWriter) -> None:
         self.client = client
@@ -43,7 +43,7 @@ class Line:
             link.cut()
 
     def inject(self, data: bytes, *, opened_with: bytes) -> int:
-        """Say something to the clients whose first words hold `opened_with`; how many those were."""
+        """Say something to the clients that began with `opened_with` or came to it soon; how many those were."""
         links = [link for link in self._links if opened_with in link.opening]
         for link in links:
             link.client.write(data)
@@ -71,7 +71,8 @@ class Line:
     async def _up(self, reader: asyncio.StreamReader, link: _Link) -> None:
         while data := await reader.read(65_536):
             self.sent += data
-            link.opening = link.opening or data
+            if len(link.opening) < 8_192:
+                link.opening += data
             if self.swallow:
                 self.swallowed += data
             else:

@@ -26,7 +26,7 @@ class _Bracket:
             Leg(sign=1, terms=Terms(qty=2, order_type=kind, limit=entry)),
             [
                 Leg(sign=-1, terms=Terms(qty=2, order_type=OrderType.STOP, stop=at - 20)),
-                Leg(sign=-1, terms=Terms(qty=2, order_type=OrderType.LIMIT, limit=at + 20)),
+                Leg(sign=-1, terms=Terms(qty=2, order_type=OrderType.LIMIT, limit=at + 100)),
             ],
         )
         self.entry = str(parent.order_id)

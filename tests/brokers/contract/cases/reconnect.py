@@ -29,7 +29,19 @@ async def a_broken_stream_is_told_and_comes_back(bench: Bench) -> None:
     await bench.marker()
 
 
-@card(1105)
+async def only_our_own_is_known_of_the_gap(bench: Bench) -> None:
+    """Trades of others in the gap can't be asked for, and health says what positions are made of; our own are known."""
+    await bench.resting("a", 2)
+    bench.control("disconnect", login="desk1", refuse_s=0.4)
+    await bench.down()
+    bench.trades_at(bench.price(-201), 2)
+    await bench.back()
+    await bench.until(lambda: sum(_known(bench).values()) == 2, "our own two lots are known")
+    assert "add up to" in bench.adapter.health().reason
+    assert [p.net_qty for p in (await bench.adapter.snapshot()).positions if p.account == A] == [2]
+
+
+@card(1105, needs="tells_gap", without=only_our_own_is_known_of_the_gap)
 async def what_happened_in_the_gap_is_in_the_truth(bench: Bench) -> None:
     """Trades while the line was broken: each fill known once, the position right."""
     await bench.buy("a")
@@ -135,8 +147,9 @@ async def a_line_cut_in_mid_message_loses_nothing(bench: Bench) -> None:
     assert bench.line is not None
     await bench.buy("a")
     await bench.filled("a", 1)
+    await bench.resting("rest", 2)
     bench.line.cut_at = 37
-    bench.foreign(2)
+    bench.trades_at(bench.price(-201), 2)
     await bench.until(lambda: bench.line is not None and bench.line.cuts == 1, "the cut")
     await bench.until(
         lambda: bench.adapter.health().state == "up" and sum(_known(bench).values()) == 3, "three lots", 8
@@ -148,8 +161,9 @@ async def a_line_cut_in_mid_message_loses_nothing(bench: Bench) -> None:
 @card(1140)
 async def three_broken_lines_in_a_row_end_up_right(bench: Bench) -> None:
     """Each time it comes back; nothing is told twice, nothing is lost."""
+    await bench.resting("rest", 3)
     for number in range(3):
-        bench.foreign(1)
+        bench.trades_at(bench.price(-201 if number == 0 else -1))
         bench.control("disconnect", login="desk1")
         await bench.back(number + 2)
     await bench.until(lambda: sum(_known(bench).values()) == 3, "three lots are known")

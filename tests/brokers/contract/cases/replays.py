@@ -48,9 +48,10 @@ async def a_replay_after_a_reconnect_tells_nothing(bench: Bench) -> None:
     """T-REPLAY: what was told before the gap, and what the truth after it had, is not told again."""
     await bench.buy("a")
     await bench.filled("a", 1)
+    await bench.resting("rest", 2)
     bench.control("disconnect", login="desk1", refuse_s=0.3)
     await bench.down()
-    bench.foreign(2)
+    bench.trades_at(bench.price(-201), 2)
     await bench.back()
     bench.control("replay", login="desk1")
     await bench.marker()

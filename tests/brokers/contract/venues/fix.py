@@ -45,6 +45,12 @@ def _at(version: str, dialect: str) -> "Venue":
             text="FIX 4.2 has no request for positions: they are what the reports of this session add up to",
             source="protocols/fix.md C2",
         )
+    if t4:
+        facts["tells_gap"] = Fact(
+            text="numbers begin at 1 after every disconnect and nothing is resent: of the gap, our own orders can be "
+            "asked about, and nothing else",
+            source="protocols/fix.md C1",
+        )
     return Venue(
         name=f"fix-{version[4:]}" + ("-t4" if t4 else ""),
         door="fix",

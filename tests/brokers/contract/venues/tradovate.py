@@ -33,7 +33,7 @@ def _garble(bench: Bench) -> int:
     )
     assert bench.line is not None
     for text in said:
-        assert bench.line.inject(websocket_frame(text), opened_with=b"/v1/websocket") == 1
+        assert bench.line.inject(websocket_frame(text), opened_with=b"GET /v1/websocket") == 1
     return len(said)
 
 
