@@ -74,15 +74,15 @@ def _head(*cells: str) -> str:
 
 def _abilities(notes: _Notes) -> str:
     text = "## What a venue can do\n\n" + _head("", *(venue.title for venue in VENUES.values()))
-    for flag, words in FLAGS.items():
-        text += _row(words, *(_ability(venue, flag, notes) for venue in VENUES.values()))
-    for kind in OrderType:
-        words = f"{kind.replace('_', '-')} orders"
-        text += _row(words, *(_ability(venue, f"order_types:{kind}", notes) for venue in VENUES.values()))
-    for time in TimeInForce:
-        words = f"time in force: {time}"
-        text += _row(words, *(_ability(venue, f"times_in_force:{time}", notes) for venue in VENUES.values()))
+    for need, words in abilities().items():
+        text += _row(words, *(_ability(venue, need, notes) for venue in VENUES.values()))
     return text
+
+
+def abilities() -> dict[str, str]:
+    """Everything a venue may offer or lack, as a need, in words."""
+    kinds = {f"order_types:{kind}": f"{kind.replace('_', '-')} orders" for kind in OrderType}
+    return FLAGS | kinds | {f"times_in_force:{time}": f"time in force: {time}" for time in TimeInForce}
 
 
 def _ability(venue: Venue, need: str, notes: _Notes) -> str:

@@ -8,7 +8,7 @@ import pytest
 
 from tests.brokers.contract.cards import CARDS, Card, Run, offers
 from tests.brokers.contract.conftest import ASSERTED
-from tests.brokers.contract.table import FILE, FLAGS, page, switches
+from tests.brokers.contract.table import FILE, FLAGS, abilities, page, switches
 from tests.brokers.contract.venue import Venue
 from tests.brokers.contract.venues import VENUES
 
@@ -53,8 +53,7 @@ def test_a_card_promises_something_and_asserts_it(card: Card) -> None:
 
 @EVERY
 def test_what_a_venue_lacks_has_a_fact_and_every_fact_is_needed(venue: Venue) -> None:
-    needed = {card.needs for card in CARDS.values() if card.needs}
-    lacking = {need for need in needed if not offers(venue.capabilities, need)}
+    lacking = {need for need in abilities() if not offers(venue.capabilities, need)}
     assert lacking == venue.facts.keys()
     assert all(fact.text and fact.source.startswith("protocols/") for fact in venue.facts.values())
 
@@ -63,6 +62,10 @@ def test_what_a_venue_lacks_has_a_fact_and_every_fact_is_needed(venue: Venue) ->
 def test_every_class_of_reject_has_words_at_every_venue(venue: Venue) -> None:
     classes = [said.reject_class for said in venue.rejects]
     assert len(set(classes)) == len(classes) == 7
+
+
+def test_a_card_needs_what_there_is() -> None:
+    assert {card.needs for card in CARDS.values() if card.needs} <= set(abilities())
 
 
 def test_the_page_explains_every_switch() -> None:

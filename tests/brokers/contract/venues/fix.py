@@ -98,6 +98,11 @@ _FACTS = {
     "native_brackets": Fact(
         text="no portable message places a bracket or an OCO pair", source="protocols/fix.md C3"
     ),
+    "native_trailing": Fact(text="no order type (40) of the standard trails a stop", source="protocols/fix.md C3"),
+    "liquidates": Fact(
+        text="no portable request closes a position: its orders are canceled, then it is closed at market",
+        source="protocols/fix.md C3",
+    ),
     "market_data": Fact(
         text="market data needs a session of its own, and standard FIX has no bars", source="protocols/fix.md C6"
     ),

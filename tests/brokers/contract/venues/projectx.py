@@ -58,6 +58,9 @@ PROJECTX = Venue(
             text="the page of the place request leaves type 3 out; whether it is taken is not verified",
             source="protocols/projectx.md 2.3",
         ),
+        "native_trailing": Fact(
+            text="whether trailPrice is a distance or a level is not verified", source="protocols/projectx.md 2.3"
+        ),
         "times_in_force:ioc": _NO_TIME,
         "times_in_force:fok": _NO_TIME,
     },
