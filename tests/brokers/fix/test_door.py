@@ -148,6 +148,18 @@ async def test_throttled_order_is_rejected_as_such(version: str) -> None:
         venue.order("throttle", login="DESK")
         await on.buy("C1")
         assert (await on.one(OrderRejected, "C1")).reject_class is RejectClass.THROTTLED
+        await on.buy("C2")  # the venue is left alone for a while, but for what reduces
+        await on.buy("C3", side=Side.SELL, reducing=True)
+        assert "too many" in (await on.one(OrderNotSent, "C2")).reason
+        await until(lambda: on.filled("C3") == 1)
+        assert venue.received() == ["C1", "C3"]
+
+
+@BOTH
+async def test_flatten_without_a_session_is_refused_though_the_book_looks_flat(version: str) -> None:
+    async with practice() as venue, seat(venue, version, connect=False) as on:
+        with pytest.raises(RequestRefused, match="not connected"):
+            await on.adapter.liquidate("SIM1", "ESH4", "x")
 
 
 async def test_order_the_session_itself_refuses_is_proven_not_accepted() -> None:

@@ -240,6 +240,20 @@ async def test_liquidate_cancels_closes_and_sweeps_the_brackets_that_closing_lea
         assert (exposure.positions, exposure.working) == ((), ())
 
 
+async def test_brackets_keep_their_links_though_lists_do_not_say_them(tmp_path: Path) -> None:
+    """parentOrderId and linkedOrderId are the stream's alone, and the stop does not name its target (2.3)."""
+    async with connected(tmp_path) as bench:
+        brackets = {"stopLossBracket": {"ticks": -400, "type": 4}, "takeProfitBracket": {"ticks": 400, "type": 1}}
+        entry = (await bench.venue.place(size=2, **brackets))["orderId"]
+        await until(lambda: bench.filled() == 2, "the entry")
+        snapshot = await bench.adapter.snapshot()
+        stop, target = sorted(
+            (o for o in snapshot.orders if o.status == "working"), key=lambda o: o.order_type != "stop"
+        )
+        assert (stop.parent_id, target.parent_id) == (str(entry), str(entry))
+        assert (stop.oco_id, target.oco_id) == (target.order_id, stop.order_id)
+
+
 async def test_brackets_that_wait_for_their_entry_are_open_though_no_list_has_them(tmp_path: Path) -> None:
     async with connected(tmp_path) as bench:
         brackets = {"stopLossBracket": {"ticks": -40, "type": 4}, "takeProfitBracket": {"ticks": 40, "type": 1}}

@@ -12,6 +12,7 @@ from brokers.adapter import (
     OrderSent,
     OrderUnknown,
     OrderUpdated,
+    RequestRefused,
     StreamUp,
 )
 from schema.records import DoneOrder, DoneStatus, LiveOrder, OrderType, RejectClass, Side
@@ -310,3 +311,34 @@ async def test_frames_on_the_wire_are_the_four_parts(venue: Venue):
         endpoint, number, query, body = frames[-1].split("\n", 3)
         assert (endpoint, number.isdecimal(), query) == ("order/placeorder", True, "")
         assert json.loads(body)["clOrdId"] == "a"
+
+
+async def test_command_that_a_dead_token_stopped_goes_again_with_a_new_one(venue: Venue):
+    """The socket answers 401: proven not taken. It goes by REST, once, and the order it was for is canceled."""
+    venue.on_ws = lambda c, path, i, body: (401, "Access is denied") if path == "order/cancelorder" else None
+    async with connected(venue) as bench:
+        await venue.push(("order", order(60)), ("orderVersion", version(60)))
+        await until(lambda: bench.of(OrderUpdated), "the order")
+        await bench.adapter.cancel("DEMO1001", "60")
+        assert [body["orderId"] for body in venue.asked("order/cancelorder")] == [60, 60]
+
+
+async def test_order_is_not_touched_in_the_name_of_another_account(venue: Venue):
+    async with connected(venue) as bench:
+        await venue.push(("order", order(60)), ("orderVersion", version(60)))
+        await until(lambda: bench.of(OrderUpdated), "the order")
+        with pytest.raises(RequestRefused, match="not of account DEMO1002"):
+            await bench.adapter.cancel("DEMO1002", "60")
+        assert venue.asked("order/cancelorder") == []
+
+
+async def test_working_order_that_no_list_has_is_not_gone(venue: Venue):
+    """T-UNKNOWN: order/list comes empty while the stream says that an order works: the account is not complete."""
+    async with connected(venue) as bench:
+        await venue.push(("order", order(60)), ("orderVersion", version(60)))
+        await until(lambda: bench.of(OrderUpdated), "the order")
+        assert (await bench.adapter.exposure()).complete == {"DEMO1002"}
+        assert (await bench.adapter.snapshot()).complete == {"DEMO1002"}
+        await venue.push(("order", order(60, "Canceled")), event_type="Updated")
+        await until(lambda: isinstance(bench.of(OrderUpdated)[-1].order, DoneOrder), "canceled")
+        assert (await bench.adapter.exposure()).complete == {"DEMO1001", "DEMO1002"}
