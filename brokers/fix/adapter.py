@@ -767,8 +767,8 @@ class FixAdapter:
 
 
 def _capabilities(config: ConnectionConfig) -> Capabilities:
-    """What a counterparty can do; of a login that can't connect, what the standard has. In 4.2 a reading takes a request
-    for each open order, so at least as many as are asked for."""
+    """What a counterparty can do; of a login that can't connect, what the standard has. In 4.2 a reading takes a
+    request for each open order, so at least as many as are asked for."""
     fix = config.fix
     dialect = dialects().get(fix.dialect) if fix is not None else None
     if dialect is None or fix is None:

@@ -119,11 +119,7 @@ class Facts:
         else:
             self.live.pop(entity.id, None)
         _keep(self._stages, entity.id, _stage(entity))
-        links = (entity.parent_order_id or 0, entity.linked_order_id or 0)
-        if any(links):
-            _keep(self._links, entity.id, links)
-            if links[1]:  # the target names its stop, the stop does not name its target
-                _keep(self._links, links[1], (links[0], entity.id))
+        self._learn_links(entity)
         known = self.tag(entity.id)
         if known in self._own:
             if entity.status == REJECTED:
@@ -131,7 +127,18 @@ class Facts:
                 self._own.rejected_without_reason(known, entity.id)
             else:
                 self._own.accepted(known, entity.id)
-        return order_of(entity, name, known, self._links.get(entity.id, (0, 0)))
+        return self.record(entity, name, known)
+
+    def _learn_links(self, entity: wire.Order) -> None:
+        links = (entity.parent_order_id or 0, entity.linked_order_id or 0)
+        if any(links):
+            _keep(self._links, entity.id, links)
+            if links[1]:  # the target names its stop, the stop does not name its target
+                _keep(self._links, links[1], (links[0], entity.id))
+
+    def record(self, entity: wire.Order, account: str, cl_ord_id: str) -> VenueOrder:
+        """An order as the port has it, linked as the stream told."""
+        return order_of(entity, account, cl_ord_id, self._links.get(entity.id, (0, 0)))
 
     def order(self, entity: wire.Order, now_ns: int) -> None:
         """An order's event: told when it says something new. One that is behind what is known tells nothing."""

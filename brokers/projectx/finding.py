@@ -14,7 +14,7 @@ from brokers.budget import Lane
 from brokers.finding import shown, unknown, unlisted
 from brokers.projectx import wire
 from brokers.projectx.connection import Connection
-from brokers.projectx.translate import UnknownContract, fill_of, order_of
+from brokers.projectx.translate import UnknownContract, fill_of
 from schema.clock import to_datetime
 
 AT_MOST = 2
@@ -66,7 +66,7 @@ def _found(connection: Connection, wanted: Wanted, order: wire.Order | None, tra
         return unknown(wanted, f"order {order.id} traded, and the venue does not list all of its trades yet")
     now_ns = connection.clock.now_ns()
     try:
-        record = order_of(order, wanted.account, wanted.cl_ord_id)
+        record = connection.facts.record(order, wanted.account, wanted.cl_ord_id)
         fills = [fill_of(trade, wanted.account, wanted.cl_ord_id) for trade in mine]
     except UnknownContract as error:
         return unknown(wanted, str(error))

@@ -10,6 +10,9 @@ from brokers.fix.wire import Framer, Message, encode
 from schema.records import DoneOrder, DoneStatus, LiveOrder, LiveStatus
 from tests.brokers.fix.raw import checked, golden, wrap
 
+NS = 1_000_000_000
+START_NS = 1_795_227_588 * NS  # 2026-11-21 02:19:48, the frames' own time
+
 GOLDEN = """
 8=FIX.4.2|9=69|35=A|49=DESK42|56=QT|34=1|52=20261121-02:19:48.541|98=0|108=30|141=Y|10=099|
 8=FIX.4.2|9=69|35=A|34=1|49=QT|52=20261121-02:19:48.541|56=DESK42|98=0|108=30|141=Y|10=099|
