@@ -1,4 +1,4 @@
-"""Market data as every source tells it, once its adapter has read it: one stream for books, tape, candles and the store.
+"""Market data as every source tells it, once its adapter has read it: one stream for books, tape, candles, the store.
 
 Prices and sizes are floats: market data is for looking at and for marking, never for an order's price (`records.py`).
 `ts_ns` is the market's own time, `received_ns` ours when the bytes came, both Unix nanoseconds; `seq` is the source's
@@ -108,7 +108,7 @@ class Interval(Record, frozen=True):
         found = _FORM.fullmatch(text.strip().lower())
         if found is None:
             raise ValueError(
-                f"interval {text!r} is none; write one such as 1m, 4h, 500t (trades), 1000v or 8r (ticks)."
+                f"interval {text!r} is none; write one such as 1m, 4h, 500t, 1000v or 8r."
             )
         count, unit = int(found[1]), found[2]
         if unit in _UNITS:
