@@ -107,9 +107,7 @@ class Interval(Record, frozen=True):
         """``30s 1m 4h 1d 500t 1000v 8r``. Raises ValueError naming what is wrong."""
         found = _FORM.fullmatch(text.strip().lower())
         if found is None:
-            raise ValueError(
-                f"interval {text!r} is none; write one such as 1m, 4h, 500t, 1000v or 8r."
-            )
+            raise ValueError(f"interval {text!r} is none; write one such as 1m, 4h, 500t, 1000v or 8r.")
         count, unit = int(found[1]), found[2]
         if unit in _UNITS:
             return cls(IntervalKind.TIME, count * _UNITS[unit])

@@ -308,7 +308,7 @@ class Control:
             "account": names[order.account_id],
             "symbol": order.contract.symbol,
             "action": action(order.sign),
-            "type": terms.order_type.value,
+            "type": (OrderType.TRAILING_STOP if terms.trail is not None else terms.order_type).value,
             "qty": terms.qty,
             "filled": order.filled_qty,
             "limit": terms.limit,

@@ -9,8 +9,8 @@ from random import Random
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
-from engine import events as ev
 from engine.desk import Desk
 from engine.rules import symbol_for
 from schema.clock import SYSTEM_CLOCK
@@ -61,11 +61,10 @@ async def held(orders: Orders) -> dict[str, int]:
 
 async def link(orders: Orders, *, links: bool) -> None:
     """Let the desk think what it would of venues that link orders, or of some that don't."""
-    for name in orders.desk.core.linking:
-        flips = not orders.desk.core.one_way[name]
-        event = ev.VenueAbilities(at_ns=SYSTEM_CLOCK.now_ns(), connection=name, flips=flips, links=links)
-        orders.desk.desk._inbox.put_nowait(event)
-    await until(lambda: set(orders.desk.core.linking.values()) == {links}, 2.0)
+    abilities = orders.desk.core.abilities
+    for able in list(abilities.values()):
+        orders.desk.desk._inbox.put_nowait(replace(able, at_ns=SYSTEM_CLOCK.now_ns(), links=links))
+    await until(lambda: {able.links for able in abilities.values()} == {links}, 2.0)
 
 
 async def test_t_prot_a_native_bracket_is_unprotected_for_no_time_at_all(state_dir: Path) -> None:

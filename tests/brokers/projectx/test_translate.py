@@ -56,7 +56,7 @@ def test_prices_go_out_in_dollars_and_come_back_in_cents() -> None:
     assert theirs(Decimal("80.025"), HOGS) == Decimal("0.80025")
     common = {"id": 1, "accountId": 7, "contractId": HOGS, "creationTimestamp": "2026-11-25T12:00:00Z", "size": 1}
     resting = entity(wire.Order, status=1, type=1, side=0, limitPrice=0.80025, **common)
-    assert order_of(resting, "A", "").limit_price == Decimal("80.025")  # type: ignore[arg-type]
+    assert order_of(resting, "A", "", (0, 0)).limit_price == Decimal("80.025")  # type: ignore[arg-type]
     trade = entity(wire.Trade, price=0.8, side=0, orderId=1, voided=False, **common)
     assert fill_of(trade, "A", "").price == Decimal(80)  # type: ignore[arg-type]
     held = entity(wire.Position, type=1, averagePrice=0.8, **common)

@@ -285,16 +285,18 @@ async def test_linked_orders_answer_all_their_ids(bench: Bench) -> None:
     assert oco["d"].keys() == {"orderId", "ocoId"}
 
 
-async def test_a_trailing_stop_has_its_first_trigger_and_its_distance(bench: Bench) -> None:
+async def test_a_trailing_stop_keeps_its_distance_and_changes_its_size_alone(bench: Bench) -> None:
     socket = await bench.synced()
     body = bench.order(action="Sell", orderType="TrailingStop", stopPrice=4700, pegDifference=5.25)
     order_id = (await socket.ask("order/placeorder", body))["d"]["orderId"]
     moved = {"orderId": order_id, "orderQty": 1, "orderType": "TrailingStop", "stopPrice": 4700, "pegDifference": 6}
-    assert "commandId" in (await socket.ask("order/modifyorder", moved))["d"]
+    refused = (await socket.ask("order/modifyorder", moved))["d"]
+    assert refused["failureReason"] == "TrailingStopNonOrderQtyModify"
+    assert "commandId" in (await socket.ask("order/modifyorder", moved | {"orderQty": 2, "pegDifference": 5.25}))["d"]
     versions = (await socket.ask("orderVersion/deps", query=f"masterid={order_id}"))["d"]
-    assert [(each["orderType"], each["stopPrice"], each["pegDifference"]) for each in versions] == [
-        ("TrailingStop", 4700, 5.25),
-        ("TrailingStop", 4700, 6),
+    assert [(each["orderType"], each["orderQty"], each["stopPrice"], each["pegDifference"]) for each in versions] == [
+        ("TrailingStop", 1, 4700, 5.25),
+        ("TrailingStop", 2, 4700, 5.25),
     ]
     await socket.ask("order/cancelorder", {"orderId": order_id})
     assert (await socket.ask("order/item", query=f"id={order_id}"))["d"]["ordStatus"] == "Canceled"
