@@ -14,10 +14,12 @@ import msgspec
 
 from schema.symbols import MONTHS, Contract, ContractKey, UnknownProduct, full_month, product, products
 
+_MONTH_WORDS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
 _PARTS = {
     "root": r"(?P<root>[A-Z0-9]{1,5})",
     "month": rf"(?P<month>[{MONTHS}])",
     "mm": r"(?P<mm>0[1-9]|1[0-2])",
+    "mmm": f"(?P<mmm>{'|'.join(_MONTH_WORDS)})",
     "year1": r"(?P<year>\d)",
     "year2": r"(?P<year>\d\d)",
     "exchange": r"(?P<exchange>[A-Z]+)",
@@ -85,6 +87,7 @@ def render(venue: str, key: ContractKey) -> str:
         root=venue_root(venue, key.root),
         month=key.code,
         mm=f"{key.month_number:02d}",
+        mmm=_MONTH_WORDS[key.month_number - 1],
         year1=f"{key.year % 10}",
         year2=f"{key.year % 100:02d}",
         exchange=table.exchanges.get(key.exchange, key.exchange),
@@ -99,8 +102,13 @@ def parts(venue: str, name: str) -> Contract:
     if found is None:
         raise UnknownProduct(f"{name!r} is no contract of {venue}; its names look like {render(venue, _SAMPLE)!r}.")
     said = found.groupdict()
-    code = said["month"] if "month" in said else MONTHS[int(said["mm"]) - 1]
-    return Contract(root=exchange_root(venue, said["root"]), month=code, year=said["year"])
+    return Contract(root=exchange_root(venue, said["root"]), month=_code(said), year=said["year"])
+
+
+def _code(said: Mapping[str, str]) -> str:
+    if "mmm" in said:
+        return MONTHS[_MONTH_WORDS.index(said["mmm"])]
+    return said["month"] if "month" in said else MONTHS[int(said["mm"]) - 1]
 
 
 def parse(venue: str, name: str, on: date) -> ContractKey:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from brokers.ninjatrader.names import instrument_name, symbol_of
-from schema.clock import Clock
+from schema.clock import Clock, to_datetime
 from schema.records import AccountConfig
 from schema.symbols import UnknownProduct
 
@@ -37,4 +37,4 @@ class Directory:
         """NinjaTrader's own name of a contract where it was told one. Raises UnknownProduct."""
         if symbol in self._names:
             return self._names[symbol]
-        return instrument_name(symbol, self._clock.now_ns(), month_words=self._month_words)
+        return instrument_name(symbol, to_datetime(self._clock.now_ns()).date(), month_words=self._month_words)

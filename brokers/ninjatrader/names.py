@@ -1,16 +1,13 @@
 """NinjaTrader's words and the desk's: contracts, order states, numbers. Pure (`protocols/ninjatrader.md B4, B8`)."""
 
-import re
+from datetime import date
 from decimal import Decimal, InvalidOperation
 
 from schema.records import DoneStatus, LiveStatus
-from schema.symbols import MONTHS, UnknownProduct, parse_contract
+from schema.symbols import UnknownProduct, key_of
+from schema.venue_symbols import parts, render
 
-_NUMBERED = re.compile(r"([A-Z0-9]{1,4}) (0[1-9]|1[0-2])-(\d{2})(?: .+)?")
-_LETTERED = re.compile(r"([A-Z0-9]{1,4}) ([A-Z]{3})(\d{2})(?: .+)?")
-_MONTH_WORDS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
-_DAY_NS = 86_400_000_000_000
-_YEAR_DAYS = 365.2425
+VENUE, _WORDS = "ninjatrader", "ninjatrader_words"
 
 _LIVE = {
     "initialized": LiveStatus.PENDING,
@@ -65,26 +62,16 @@ def whole(text: str) -> int | None:
     return int(number)
 
 
-def instrument_name(symbol: str, now_ns: int, *, month_words: bool = False) -> str:
-    """``ESZ6`` as NinjaTrader calls it: ``ES 12-26`` (or ``ES DEC26``). A year of one digit is the one nearest to now.
-    Raises UnknownProduct."""
-    contract = parse_contract(symbol)
-    month = MONTHS.index(contract.month)
-    year = int(contract.year)
-    if len(contract.year) == 1:
-        now = 1970 + now_ns / _DAY_NS / _YEAR_DAYS
-        year = min((year + 10 * decade for decade in range(196, 230)), key=lambda each: abs(each - now))
-    if month_words:
-        return f"{contract.root} {_MONTH_WORDS[month]}{year % 100:02d}"
-    return f"{contract.root} {month + 1:02d}-{year % 100:02d}"
+def instrument_name(symbol: str, on: date, *, month_words: bool = False) -> str:
+    """``ESZ6`` as NinjaTrader calls it: ``ES 12-26`` (or ``ES DEC26``), as meant on a day. Raises UnknownProduct."""
+    return render(_WORDS if month_words else VENUE, key_of(symbol, on))
 
 
 def symbol_of(instrument: str) -> str:
     """``ES 12-26``, ``ES DEC26`` or ``ES 12-26 Globex`` as the desk calls it. Raises UnknownProduct."""
-    if found := _NUMBERED.fullmatch(instrument):
-        month = int(found[2]) - 1
-    elif (found := _LETTERED.fullmatch(instrument)) and found[2] in _MONTH_WORDS:
-        month = _MONTH_WORDS.index(found[2])
-    else:
-        raise UnknownProduct(f"{instrument!r} is not a future of NinjaTrader's, such as ES 12-26.")
-    return f"{found[1]}{MONTHS[month]}{found[3][-1]}"
+    name = " ".join(instrument.split(" ")[:2])
+    try:
+        contract = parts(VENUE, name)
+    except UnknownProduct:
+        contract = parts(_WORDS, name)
+    return f"{contract.root}{contract.month}{contract.year[-1]}"

@@ -121,20 +121,27 @@ def state_of(order: Order, *, enum_words: bool) -> str:
 
 
 class Names:
-    """What the contracts are called: ``ES 03-24``, or ``ES MAR24``; both are understood."""
+    """What the contracts are called: ``ES 03-34``, or ``ES MAR34``; both are understood. A client that takes the tape's
+    year for the contract's (``ES 03-24``) means the same one, and is told of it under that name."""
 
     def __init__(self, catalogue: Catalogue, *, month_words: bool) -> None:
         self._contracts: dict[str, ListedContract] = {}
         self._names: dict[int, str] = {}
+        self._same: dict[str, str] = {}  # a name -> the one of the same year that is told
         for contract in catalogue.by_id.values():
             root = contract.product.root
             year, month = divmod(contract.expiration_month, 100)
-            forms = (f"{root} {month:02d}-{year % 100:02d}", f"{root} {_MONTHS[month - 1]}{year % 100:02d}")
-            self._contracts |= dict.fromkeys(forms, contract)
-            self._names[contract.contract_id] = forms[month_words]
+            for each in (year - 10, year):
+                forms = (f"{root} {month:02d}-{each % 100:02d}", f"{root} {_MONTHS[month - 1]}{each % 100:02d}")
+                self._contracts |= dict.fromkeys(forms, contract)
+                self._names[contract.contract_id] = forms[month_words]
+                self._same |= dict.fromkeys(forms, forms[month_words])
 
     def contract(self, name: str) -> ListedContract | None:
-        return self._contracts.get(name)
+        found = self._contracts.get(name)
+        if found is not None:
+            self._names[found.contract_id] = self._same[name]
+        return found
 
     def name(self, contract: ListedContract) -> str:
         return self._names[contract.contract_id]

@@ -320,30 +320,38 @@ class OrderFlow:
                 self._end(twin, OrderStatus.CANCELED, "Canceled", twin.command_id, "The other order was filled")
             else:
                 self._resize(twin, twin.terms.qty - qty)
-        if not order.left:
-            self._awake_children(order)
+        self._awake_children(order, qty)
 
-    def _awake_children(self, parent: Order) -> None:
-        """The parent has ended: its brackets go to work with what was filled, or go with it."""
+    def _awake_children(self, parent: Order, qty: int = 0) -> None:
+        """The parent has filled `qty` lots (more), or has ended: its brackets work for as much as it has filled, or go
+        with it. Those that take their price from the fill wait for the whole of it."""
+        ended = not parent.status.live
         for child_id in parent.child_ids:
             child = self.orders[child_id]
-            if child.status is not OrderStatus.SUSPENDED:
+            if child.status is OrderStatus.WORKING and qty and child.offset is None:
+                self._resize(child, child.terms.qty + qty)
+            if child.status is not OrderStatus.SUSPENDED or (child.offset is not None and not ended):
                 continue
-            if not parent.filled_qty:
+            if parent.filled_qty:
+                if child.terms.qty != parent.filled_qty:
+                    self._resize(child, parent.filled_qty)
+                if child.offset is not None:
+                    self._price(child, round(parent.filled_ticks / parent.filled_qty) + child.offset)
+                self._activate(child)
+            elif ended:
                 self._end(child, OrderStatus.CANCELED, "Canceled", child.command_id, "The entry was not filled")
-                continue
-            if child.terms.qty != parent.filled_qty:
-                self._resize(child, parent.filled_qty)
-            if child.offset is not None:
-                self._price(child, round(parent.filled_ticks / parent.filled_qty) + child.offset)
-            self._activate(child)
 
     def _resize(self, order: Order, qty: int) -> None:
-        """The venue itself makes a linked order smaller."""
+        """The venue itself gives a linked order another size."""
+        grows = qty > order.terms.qty
         order.terms = msgspec.structs.replace(order.terms, qty=qty)
         self.events(VersionAdded(version_id=self._next_id(), order=order, terms=order.terms))
         if order.status is OrderStatus.WORKING and order not in self._stops[order.contract.contract_id]:
-            self.books[order.contract.contract_id].shrink(order.order_id, order.left)
+            if grows:
+                self._withdraw(order)
+                self._enter(order)
+            else:
+                self.books[order.contract.contract_id].shrink(order.order_id, order.left)
 
     def _price(self, order: Order, ticks: int) -> None:
         """A bracket gets the price that its entry's fill gives it."""

@@ -44,7 +44,14 @@ def contract_key(contract: ListedContract) -> str:
 
 
 def contracts_by_key(catalogue: Catalogue) -> dict[str, ListedContract]:
-    return {contract_key(contract): contract for contract in catalogue.by_symbol.values()}
+    """The listed contracts by id. A client that takes the tape's year for the contract's (H24 for H34) means the same
+    one."""
+    found: dict[str, ListedContract] = {}
+    for contract in catalogue.by_symbol.values():
+        product = contract.product
+        for month in (contract.expiration_month - 1000, contract.expiration_month):
+            found[render(VENUE, ContractKey(exchange=product.exchange, root=product.root, month=month))] = contract
+    return found
 
 
 def contract_model(contract: ListedContract, tick_size: Any, *, active: bool) -> dict[str, Any]:

@@ -108,7 +108,7 @@ class Reads:
 
     def _contract_search(self, call: Call) -> dict[str, Any]:
         text = call.body(_Search).search_text.lower()
-        found = (self._told(call, contract) for contract in self.contracts.values())
+        found = (self._told(call, contract) for contract in self._venue.catalogue.by_symbol.values())
         hits = [
             each
             for each in found
@@ -121,7 +121,7 @@ class Reads:
         return done(contract=self._told(call, contract))
 
     def _contracts_available(self, call: Call) -> dict[str, Any]:
-        told = (self._told(call, contract) for contract in self.contracts.values())
+        told = (self._told(call, contract) for contract in self._venue.catalogue.by_symbol.values())
         return done(contracts=[each for each in told if each and each["activeContract"]])
 
     # --- orders, positions, trades ---------------------------------------------------------------------------------

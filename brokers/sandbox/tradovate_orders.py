@@ -259,8 +259,12 @@ class Trading:
 
     def _expire(self, order: Order) -> None:
         expires_ns = order.terms.expires_ns
-        if expires_ns is not None and expires_ns <= self._house.clock.now_ns():
+        if expires_ns is None or not order.status.live:
+            return
+        if expires_ns <= self._house.clock.now_ns():
             self._venue.expire(order.order_id)
+        else:
+            self._expire_later(order)  # the timer was a little early, or the date is a later one by now
 
     def _reject_later(self, order_id: int, late: Refusal) -> None:
         self._house.later(late.after_s, lambda: self._venue.reject_held(order_id, late.reason, late.text))

@@ -12,7 +12,7 @@ import pytest
 from tests.peers.door import Door, door, until, words
 from tests.peers.projectx_client import RS, Gateway, Hub, gateway, hub
 
-CONTRACT, SYMBOL_ID = "CON.F.US.EP.H24", "F.US.EP"
+CONTRACT, SYMBOL_ID = "CON.F.US.EP.H34", "F.US.EP"  # listed after 2024, ESH4 is that of 2034
 BUY, SELL = 0, 1
 LIMIT, MARKET, STOP_LIMIT, STOP, TRAILING, JOIN_BID, JOIN_ASK = 1, 2, 3, 4, 5, 6, 7
 LONG_AGO = {"startTimestamp": "2020-01-01T00:00:00Z"}

@@ -1,5 +1,6 @@
 """The page's golden frames byte for byte, and a decoder that nothing can break (`protocols/ninjatrader.md B9`)."""
 
+from datetime import date
 from decimal import Decimal
 from itertools import pairwise
 from pathlib import Path
@@ -27,7 +28,7 @@ from brokers.ninjatrader.wire import Decoder, Overlong, Unread, Value
 from schema.records import DoneStatus, LiveStatus, OrderType, Side, TimeInForce
 from schema.symbols import UnknownProduct
 
-NOW_NS = 1_795_000_000_000_000_000  # in November 2026
+TODAY = date(2026, 11, 18)
 
 
 def golden(text: str) -> bytes:
@@ -189,11 +190,11 @@ def test_a_text_without_an_end_is_not_read_for_ever() -> None:
 
 @pytest.mark.parametrize(
     ("symbol", "numbers", "words"),
-    [("ESZ6", "ES 12-26", "ES DEC26"), ("MESH7", "MES 03-27", "MES MAR27"), ("6EH4", "6E 03-24", "6E MAR24")],
+    [("ESZ6", "ES 12-26", "ES DEC26"), ("MESH7", "MES 03-27", "MES MAR27"), ("6EH4", "6E 03-34", "6E MAR34")],
 )
 def test_contracts_have_their_names_both_ways(symbol: str, numbers: str, words: str) -> None:
-    assert instrument_name(symbol, NOW_NS) == numbers
-    assert instrument_name(symbol, NOW_NS, month_words=True) == words
+    assert instrument_name(symbol, TODAY) == numbers
+    assert instrument_name(symbol, TODAY, month_words=True) == words
     for name in (numbers, words, f"{numbers} Globex"):
         assert symbol_of(name) == symbol
 

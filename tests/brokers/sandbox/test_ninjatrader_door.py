@@ -8,7 +8,7 @@ import pytest
 from tests.brokers.fix.door import until
 from tests.brokers.ninjatrader.door import Practice, Raw, practice, raw
 
-ES = "ES 03-24"
+ES = "ES 03-34"  # listed after 2024, ESH4 is that of 2034
 
 
 def place(
@@ -87,10 +87,10 @@ async def test_a_new_connection_is_told_everything_unless_it_is_set_otherwise() 
         place("OID1", instrument="ESH4"),
         place("OID1", side="HOLD"),
         place("OID1", qty=0),
-        "PLACE;SIM1;ES 03-24;BUY;2;MARKET;0;0;DAY;;OID1;",
+        "PLACE;SIM1;ES 03-34;BUY;2;MARKET;0;0;DAY;;OID1;",
         "CANCEL;;;;0;;0;0;;;NEVER;;",
         "CHANGE;;;;3;;0;0;;;NEVER;;",
-        "CLOSEPOSITION;SIM1;NQ 03-24;;0;;0;0;;;;;",
+        "CLOSEPOSITION;SIM1;NQ 03-34;;0;;0;0;;;;;",
         "DANCE;SIM1;;;;;;;;;;;",
         "",
     ],
@@ -139,7 +139,7 @@ async def test_change_leaves_what_is_zero_and_shows_its_state() -> None:
 async def test_closeposition_is_of_one_account_and_contract_and_flatteneverything_is_not() -> None:
     async with practice() as venue, raw(venue.port) as client:
         for account in ("SIM1", "SIM2"):
-            for instrument in (ES, "MES 03-24"):
+            for instrument in (ES, "MES 03-34"):
                 client.command(place(f"{account}{instrument[0]}", account=account, instrument=instrument))
                 await client.until(f"MarketPosition|{instrument}|{account}", "2")
         await at_rest(client, venue, "R1")
@@ -183,6 +183,15 @@ async def test_orders_of_others_have_ids_of_ninjatraders_making() -> None:
         told = await client.quiet()
         assert (f"MarketPosition|{ES}|SIM1", "1") in told
         assert not [key for key, _ in told if key.startswith(("Orders", "OrderStatus", "Filled"))]
+
+
+async def test_a_client_that_takes_the_tapes_year_is_told_of_it_under_that_name() -> None:
+    async with practice() as venue, raw(venue.port) as client:
+        await client.quiet()
+        client.send("0", "PLACE;SIM1;ES 03-24;BUY;2;MARKET;0;0;DAY;;OID1;;")
+        assert await client.until("MarketPosition|ES 03-24|SIM1", "2") == "2"
+        client.send("4", "ES MAR24", "1")
+        assert Decimal(await client.until("MarketData|ES MAR24|1")) > 0
 
 
 async def test_faults_of_the_control_socket() -> None:

@@ -201,21 +201,21 @@ def test_a_trailing_stop_follows_the_last_trade_and_never_goes_back(floor: Floor
 
     def trailing(sign: int, stop: int) -> Order:
         terms = floor.terms(1, stop=stop)
-        terms = msgspec.structs.replace(terms, order_type=OrderType.TRAILING_STOP, trail=trail)
+        terms = msgspec.structs.replace(terms, trail=trail)
         return floor.venue.place(1, "ESH4", sign, terms, Origin())
 
     sell, buy = trailing(-1, MID - 12), trailing(1, MID + 30)
-    at: list[tuple[int | None, int | None]] = []
+    at: list[tuple[Decimal | None, Decimal | None]] = []
     for ticks in (MID + 1, MID + 6, MID + 2, MID + 7):
         floor.trade(ticks, 1, 1)
         at.append((sell.trigger, buy.trigger))
-    assert at == [(MID - 9, MID + 11), (MID - 4, MID + 11), (MID - 4, MID + 11), (MID - 3, MID + 11)]
-    # Another size or distance leaves it where it has come to; another stop price is where it begins anew.
+    wanted = [(MID - 9, MID + 11), (MID - 4, MID + 11), (MID - 4, MID + 11), (MID - 3, MID + 11)]
+    assert at == [(contract.price(low), contract.price(high)) for low, high in wanted]
+    # Another size leaves it where it has come to; another stop price or distance is a new beginning.
     floor.venue.modify(sell.order_id, msgspec.structs.replace(sell.terms, qty=2), Origin())
-    floor.venue.modify(sell.order_id, msgspec.structs.replace(sell.terms, trail=trail * 2), Origin())
-    assert sell.trigger == MID - 3
+    assert sell.trigger == contract.price(MID - 3)
     floor.venue.modify(sell.order_id, msgspec.structs.replace(sell.terms, stop=contract.price(MID - 8)), Origin())
-    assert (sell.trigger, sell.status) == (MID - 8, OrderStatus.WORKING)
+    assert (sell.trigger, sell.status) == (contract.price(MID - 8), OrderStatus.WORKING)
     floor.venue.cancel(buy.order_id, Origin())
     floor.trade(MID - 8, 1, -1)
     assert (sell.status, sell.filled_qty, buy.status) == (OrderStatus.FILLED, 2, OrderStatus.CANCELED)
