@@ -91,6 +91,7 @@ _CAPABILITIES = Capabilities(
     flips=True,
     liquidates=False,  # `liquidate` is cancels and an opposite market order
     market_data=False,
+    bars=False,
     order_types=frozenset(ORDER_TYPES),
     find=Requests(once=0, each=1),
     reading=Requests(once=1, each=1),

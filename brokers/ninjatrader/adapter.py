@@ -25,21 +25,24 @@ from brokers.adapter import (
     Event,
     Exposure,
     Filled,
+    Found,
     LoginRefused,
     MessageUnreadable,
     OrderUpdated,
     PositionUpdated,
     QuoteUpdated,
+    Requests,
     RequestUnknown,
     Snapshot,
     StreamDown,
     StreamUp,
     VenueUnreachable,
+    Wanted,
 )
 from brokers.budget import RequestBudget
 from brokers.described import described
 from brokers.fix.numbers import SessionStore
-from brokers.ninjatrader import shown, wire
+from brokers.ninjatrader import finding, shown, wire
 from brokers.ninjatrader.book import NO_REASON, VENUE, Book, Entry
 from brokers.ninjatrader.directory import Directory
 from brokers.ninjatrader.files import Files
@@ -98,7 +101,15 @@ CAPABILITIES = Capabilities(
     liquidates=True,
     market_data=True,
     bars=False,
-    order_types=frozenset(OrderType),
+    order_types=frozenset(wire.ORDER_TYPES),
+    times_in_force=frozenset(wire.TIMES_IN_FORCE),
+    lists_accounts=False,  # only the accounts that the trader named (B2)
+    describes_contracts=False,
+    authenticates=False,
+    tokens_expire=False,
+    reject_reasons=False,  # its Log tab has them (B3)
+    find=Requests(once=0, each=0),  # both are a new connection, and no command
+    reading=Requests(once=0, each=0),
 )
 
 
@@ -418,6 +429,12 @@ class NinjaTraderAdapter:
         told = await self._read_truth()
         complete = self._complete(told)
         return shown.snapshot(told, self._book, self._directory, complete, at_ns=at_ns, since_ns=self._recently())
+
+    async def find(self, wanted: Sequence[Wanted]) -> tuple[Found, ...]:
+        for each in wanted:
+            finding.expect(self._book, each)
+        await self._read_truth()
+        return tuple(finding.answer(self._book, each) for each in wanted)
 
     async def exposure(self) -> Exposure:
         at_ns = self._clock.now_ns()

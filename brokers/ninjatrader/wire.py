@@ -15,13 +15,13 @@ LONGEST = 1 << 20
 
 _FIELDS = {"0": 1, "1": 5, "2": 2, "3": 1, "4": 2}
 _VALUE = "2"
-_TYPES = {
+ORDER_TYPES = {
     OrderType.MARKET: "MARKET",
     OrderType.LIMIT: "LIMIT",
     OrderType.STOP: "STOPMARKET",
     OrderType.STOP_LIMIT: "STOPLIMIT",
 }
-_TIMES = {TimeInForce.DAY: "DAY", TimeInForce.GTC: "GTC"}
+TIMES_IN_FORCE = {TimeInForce.DAY: "DAY", TimeInForce.GTC: "GTC"}
 _NUMBERS = (4, 6, 7)  # quantity, limit, stop
 
 
@@ -142,7 +142,7 @@ def place(
 ) -> Command:
     """A new order. Raises ValueError when it can't be said."""
     _named(account=account, instrument=instrument, order_id=order_id)
-    if time_in_force not in _TIMES:
+    if time_in_force not in TIMES_IN_FORCE:
         raise ValueError(f"NinjaTrader takes day and GTC orders, not {time_in_force}")
     if qty <= 0:
         raise ValueError(f"{qty} is not a number of contracts")
@@ -152,10 +152,10 @@ def place(
         instrument=instrument,
         action="BUY" if side is Side.BUY else "SELL",
         qty=str(qty),
-        order_type=_TYPES[order_type],
+        order_type=ORDER_TYPES[order_type],
         limit=_price(limit_price if order_type in (OrderType.LIMIT, OrderType.STOP_LIMIT) else None),
         stop=_price(stop_price if order_type in (OrderType.STOP, OrderType.STOP_LIMIT) else None),
-        tif=_TIMES[time_in_force],
+        tif=TIMES_IN_FORCE[time_in_force],
         order_id=order_id,
     )
 

@@ -221,6 +221,10 @@ class Desktop:
         """An id as NinjaTrader makes them: a GUID without dashes, upper case."""
         return uuid.uuid5(uuid.NAMESPACE_OID, f"{self.user.name}:{seed}").hex.upper()
 
+    def named(self, order_id: int) -> str:
+        """What an order of the venue's is called here; its own number when it is not shown."""
+        return self._ids.get(order_id, str(order_id))
+
     # --- values ------------------------------------------------------------------------------------------------------
 
     def on_event(self, event: VenueEvent) -> None:

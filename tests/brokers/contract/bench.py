@@ -147,6 +147,17 @@ class Bench:
         (found,) = [order for order in self.control("state")["orders"] if order["order_id"] == order_id]
         return found
 
+    def named(self, order_id: int) -> str:
+        """What the adapter calls an order of the venue's."""
+        return self.venue.named(self, order_id)
+
+    def number(self, named: str) -> int:
+        """The venue's own id of an order that the adapter calls so."""
+        (found,) = [
+            each["order_id"] for each in self.control("state")["orders"] if self.named(each["order_id"]) == named
+        ]
+        return found
+
     def fills_at_venue(self, account: str = A) -> list[dict[str, Any]]:
         return self.control("state", account=account)["fills"]
 
@@ -211,7 +222,7 @@ class Bench:
 
     async def marker(self, account: str = B) -> None:
         """A foreign trade, and wait until it is told: what the stream said before it was handled."""
-        order_id = str(self.foreign(account=account))
+        order_id = self.named(self.foreign(account=account))
         await self.until(lambda: any(e.fill.order_id == order_id for e in self.of(Filled)), "the marker")
 
     @contextmanager
@@ -364,7 +375,7 @@ def _tag(event: Any) -> str:
 
 
 def _port(door: dict[str, Any]) -> int:
-    return door.get("port") or int(door["rest"].split(":")[2].split("/")[0])
+    return door.get("port") or door.get("ports", {}).get(USERNAME) or int(door["rest"].split(":")[2].split("/")[0])
 
 
 @asynccontextmanager

@@ -54,7 +54,8 @@ class Venue(Record, frozen=True):
     """`door` names the sandbox's door, `options` its settings. `place`, `modify`, `cancel` and `close` are what the
     door's list of received requests calls each; `close` is what a liquidation closes with. `garble` makes the venue
     say something that nobody can read, and returns how much of it. `other_kind` is an environment and the name of an
-    account that does not belong to it. `facts` are by need (`cards.py`)."""
+    account that does not belong to it. `named` is what its adapter calls an order of the venue's. `facts` are by need
+    (`cards.py`)."""
 
     name: str
     door: str
@@ -68,6 +69,7 @@ class Venue(Record, frozen=True):
     cancel: str
     close: str
     options: Mapping[str, Any] = {}
+    named: Callable[["Bench", int], str] = lambda _, order_id: str(order_id)
     other_kind: tuple[Environment, str] = (Environment.DEMO, "DEMO1001")
 
     @property
@@ -81,7 +83,13 @@ def unconnected(venue: Venue) -> Seat:
     from schema.clock import SYSTEM_CLOCK
 
     return Seat(
-        door={"host": "127.0.0.1", "port": 9, "target_comp_id": "NOBODY", "rest": "http://127.0.0.1:9"},
+        door={
+            "host": "127.0.0.1",
+            "port": 9,
+            "ports": {USERNAME: 9},
+            "target_comp_id": "NOBODY",
+            "rest": "http://127.0.0.1:9",
+        },
         port=9,
         emit=lambda _: None,
         clock=SYSTEM_CLOCK,

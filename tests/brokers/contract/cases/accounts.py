@@ -51,7 +51,7 @@ async def what_was_held_before_is_in_the_first_truth(bench: Bench) -> None:
 @card(210)
 async def what_others_do_on_an_account_is_told(bench: Bench) -> None:
     """A trade from another front end: its fill, its order and the position, without a client id of ours."""
-    order_id = str(bench.foreign(2))
+    order_id = bench.named(bench.foreign(2))
     await bench.until(lambda: bench.told_net() == 2 and bench.position() == 2, "the trade")
     await bench.until(lambda: bench.of(OrderUpdated), "its order")
     assert {event.fill.order_id for event in bench.fills()} == {order_id}
@@ -110,7 +110,7 @@ async def an_account_of_somebody_else_is_never_traded(bench: Bench) -> None:
     with bench.refused():
         await bench.adapter.liquidate(C, ES, "flat")
     with bench.refused():
-        await bench.adapter.cancel(C, str(theirs))
+        await bench.adapter.cancel(C, bench.named(theirs))
     assert bench.working(C) == 1
     assert [each for each in bench.asked("place")] == []
 

@@ -110,7 +110,7 @@ async def an_unknown_order_is_not_modified(bench: Bench) -> None:
 async def what_others_modify_is_told(bench: Bench) -> None:
     """Terms changed at another front end are shown, and the order is still ours."""
     order_id, price = await bench.resting("a"), bench.price(-150)
-    bench.control("modify", order_id=int(order_id), qty=3, type="limit", limit=str(price))
+    bench.control("modify", order_id=bench.number(order_id), qty=3, type="limit", limit=str(price))
     await bench.until(lambda: bench.shown_order("a").limit_price == price, "the change is told")
     assert (bench.shown_order("a").qty, bench.shown_order("a").order_id) == (3, order_id)
 
@@ -183,7 +183,7 @@ async def a_cancel_the_venue_refuses_says_its_words(bench: Bench) -> None:
 async def a_cancel_from_elsewhere_is_told(bench: Bench) -> None:
     """Somebody cancels our order at another front end: it is over here, too."""
     order_id = await bench.resting("a")
-    bench.control("cancel", order_id=int(order_id))
+    bench.control("cancel", order_id=bench.number(order_id))
     await bench.until(lambda: bench.done("a", "canceled"), "canceled")
     assert bench.asked("cancel") == []
 
@@ -192,8 +192,10 @@ async def a_cancel_from_elsewhere_is_told(bench: Bench) -> None:
 async def an_order_of_others_can_be_canceled(bench: Bench) -> None:
     """What another front end placed on an account of ours can be taken out of the market."""
     order_id = bench.foreign(type="limit", limit=str(bench.price(-200)))
-    await bench.until(lambda: any(e.order.order_id == str(order_id) for e in bench.of(OrderUpdated)), "it is told")
-    await bench.adapter.cancel(A, str(order_id))
+    await bench.until(
+        lambda: any(e.order.order_id == bench.named(order_id) for e in bench.of(OrderUpdated)), "it is told"
+    )
+    await bench.adapter.cancel(A, bench.named(order_id))
     assert bench.order(order_id)["status"] == "Canceled"
 
 

@@ -34,7 +34,16 @@ async def a_second_connect_is_a_mistake_of_ours(bench: Bench) -> None:
     assert len(bench.ups()) == 1
 
 
-@card(110, connect=False)
+async def there_is_no_secret(bench: Bench) -> None:
+    """Whoever reaches it is let in: another secret changes nothing, and is told nowhere."""
+    adapter = bench.build(secret="canary-wrong-secret")
+    await adapter.connect()
+    assert adapter.health().state == "up" and "canary" not in repr(adapter) + repr(bench.events)
+    await adapter.close()
+    bench.events.clear()
+
+
+@card(110, needs="authenticates", without=there_is_no_secret, connect=False)
 async def a_wrong_secret_is_refused_by_name(bench: Bench) -> None:
     """A wrong secret is LoginRefused, in one sentence without the secret, each time it is tried."""
     for _ in range(2):
@@ -66,7 +75,7 @@ async def nothing_is_told_after_the_close(bench: Bench) -> None:
     count = len(bench.events)
     assert bench.working() == 1
     bench.trades_at(bench.price(-250))
-    assert bench.order(int(order_id))["filled"] == 1
+    assert bench.order(bench.number(order_id))["filled"] == 1
     await bench.adapter.close()  # once more is harmless
     for _ in range(50):
         await asyncio.sleep(0)
@@ -123,7 +132,7 @@ async def an_expired_login_is_renewed(bench: Bench) -> None:
     """The token ends before its time: the adapter renews it, and the stream and the orders go on."""
     assert bench.control("expire", login="desk1")["tokens"] >= 1
     order_id = bench.foreign(type="limit", limit=str(bench.price(-200)))
-    await bench.adapter.cancel(A, str(order_id))
+    await bench.adapter.cancel(A, bench.named(order_id))
     assert bench.order(order_id)["status"] == "Canceled"
     await bench.until(lambda: bench.adapter.health().state == "up", "up", 8)
     await bench.marker()

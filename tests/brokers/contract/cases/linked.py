@@ -29,8 +29,8 @@ class _Bracket:
                 Leg(sign=-1, terms=Terms(qty=2, order_type=OrderType.LIMIT, limit=at + 100)),
             ],
         )
-        self.entry = str(parent.order_id)
-        self.stop, self.target = (str(child.order_id) for child in children)
+        self.entry = bench.named(parent.order_id)
+        self.stop, self.target = (bench.named(child.order_id) for child in children)
         self._bench = bench
 
     def told(self, order_id: str) -> LiveOrder | DoneOrder | None:
@@ -55,7 +55,7 @@ async def legs_end_as_orders_like_others(bench: Bench) -> None:
     """When the venue ends a leg because the other was filled, it is told as canceled, without a link."""
     on = _Bracket(bench, entry=None)
     await bench.until(lambda: on.status(on.stop) == on.status(on.target) == "working", "both legs work")
-    bench.trades_at(bench.order(int(on.target))["limit"] + 1, 2)
+    bench.trades_at(bench.order(bench.number(on.target))["limit"] + 1, 2)
     await bench.until(lambda: on.status(on.stop) == "canceled", "the other leg is canceled")
     await bench.until(lambda: bench.told_net() == 0, "the target's fill")
     assert bench.net() == 0
@@ -97,7 +97,7 @@ async def one_leg_cancels_the_other(bench: Bench) -> None:
     """The target is filled: the stop is told as canceled, the account is flat."""
     on = _Bracket(bench, entry=None)
     await bench.until(lambda: on.status(on.stop) == on.status(on.target) == "working", "both legs work")
-    bench.trades_at(bench.order(int(on.target))["limit"] + 1, 2)
+    bench.trades_at(bench.order(bench.number(on.target))["limit"] + 1, 2)
     await bench.until(lambda: on.status(on.stop) == "canceled", "the other leg is canceled")
     await bench.until(lambda: on.status(on.target) == "filled" and bench.told_net() == 0, "the target's fill")
     assert (bench.net(), bench.working()) == (0, 0)

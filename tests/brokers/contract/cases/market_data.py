@@ -18,6 +18,31 @@ async def it_is_refused(bench: Bench) -> None:
     assert bench.nothing_reached()
 
 
+async def no_bars_come(bench: Bench) -> None:
+    """No bar ever comes; where there are prices, they come all the same."""
+    if not bench.adapter.capabilities.market_data:
+        with bench.refused():
+            await bench.adapter.watch(ES, 60, 30)
+    else:
+        await bench.adapter.watch(ES, 60, 30)
+        bench.foreign(3)
+        await bench.until(lambda: bench.of(QuoteUpdated), "a quote")
+    await bench.marker()
+    assert bench.of(BarsUpdated) == []
+
+
+async def a_wrong_name_is_silent(bench: Bench) -> None:
+    """Nothing is told of a contract that the venue does not have, and no error comes; orders go on as ever."""
+    if not bench.adapter.capabilities.market_data:
+        with bench.refused():
+            await bench.adapter.watch("NQH4", 60, 5)
+    else:
+        await bench.adapter.watch("NQH4", 60, 5)
+    await bench.buy("a")
+    await bench.filled("a", 1)
+    assert bench.of(QuoteUpdated) == []
+
+
 @card(1501, needs="market_data", without=it_is_refused)
 async def quotes_come_with_both_sides(bench: Bench) -> None:
     """Bid below ask, of the contract that was asked for, and a last price."""
@@ -31,7 +56,7 @@ async def quotes_come_with_both_sides(bench: Bench) -> None:
     assert quote.bid is not None and quote.ask is not None and quote.bid < quote.ask
 
 
-@card(1505, needs="market_data", without=it_is_refused)
+@card(1505, needs="bars", without=no_bars_come)
 async def bars_come_oldest_first(bench: Bench) -> None:
     """History in time order, each bar whole: low at the bottom, high at the top."""
     await bench.adapter.watch(ES, 60, 30)
@@ -54,7 +79,7 @@ async def watching_twice_is_harmless(bench: Bench) -> None:
     assert {e.quote.symbol for e in bench.of(QuoteUpdated)} == {ES, MES}
 
 
-@card(1515, needs="market_data", without=it_is_refused)
+@card(1515, needs="describes_contracts", without=a_wrong_name_is_silent)
 async def a_contract_that_is_none_is_refused(bench: Bench) -> None:
     """`watch` of an unknown contract is RequestRefused, and orders go on as ever."""
     with bench.refused():

@@ -196,7 +196,7 @@ async def the_venues_id_is_the_same_everywhere(bench: Bench) -> None:
     await bench.until(lambda: bench.done("a"), "over")
     ids = {bench.of(OrderAccepted, "a")[0].order_id, bench.shown_order("a").order_id}
     ids |= {event.fill.order_id for event in bench.fills("a")}
-    assert ids == {str(bench.at_venue("a")["order_id"])}
+    assert ids == {bench.named(bench.at_venue("a")["order_id"])}
 
 
 @card(370)

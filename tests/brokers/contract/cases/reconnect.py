@@ -62,7 +62,7 @@ async def an_order_that_ended_in_the_gap_is_over(bench: Bench) -> None:
     order_id = await bench.resting("a")
     bench.control("disconnect", login="desk1", refuse_s=0.4)
     await bench.down()
-    bench.control("cancel", order_id=int(order_id))
+    bench.control("cancel", order_id=bench.number(order_id))
     up = await bench.back()
     assert [o for o in up.snapshot.orders if o.order_id == order_id and o.status == "working"] == []
     assert [w for w in (await bench.adapter.exposure()).working if w.order_id == order_id] == []

@@ -20,56 +20,68 @@ async def _class(bench: Bench, reject_class: RejectClass) -> None:
     assert bench.net() == 0 and bench.reached("a") == 1
 
 
-@card(601)
+async def no_reason_is_told(bench: Bench) -> None:
+    """The refusal is told once, of no class, with words that say where its reason is; none is made up."""
+    bench.control("reject", account=A, reason="MaxPosLimitReached", text="Position limit reached")
+    await bench.buy("a")
+    await bench.outcome("a")
+    assert bench.outcomes("a") == ["OrderRejected"]
+    (told,) = bench.of(OrderRejected, "a")
+    assert (told.reject_class, told.account) == (RejectClass.OTHER, A)
+    assert "limit" not in told.text and "Log" in told.text
+    assert bench.net() == 0 and bench.reached("a") == 1
+
+
+@card(601, needs="reject_reasons", without=no_reason_is_told)
 async def a_limit_of_the_account(bench: Bench) -> None:
     """T-VERBATIM: over a limit."""
     await _class(bench, RejectClass.LIMIT)
     assert bench.fills() == []
 
 
-@card(605)
+@card(605, needs="reject_reasons", without=no_reason_is_told)
 async def a_closed_market(bench: Bench) -> None:
     """T-VERBATIM: the session is closed."""
     await _class(bench, RejectClass.MARKET_CLOSED)
     assert bench.fills() == []
 
 
-@card(610)
+@card(610, needs="reject_reasons", without=no_reason_is_told)
 async def a_contract_that_is_not_traded(bench: Bench) -> None:
     """T-VERBATIM: no such contract."""
     await _class(bench, RejectClass.CONTRACT)
     assert bench.fills() == []
 
 
-@card(615)
+@card(615, needs="reject_reasons", without=no_reason_is_told)
 async def a_locked_account(bench: Bench) -> None:
     """T-VERBATIM: trading is locked."""
     await _class(bench, RejectClass.LOCKED)
     assert bench.fills() == []
 
 
-@card(620)
+@card(620, needs="reject_reasons", without=no_reason_is_told)
 async def a_price_that_is_none(bench: Bench) -> None:
     """T-VERBATIM: a price that the venue does not take."""
     await _class(bench, RejectClass.PRICE)
     assert bench.fills() == []
 
 
-@card(625)
+@card(625, needs="reject_reasons", without=no_reason_is_told)
 async def a_lack_of_money(bench: Bench) -> None:
     """T-VERBATIM: margin."""
     await _class(bench, RejectClass.MARGIN)
     assert bench.fills() == []
 
 
-@card(630)
+@card(630, needs="reject_reasons", without=no_reason_is_told)
 async def a_reason_the_desk_does_not_know(bench: Bench) -> None:
     """T-VERBATIM: whatever else, in the venue's words."""
     await _class(bench, RejectClass.OTHER)
     assert bench.fills() == []
 
 
-@card(635)
+@card(635, needs="reject_reasons", without=no_reason_is_told)
 async def a_reject_of_the_books_is_told_once(bench: Bench) -> None:
     """More than the account may hold: one reject, with the reason, whatever the answer and the stream each say."""
     await bench.buy("a", 500)
@@ -88,11 +100,11 @@ async def a_late_reject_follows_its_acceptance(bench: Bench) -> None:
     await bench.until(lambda: bench.of(OrderRejected, "a"), "the late reject")
     await bench.marker()
     assert bench.outcomes("a") == ["OrderAccepted", "OrderRejected"]
-    assert bench.of(OrderRejected, "a")[0].order_id == str(bench.at_venue("a")["order_id"])
+    assert bench.of(OrderRejected, "a")[0].order_id == bench.named(bench.at_venue("a")["order_id"])
     assert bench.net() == 0
 
 
-@card(645)
+@card(645, needs="reject_reasons", without=no_reason_is_told)
 async def words_are_fit_for_a_screen(bench: Bench) -> None:
     """Control characters and endless words of a venue do not pass; the words themselves do."""
     bench.control("reject", account=A, text="\u001b[31mNot today\u0007 " + "x" * 2_000)
@@ -128,7 +140,7 @@ async def a_reject_of_one_is_a_reject_of_one(bench: Bench) -> None:
     assert (bench.net(), bench.net("DEMO1002")) == (2, 0)
 
 
-@card(660)
+@card(660, needs="reject_reasons", without=no_reason_is_told)
 async def a_price_between_ticks_is_refused_and_nothing_stands(bench: Bench) -> None:
     """The venue's own check of a price: rejected with its words, or not sent; nothing works."""
     from decimal import Decimal
@@ -140,7 +152,7 @@ async def a_price_between_ticks_is_refused_and_nothing_stands(bench: Bench) -> N
     assert bench.working() == 0
 
 
-@card(665)
+@card(665, needs="reject_reasons", without=no_reason_is_told)
 async def an_account_the_venue_locked_opens_nothing(bench: Bench) -> None:
     """The venue locks the account: LOCKED, in its words; after it is unlocked, orders go again."""
     bench.control("account", account=A, locked=True)

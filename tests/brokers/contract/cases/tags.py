@@ -108,4 +108,4 @@ async def a_tag_is_the_accounts_way_home(bench: Bench) -> None:
         await bench.filled(tag, 1)
     ids = {tag: bench.of(OrderAccepted, tag)[0].order_id for tag in "abc"}
     assert len(set(ids.values())) == 3
-    assert ids == {tag: str(bench.at_venue(tag)["order_id"]) for tag in "abc"}
+    assert ids == {tag: bench.named(bench.at_venue(tag)["order_id"]) for tag in "abc"}

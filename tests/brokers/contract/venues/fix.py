@@ -75,6 +75,7 @@ def _at(version: str, dialect: str) -> "Venue":
     )
 
 
+_NO_TRAIL = Fact(text="no order type (40) of the standard trails a stop", source="protocols/fix.md C3")
 _FACTS = {
     "lists_accounts": Fact(
         text="FIX has no list of accounts: those of the configuration are all there are", source="protocols/fix.md C2"
@@ -98,7 +99,12 @@ _FACTS = {
     "native_brackets": Fact(
         text="no portable message places a bracket or an OCO pair", source="protocols/fix.md C3"
     ),
-    "native_trailing": Fact(text="no order type (40) of the standard trails a stop", source="protocols/fix.md C3"),
+    "native_trailing": _NO_TRAIL,
+    "order_types:trailing_stop": _NO_TRAIL,
+    "links_orders": Fact(
+        text="no portable message places a bracket or an OCO pair", source="protocols/fix.md C3"
+    ),
+    "bars": Fact(text="standard FIX has no bars", source="protocols/fix.md C6"),
     "liquidates": Fact(
         text="no portable request closes a position: its orders are canceled, then it is closed at market",
         source="protocols/fix.md C3",

@@ -11,6 +11,7 @@ from tests.brokers.contract.line import websocket_frame
 from tests.brokers.contract.venue import CONNECTION, USERNAME, Fact, Said, Seat, Venue
 
 _TIMING = Timing(ping_s=0.3, silent_s=1.0, dead_s=6.0, poll_s=0.2, expect_s=0.3, check_s=0.02, bars_s=0.2)
+_NO_TRAIL = Fact(text="whether trailPrice is a distance or a level is not verified", source="protocols/projectx.md 2.3")
 _NO_TIME = Fact(text="an order has no field for how long it lives", source="protocols/projectx.md 2.3")
 
 
@@ -58,9 +59,13 @@ PROJECTX = Venue(
             text="the page of the place request leaves type 3 out; whether it is taken is not verified",
             source="protocols/projectx.md 2.3",
         ),
-        "native_trailing": Fact(
-            text="whether trailPrice is a distance or a level is not verified", source="protocols/projectx.md 2.3"
+        "native_trailing": _NO_TRAIL,
+        "links_orders": Fact(
+            text="bracket ticks count from the fill, whose price an order of the desk's can't know",
+            source="protocols/projectx.md 2.3",
         ),
+        "order_types:trailing_stop": _NO_TRAIL,
+        "times_in_force:gtc": _NO_TIME,
         "times_in_force:ioc": _NO_TIME,
         "times_in_force:fok": _NO_TIME,
     },
