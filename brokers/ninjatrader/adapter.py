@@ -31,6 +31,7 @@ from brokers.adapter import (
     OrderUpdated,
     PositionUpdated,
     QuoteUpdated,
+    RequestRefused,
     Requests,
     RequestUnknown,
     Snapshot,
@@ -78,6 +79,7 @@ from schema.records import (
     Quote,
     RejectClass,
 )
+from schema.symbols import UnknownProduct
 
 log = structlog.get_logger()
 
@@ -107,7 +109,13 @@ CAPABILITIES = Capabilities(
     describes_contracts=False,
     authenticates=False,
     tokens_expire=False,
+    answers_commands=False,
     reject_reasons=False,  # its Log tab has them (B3)
+    tells_terms=False,
+    executions=False,  # they are derived from totals (B4)
+    tags_closes=False,
+    throttles=False,  # no limit is documented (B5)
+    tells_gap=False,  # of others' trades in it the positions alone are known
     find=Requests(once=0, each=0),  # both are a new connection, and no command
     reading=Requests(once=0, each=0),
 )
@@ -130,7 +138,7 @@ class NinjaTraderAdapter:
         sessions: SessionStore,
     ) -> None:
         self.config = config
-        self.capabilities = CAPABILITIES
+        self.capabilities = replace(CAPABILITIES, exits_without_stream=bool(config.ninja and config.ninja.folder))
         self._login = login = config.ninja or NinjaLogin(host="")
         self._settings = settings
         self._clock = clock
@@ -443,14 +451,22 @@ class NinjaTraderAdapter:
 
     async def instrument(self, symbol: str) -> Instrument:
         """NinjaTrader does not describe contracts here: this is the product table's word."""
-        return described(symbol, self._directory.instrument(symbol))
+        return described(symbol, self._instrument(symbol))
+
+    def _instrument(self, symbol: str) -> str:
+        """Raises RequestRefused: the product table does not have it."""
+        try:
+            return self._directory.instrument(symbol)
+        except UnknownProduct as unknown:
+            raise RequestRefused(str(unknown), RejectClass.CONTRACT) from None
 
     async def watch(self, symbol: str, interval_s: int, history: int) -> None:
         """Prices only: there are no bars and no history here."""
         if self._link is None or not self._told:
             raise RequestUnknown(f"connection {self.config.connection} is not connected")
+        instrument = self._instrument(symbol)
         self._quotes.setdefault(symbol, Quote(symbol=symbol))
-        self._link.write(wire.subscribe(self._directory.instrument(symbol)))
+        self._link.write(wire.subscribe(instrument))
 
     def health(self) -> ConnectionHealth:
         link = self._link

@@ -19,6 +19,7 @@ from brokers.ninjatrader.files import Files
 from brokers.ninjatrader.link import Link
 from brokers.ninjatrader.names import CANCELING, CHANGED, status_of
 from brokers.ninjatrader.values import AvgPrice, Fact, FilledQty, NetPosition, OrderState
+from brokers.own import never_twice
 from brokers.promises import Promises
 from schema.clock import Clock
 from schema.records import ApprovedOrder, DoneStatus, OrderType, RejectClass
@@ -105,9 +106,7 @@ class Sender:
 
     async def place(self, orders: Sequence[ApprovedOrder]) -> None:
         """See the port. Orders that go by file are followed there until they are proven or their deadline has come."""
-        for order in orders:
-            if order.cl_ord_id in self._book:
-                raise ValueError(f"order {order.cl_ord_id} was already sent; nothing is sent twice")
+        never_twice((order.cl_ord_id for order in orders), self._book)
         filed: list[tuple[Entry, wire.Command]] = []
         told: list[OrderSent | OrderNotSent] = []
         for order in orders:
@@ -247,8 +246,8 @@ class Sender:
         theirs = self._directory.account(account)
         if not theirs:
             raise RequestRefused(f"account {account} is not of this connection")
-        if cl_ord_id in self._closings:
-            raise ValueError(f"close {cl_ord_id} was already sent; nothing is sent twice")
+        never_twice((cl_ord_id,), self._closings)
+        never_twice((cl_ord_id,), self._book)
         instrument = self._said(lambda: self._directory.instrument(symbol))
         command = self._said(lambda: wire.close_position(theirs, instrument))
         by_file = bool(self._refusal()) and self._files is not None

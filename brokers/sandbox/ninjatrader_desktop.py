@@ -89,7 +89,7 @@ class Desktop:
         faults = self._house.faults
         self._muted = bool(faults.hidden_answers.take(account_id) or faults.broken_answers.take(account_id))
         try:
-            note.outcome = self._do(found, note) or "taken"
+            note.outcome = self._do(found, note, account_id) or "taken"
         except Refused as refused:
             note.outcome, note.order_id = refused.reason.value, refused.order_id
         finally:
@@ -101,8 +101,12 @@ class Desktop:
         order = self._venue.orders.get(self._orders.get(found.order_id, 0))
         return self._accounts.get(found.account) if order is None else order.account_id
 
-    def _do(self, found: Wish, note: Received) -> str:
+    def _do(self, found: Wish, note: Received, account_id: int | None) -> str:
         """What came of it in the log's words; empty when it was done. Raises Refused."""
+        if found.verb in ("CHANGE", "CANCEL", "CLOSEPOSITION") and account_id is not None:
+            refusal = self._house.faults.rejects.take(account_id)
+            if refusal is not None:
+                return refusal.reason.value
         match found.verb:
             case "PLACE":
                 return self._place(found, note)

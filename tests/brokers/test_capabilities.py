@@ -16,6 +16,7 @@ MATRIX = {
     "tradovate": (True, True, True, set(OrderType)),
     "projectx": (False, False, False, PLAIN),  # bracket ticks from the fill, and trailPrice and 3 unverified
     "fix": (False, False, True, PLAIN | {OrderType.STOP_LIMIT}),
+    "ninjatrader": (False, False, True, PLAIN | {OrderType.STOP_LIMIT}),
 }
 
 

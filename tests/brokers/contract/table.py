@@ -30,7 +30,12 @@ FLAGS = {
     "tokens_expire": "a login has a token that ends",
     "exits_without_stream": "exits leave while the order stream is down",
     "tells_gap": "what others did while the stream was away is learned when it is back",
+    "answers_commands": "a command is answered",
     "reject_reasons": "a refusal says why",
+    "tells_terms": "orders of other front ends are told, with what they are about",
+    "executions": "fills are the venue's own, each with its price",
+    "tags_closes": "fills of a close carry its id",
+    "throttles": "the venue says when it was asked for too much",
     "uncounted_lists": "an empty list may be a fault",
 }
 """Every switch of the capabilities, in words."""

@@ -48,7 +48,16 @@ async def what_was_held_before_is_in_the_first_truth(bench: Bench) -> None:
     assert abs(held[A, ES].avg_price - sum(paid) / 3) < Decimal("0.0001")
 
 
-@card(210)
+async def others_are_seen_by_what_they_did(bench: Bench) -> None:
+    """A trade from another front end: its lots and the position, never an order whose terms are made up."""
+    bench.foreign(2)
+    await bench.until(lambda: bench.told_net() == 2 and bench.position() == 2, "the trade")
+    assert not [event for event in bench.fills() if event.fill.cl_ord_id in bench.placed]
+    await bench.marker(B)
+    assert bench.of(OrderUpdated) == []
+
+
+@card(210, needs="tells_terms", without=others_are_seen_by_what_they_did)
 async def what_others_do_on_an_account_is_told(bench: Bench) -> None:
     """A trade from another front end: its fill, its order and the position, without a client id of ours."""
     order_id = bench.named(bench.foreign(2))
@@ -151,12 +160,11 @@ async def a_snapshot_is_the_venues_truth(bench: Bench) -> None:
     assert snapshot.complete == {A, B}
     assert [(p.account, p.symbol, p.net_qty) for p in snapshot.positions if p.net_qty] == [(A, ES, 2)]
     assert [(o.order_id, o.qty) for o in snapshot.orders if o.status == "working"] == [(order_id, 2)]
-    told = sorted((f.cl_ord_id, f.qty, f.price) for f in snapshot.fills)
+    told = sorted((f.cl_ord_id, f.price) for f in snapshot.fills for _ in range(f.qty))
     books = bench.control("state")["orders"]
     tags = {each["order_id"]: each["cl_ord_id"] for each in books}
-    assert told == sorted(
-        (tags[f["order_id"]], f["qty"], Decimal(str(f["price"]))) for f in bench.fills_at_venue()
-    )  # fmt: skip
+    lots = [(f, tags[f["order_id"]]) for f in bench.fills_at_venue() for _ in range(f["qty"])]
+    assert told == sorted((tag, Decimal(str(f["price"]))) for f, tag in lots)
 
 
 @card(245)
@@ -185,7 +193,15 @@ async def a_contract_is_what_the_venue_says(bench: Bench) -> None:
             await bench.adapter.instrument(unknown)
 
 
-@card(255)
+async def a_wrong_contract_is_unknown(bench: Bench) -> None:
+    """Nothing says that the contract is not there: the order is unknown by its deadline, and none stands."""
+    await bench.buy("a", symbol="NQH4")
+    await bench.outcome("a")
+    assert bench.outcomes("a") == ["OrderUnknown"]
+    assert bench.control("state", account=A)["orders"] == []
+
+
+@card(255, needs="answers_commands", without=a_wrong_contract_is_unknown)
 async def a_contract_the_venue_does_not_have_is_refused(bench: Bench) -> None:
     """An order for it is a reject of the contract's class or is not sent; no order stands at the venue."""
     await bench.buy("a", symbol="NQH4")

@@ -2,7 +2,16 @@
 
 from decimal import Decimal
 
-from brokers.adapter import OrderAccepted, OrderNotSent, OrderRejected, OrderSent, OrderUnknown, RequestUnknown
+from brokers.adapter import (
+    Finding,
+    OrderAccepted,
+    OrderNotSent,
+    OrderRejected,
+    OrderSent,
+    OrderUnknown,
+    RequestUnknown,
+    Wanted,
+)
 from schema.records import OrderType
 from tests.brokers.contract.bench import DEADLINE_S, ES, A, Bench, order
 from tests.brokers.contract.cards import Group
@@ -31,7 +40,30 @@ async def _known(bench: Bench, tag: str, qty: int) -> None:
     await bench.until(lambda: lots() == qty, f"{qty} lots of {tag} are known", 8)
 
 
-@card(1001)
+async def what_shows_nothing_is_asked_for(bench: Bench) -> None:
+    """Carried out, and nothing told: unknown by the deadline; asked for by its id it is found, its fill once."""
+    bench.control("drop_answer", account=A)
+    await bench.buy("a")
+    await bench.until(lambda: bench.of(OrderUnknown, "a"), "unknown", DEADLINE_S + 0.3)
+    placed = order("a")
+    wanted = Wanted(
+        account=A,
+        cl_ord_id="a",
+        order_id="",
+        symbol=ES,
+        side=placed.side,
+        order_type=placed.order_type,
+        qty=placed.qty,
+        sent_ns=bench.of(OrderSent, "a")[0].received_ns,
+    )
+    (found,) = await bench.adapter.find([wanted])
+    assert (found.finding, sum(fill.qty for fill in found.fills)) == (Finding.FOUND, 1)
+    await _came_to_light(bench, "a")
+    await _known(bench, "a", 1)
+    assert bench.net() == 1
+
+
+@card(1001, needs="answers_commands", without=what_shows_nothing_is_asked_for)
 async def a_lost_answer_to_an_order_is_no_reject(bench: Bench) -> None:
     """Carried out, never answered: the order is found, its fill told once, nothing is sent again."""
     await bench.adapter.instrument(ES)
@@ -42,7 +74,7 @@ async def a_lost_answer_to_an_order_is_no_reject(bench: Bench) -> None:
     assert bench.net() == 1
 
 
-@card(1005)
+@card(1005, needs="answers_commands", without=what_shows_nothing_is_asked_for)
 async def a_server_error_is_no_reject(bench: Bench) -> None:
     """Carried out and answered by a failure of the server (or of the line): the same."""
     await bench.adapter.instrument(ES)
@@ -109,7 +141,19 @@ async def a_lost_answer_to_a_cancel_is_found_out(bench: Bench) -> None:
     assert (bench.working(), bench.at_venue("a")["status"]) == (0, "Canceled")
 
 
-@card(1030)
+async def a_change_that_was_not_shown_is_asked_again(bench: Bench) -> None:
+    """Carried out, and nothing told: RequestUnknown, and the old terms are told; the same change again does no harm."""
+    order_id, price = await bench.resting("a"), bench.price(-190)
+    bench.control("drop_answer", account=A)
+    with bench.refused(RequestUnknown):
+        await bench.adapter.modify(A, order_id, qty=2, order_type=OrderType.LIMIT, limit_price=price)
+    assert bench.shown_order("a").qty == 1 and bench.at_venue("a")["qty"] == 2
+    await bench.adapter.modify(A, order_id, qty=2, order_type=OrderType.LIMIT, limit_price=price)
+    await bench.until(lambda: bench.shown_order("a").limit_price == price, "the terms are told")
+    assert (Decimal(str(bench.at_venue("a")["limit"])), bench.at_venue("a")["qty"]) == (price, 2)
+
+
+@card(1030, needs="answers_commands", without=a_change_that_was_not_shown_is_asked_again)
 async def a_lost_answer_to_a_modify_is_found_out(bench: Bench) -> None:
     """Carried out, never answered: unknown or taken; the new terms are at the venue once and are told."""
     order_id, price = await bench.resting("a"), bench.price(-190)
@@ -146,7 +190,17 @@ async def a_cancel_is_unknown_at_the_deadline(bench: Bench) -> None:
     assert len(bench.asked("cancel")) == 1
 
 
-@card(1045)
+async def a_late_change_is_unknown(bench: Bench) -> None:
+    """The venue takes its time: RequestUnknown by the deadline, one command; the order goes on being ours."""
+    order_id, price = await bench.resting("a"), bench.price(-190)
+    bench.control("latency", login="desk1", p50_ms=1_000, p95_ms=1_000)
+    with bench.refused(RequestUnknown):
+        await bench.adapter.modify(A, order_id, qty=1, order_type=OrderType.LIMIT, limit_price=price)
+    await bench.until(lambda: Decimal(str(bench.at_venue("a")["limit"])) == price, "the late change")
+    assert len(bench.asked("modify")) == 1 and bench.live("a")
+
+
+@card(1045, needs="answers_commands", without=a_late_change_is_unknown)
 async def a_modify_is_unknown_at_the_deadline(bench: Bench) -> None:
     """The venue takes its time: RequestUnknown by the deadline, and the terms that arrive later are told."""
     order_id, price = await bench.resting("a"), bench.price(-190)
@@ -171,7 +225,18 @@ async def a_lost_answer_to_a_flatten_turns_nothing(bench: Bench) -> None:
     assert len([f for f in bench.fills_at_venue() if f["action"] == "Sell"]) >= 1 and bench.net() == 0
 
 
-@card(1055)
+async def an_unknown_order_holds_up_nobody(bench: Bench) -> None:
+    """Nothing is told of one order: the one beside it and the next one trade as ever."""
+    bench.control("drop_answer", account=A)
+    await bench.place(order("a"), order("b", account="DEMO1002"))
+    await bench.filled("b", 1)
+    await bench.until(lambda: bench.of(OrderUnknown, "a"), "unknown", DEADLINE_S + 0.3)
+    await bench.buy("c")
+    await bench.filled("c", 1)
+    assert (bench.net(), bench.net("DEMO1002")) == (2, 1)
+
+
+@card(1055, needs="answers_commands", without=an_unknown_order_holds_up_nobody)
 async def unknown_orders_do_not_hold_up_others(bench: Bench) -> None:
     """One answer is lost: the order beside it is told as it stands at the venue, and later ones are as ever."""
     await bench.adapter.instrument(ES)

@@ -2,7 +2,7 @@
 
 from decimal import Decimal
 
-from brokers.adapter import Filled, OrderUpdated, RequestRefused
+from brokers.adapter import Filled, OrderUpdated, RequestRefused, RequestUnknown
 from schema.records import DoneOrder, OrderType
 from tests.brokers.contract.bench import A, B, Bench
 from tests.brokers.contract.cards import Group
@@ -72,7 +72,18 @@ async def a_modified_order_fills_as_itself(bench: Bench) -> None:
     assert bench.net() == 1
 
 
-@modify(425)
+async def a_change_that_shows_nothing_is_unknown(bench: Bench) -> None:
+    """The venue refuses terms without a word: RequestUnknown, the old terms go on being told; the next change holds."""
+    order_id, price = await bench.resting("a"), bench.price(-200)
+    with bench.refused(RequestUnknown):
+        await _to(bench, order_id, price + Decimal("0.10"))
+    assert (bench.shown_order("a").limit_price, bench.live("a")) == (price, True)
+    assert Decimal(str(bench.at_venue("a")["limit"])) == price
+    await _to(bench, order_id, bench.price(-190))
+    await bench.until(lambda: bench.shown_order("a").limit_price == bench.price(-190), "the next change is taken")
+
+
+@modify(425, needs="answers_commands", without=a_change_that_shows_nothing_is_unknown)
 async def terms_the_venue_refuses_leave_the_order_as_it_was(bench: Bench) -> None:
     """A price between two ticks is RequestRefused in the venue's words; the order rests on at its old terms."""
     order_id, price = await bench.resting("a"), bench.price(-200)
@@ -106,7 +117,17 @@ async def an_unknown_order_is_not_modified(bench: Bench) -> None:
     assert (bench.working(), bench.shown_order("a").limit_price) == (1, bench.price(-200))
 
 
-@modify(440)
+async def terms_of_others_are_not_made_up(bench: Bench) -> None:
+    """Terms changed at another front end show nowhere: the order is still ours, and trades as the venue has it."""
+    order_id, price = await bench.resting("a"), bench.price(-150)
+    bench.control("modify", order_id=bench.number(order_id), qty=3, type="limit", limit=str(price))
+    await bench.marker(B)
+    assert (bench.shown_order("a").order_id, bench.live("a")) == (order_id, True)
+    bench.trades_at(bench.price(-151), 1)
+    await bench.filled("a", 1)
+
+
+@modify(440, needs="tells_terms", without=terms_of_others_are_not_made_up)
 async def what_others_modify_is_told(bench: Bench) -> None:
     """Terms changed at another front end are shown, and the order is still ours."""
     order_id, price = await bench.resting("a"), bench.price(-150)
@@ -167,7 +188,18 @@ async def an_unknown_order_is_not_canceled(bench: Bench) -> None:
     assert bench.working() == 1 and bench.live("a")
 
 
-@cancel(520)
+async def a_cancel_that_shows_nothing_is_unknown(bench: Bench) -> None:
+    """The venue refuses it without a word: RequestUnknown; the order goes on working, and the next cancel takes it."""
+    order_id = await bench.resting("a")
+    bench.control("reject", account=A, text="Not in this phase of the session")
+    with bench.refused(RequestUnknown):
+        await bench.adapter.cancel(A, order_id)
+    assert bench.working() == 1 and bench.live("a")
+    await bench.adapter.cancel(A, order_id)
+    await bench.until(lambda: bench.done("a", "canceled"), "canceled")
+
+
+@cancel(520, needs="answers_commands", without=a_cancel_that_shows_nothing_is_unknown)
 async def a_cancel_the_venue_refuses_says_its_words(bench: Bench) -> None:
     """RequestRefused with the venue's text; the order goes on working."""
     order_id = await bench.resting("a")
@@ -188,7 +220,15 @@ async def a_cancel_from_elsewhere_is_told(bench: Bench) -> None:
     assert bench.asked("cancel") == []
 
 
-@cancel(530)
+async def an_order_of_others_is_canceled_by_its_id(bench: Bench) -> None:
+    """An id that the venue listed can be taken out of the market, whatever that order is about."""
+    order_id = bench.foreign(type="limit", limit=str(bench.price(-200)))
+    await bench.marker(B)
+    await bench.maybe(bench.adapter.cancel(A, bench.named(order_id)))
+    assert bench.order(order_id)["status"] == "Canceled"
+
+
+@cancel(530, needs="tells_terms", without=an_order_of_others_is_canceled_by_its_id)
 async def an_order_of_others_can_be_canceled(bench: Bench) -> None:
     """What another front end placed on an account of ours can be taken out of the market."""
     order_id = bench.foreign(type="limit", limit=str(bench.price(-200)))

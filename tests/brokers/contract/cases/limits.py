@@ -36,7 +36,18 @@ async def the_venue_is_never_asked_for_more_than_the_budget(bench: Bench) -> Non
     assert bench.adapter.health().budget_left <= 30 - len(bench.asked("place"))
 
 
-@card(1410)
+async def nothing_is_called_too_many(bench: Bench) -> None:
+    """The venue has no such answer: orders, exits and reads go on, by the desk's own budget alone."""
+    bench.control("throttle", login="desk1")
+    await bench.buy("in", 2)
+    await bench.filled("in", 2)
+    assert [p.net_qty for p in (await bench.adapter.exposure()).positions if p.account == A] == [2]
+    await bench.sell("out", 2, reducing=True)
+    await bench.filled("out", 2)
+    assert bench.of(OrderRejected) == [] and bench.net() == 0
+
+
+@card(1410, needs="throttles", without=nothing_is_called_too_many)
 async def too_many_is_a_proven_no(bench: Bench) -> None:
     """The venue says too many requests: THROTTLED, once; exits go on."""
     await bench.buy("in")
@@ -51,7 +62,7 @@ async def too_many_is_a_proven_no(bench: Bench) -> None:
     assert bench.net() == 0
 
 
-@card(1415)
+@card(1415, needs="throttles", without=nothing_is_called_too_many)
 async def entries_rest_after_too_many(bench: Bench) -> None:
     """After a "too many" the venue is left alone for a while: the next entry is not sent."""
     await bench.adapter.instrument("ESH4")
@@ -64,7 +75,7 @@ async def entries_rest_after_too_many(bench: Bench) -> None:
     assert bench.reached("b") == 0
 
 
-@card(1420)
+@card(1420, needs="throttles", without=nothing_is_called_too_many)
 async def a_read_that_is_refused_is_not_a_flat_account(bench: Bench) -> None:
     """T-UNKNOWN: the venue answers a read with "too many": RequestUnknown, and later the truth."""
     bench.foreign(2)
@@ -79,7 +90,25 @@ async def a_read_that_is_refused_is_not_a_flat_account(bench: Bench) -> None:
     assert len(exposure.working) == 1
 
 
-@card(1425, line=True)
+async def a_torn_reading_is_not_a_flat_account(bench: Bench) -> None:
+    """T-UNKNOWN: a reading that is torn in the middle is RequestUnknown or the truth, never an empty one."""
+    assert bench.line is not None
+    await bench.buy("in", 2)
+    await bench.filled("in", 2)
+    for cut_at in (1, 60, 200):
+        bench.line.cut_at = cut_at
+        try:
+            exposure = await bench.adapter.exposure()
+        except RequestUnknown as unknown:
+            bench.said.append(str(unknown))
+        else:
+            assert [p.net_qty for p in exposure.positions if p.account == A] == [2]
+        await bench.until(lambda: bench.adapter.health().state == "up", "up", 8)
+    bench.line.cut_at = 0
+    assert [p.net_qty for p in (await bench.adapter.exposure()).positions if p.account == A] == [2]
+
+
+@card(1425, line=True, needs="answers_commands", without=a_torn_reading_is_not_a_flat_account)
 async def a_read_that_is_not_answered_is_not_a_flat_account(bench: Bench) -> None:
     """T-UNKNOWN: the line breaks under a read: RequestUnknown or, asked again, the truth; never an empty one."""
     assert bench.line is not None

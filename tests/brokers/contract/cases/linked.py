@@ -42,8 +42,20 @@ class _Bracket:
         return found.status if found is not None else ""
 
 
+async def legs_are_seen_by_what_they_did(bench: Bench) -> None:
+    """Orders of others have no terms here: no leg is told as an order, and what they trade is told as lots."""
+    on = _Bracket(bench, entry=None)
+    await bench.until(lambda: bench.told_net() == 2, "the entry's lots")
+    bench.trades_at(bench.order(bench.number(on.target))["limit"] + 1, 2)
+    await bench.until(lambda: bench.told_net() == 0 and bench.position() == 0, "the target's lots")
+    assert bench.of(OrderUpdated) == [] and bench.net() == 0
+
+
 async def legs_are_orders_like_others(bench: Bench) -> None:
     """What the venue links is told as orders of their own: no link is shown that the protocol does not say."""
+    if not bench.adapter.capabilities.tells_terms:
+        await legs_are_seen_by_what_they_did(bench)
+        return
     on = _Bracket(bench, entry=None)
     await bench.until(lambda: on.status(on.stop) == on.status(on.target) == "working", "both legs work")
     legs = [on.told(on.stop), on.told(on.target)]
@@ -53,6 +65,9 @@ async def legs_are_orders_like_others(bench: Bench) -> None:
 
 async def legs_end_as_orders_like_others(bench: Bench) -> None:
     """When the venue ends a leg because the other was filled, it is told as canceled, without a link."""
+    if not bench.adapter.capabilities.tells_terms:
+        await legs_are_seen_by_what_they_did(bench)
+        return
     on = _Bracket(bench, entry=None)
     await bench.until(lambda: on.status(on.stop) == on.status(on.target) == "working", "both legs work")
     bench.trades_at(bench.order(bench.number(on.target))["limit"] + 1, 2)
@@ -73,6 +88,9 @@ async def a_bracket_is_told_with_its_links(bench: Bench) -> None:
 
 async def waiting_legs_are_seen_when_they_work(bench: Bench) -> None:
     """Legs that wait for their entry are not told by the protocol before they work; none is called working early."""
+    if not bench.adapter.capabilities.tells_terms:
+        await legs_are_seen_by_what_they_did(bench)
+        return
     on = _Bracket(bench, entry=bench.price(-200))
     await bench.until(lambda: on.status(on.entry) == "working", "the entry rests")
     await bench.marker()
@@ -105,6 +123,9 @@ async def one_leg_cancels_the_other(bench: Bench) -> None:
 
 async def a_canceled_entry_leaves_nothing(bench: Bench) -> None:
     """The entry is canceled at the venue: it is over, and none of its legs is ever told as working."""
+    if not bench.adapter.capabilities.tells_terms:
+        await legs_are_seen_by_what_they_did(bench)
+        return
     on = _Bracket(bench, entry=bench.price(-200))
     await bench.until(lambda: on.status(on.entry) == "working", "the entry rests")
     await bench.adapter.cancel(A, on.entry)
@@ -124,7 +145,16 @@ async def legs_go_with_their_entry(bench: Bench) -> None:
     assert bench.working() == 0
 
 
-@card(820)
+async def a_flatten_takes_what_is_not_shown(bench: Bench) -> None:
+    """T-ORPHAN: legs that are told by nothing go with the position all the same."""
+    _Bracket(bench, entry=None)
+    await bench.until(lambda: bench.told_net() == 2, "the entry's lots")
+    await bench.adapter.liquidate(A, ES, "flat")
+    await bench.until(lambda: (bench.net(), bench.working()) == (0, 0), "flat, and nothing works")
+    assert not [p for p in (await bench.adapter.exposure()).positions if p.net_qty]
+
+
+@card(820, needs="tells_terms", without=a_flatten_takes_what_is_not_shown)
 async def a_flatten_takes_the_legs_with_it(bench: Bench) -> None:
     """T-ORPHAN: closing a bracketed position leaves no leg that could open a new one."""
     on = _Bracket(bench, entry=None)

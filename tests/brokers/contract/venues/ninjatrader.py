@@ -42,7 +42,7 @@ def _named(bench: Bench, order_id: int) -> str:
 
 def _garble(bench: Bench) -> int:
     assert bench.line is not None
-    said = (b"2\0OrderStatus|\0Working\0", b"2\0MarketPosition|ES 03-34|DEMO1001\0many\0", b"9\0what\0")
+    said = (b"2\0Filled|x1\0many\0", b"2\0MarketPosition|ES 03-34|DEMO1001\0many\0", b"9\0what\0")
     for each in said:
         assert bench.line.inject(each, opened_with=b"") >= 1
     return len(said)
@@ -85,6 +85,32 @@ NINJATRADER = Venue(
             text="there is no login, and so no token that ends", source="protocols/ninjatrader.md B1"
         ),
         "authenticates": Fact(text="there is no login and no secret", source="protocols/ninjatrader.md B1"),
+        "answers_commands": Fact(
+            text="a command has no answer: what it did shows in values, or not at all",
+            source="protocols/ninjatrader.md B3",
+        ),
+        "tells_terms": Fact(
+            text="values tell of an order a state and what is filled: not its account, side, quantity or prices",
+            source="protocols/ninjatrader.md B4",
+        ),
+        "executions": Fact(
+            text="there are no executions: lots are derived from filled quantities and average prices, their sum exact "
+            "to the tick",
+            source="protocols/ninjatrader.md B4",
+        ),
+        "tags_closes": Fact(
+            text="the order that closes a position has an id of NinjaTrader's making",
+            source="protocols/ninjatrader.md B3",
+        ),
+        "throttles": Fact(text="no limit is documented, and nothing says so", source="protocols/ninjatrader.md B5"),
+        "tells_gap": Fact(
+            text="what others traded in a gap shows as positions alone: their orders have no terms",
+            source="protocols/ninjatrader.md B4",
+        ),
+        "exits_without_stream": Fact(
+            text="while the port is closed orders leave by file, where a login says which folder that is",
+            source="protocols/ninjatrader.md B3",
+        ),
         "reject_reasons": Fact(
             text="a reject is a state without a word: the reason is in NinjaTrader's Log tab alone",
             source="protocols/ninjatrader.md B3",
