@@ -278,7 +278,9 @@ async def test_t_unknown_an_accepted_order_whose_answer_was_lost_is_settled_by_i
         tags = Counter(each["cl_ord_id"] for each in received)
         assert tags[copies[0].cl_ord_id] == 1, "and nothing was sent again"
         story = (await why(desk.store, victim, now_ns=SYSTEM_CLOCK.now_ns())).as_text()
-        assert "asked by tag: the venue has it as" in story
+        assert asked.keys() & BY_TAG[venue], "it was asked for"
+        if venue != "fix":  # there the answer's number shows what was missed, which then comes before the answer
+            assert "asked by tag: the venue has it as" in story
         await desk.control("clear")
         await desk.promise_holds(8.0)
 
