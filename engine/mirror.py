@@ -46,6 +46,9 @@ if TYPE_CHECKING:
     from engine.core import Core
 
 
+_PLACED_ANEW = "taken out and placed anew: its venue changes nothing of a trailing stop but the lots"
+
+
 def leader_order(core: Core, seen: VenueOrder, at_ns: int) -> None:
     """A leader's venue showed one of its orders: a signal for each mirroring group when its terms are news."""
     groups = _mirroring(core, seen.account)
@@ -243,7 +246,8 @@ def _pair_of_live(core: Core, signal: Signal, follower: FollowerConfig, mirror: 
     now = mirror.flying.terms if mirror.flying else mirror.terms
     if mirror.next is None and goal == now:
         return pair_row(core, signal, follower, Decision.SKIPPED, "its order stands as it should")
-    row = pair_row(core, signal, follower, Decision.PENDING, "cancel" if goal is None else "", goal)
+    reason = _PLACED_ANEW if mirror_trail.anew(mirror.terms, goal) else "cancel" if goal is None else ""
+    row = pair_row(core, signal, follower, Decision.PENDING, reason, goal)
     copy = replace(row, order_id=mirror.order.copy.order_id, reducing=goal is None or mirror.order.copy.reducing)
     if mirror.next is not None:
         end_pair(core, mirror.next, Decision.SKIPPED, "a later change of the leader took its place")

@@ -150,7 +150,9 @@ def _align(core: Core, follower: FollowerConfig, leader_symbol: str, place: Plac
         for mirror in live[:-1]:
             _wish(core, place, mirror, None)
         if live:
-            _wish(core, place, live[-1], goal_of(place, follower, order, live[-1], wants))
+            goal = goal_of(place, follower, order, live[-1], wants)
+            live[-1].anew = mirror_trail.anew(live[-1].terms, goal)
+            _wish(core, place, live[-1], None if live[-1].anew else goal)
         elif order is not None and order.rests and wants.lots.get(order_id):
             missing += _protect(core, group, follower, order, place, wants)
     _place(core, wants, missing)
@@ -171,6 +173,8 @@ def goal_of(
         qty, kept = mirror.terms.qty, bool(wants.why)
     else:
         lots = wants.lots.get(mirror.leader_order_id, 0)
+        if mirror.closes_only:
+            lots = reducing_part(wants.held, lots)
         if lots * mirror.terms.side.sign <= 0:
             return None
         qty, kept = mirror.order.copy.filled_qty + abs(lots), order is None or bool(wants.why)
@@ -233,22 +237,18 @@ def _protect(
     core: Core, group: GroupConfig, follower: FollowerConfig, order: LeaderOrder, place: Place, wants: Wants
 ) -> list[tuple[LeaderOrder, Signal, Copy]]:
     """What is to be placed because it closes a position and is not there: its follower was flat when the leader placed
-    it, or its order has ended. Entries are placed by the leader's signal alone."""
-    lots = wants.lots[order.order_id]
+    it, or its order has ended. Entries are placed by the leader's signal alone: of an order that closes and reverses
+    only what closes."""
     symbol = symbol_for(follower, order.symbol)
-    held = foreign.held_by_copies(core, follower.account, symbol)
-    if (
-        reducing_part(held, lots) != lots
-        or core.now_ns < place.retry_ns
-        or not core.up.get(core.connection_of(follower.account))
-    ):
+    lots = reducing_part(foreign.held_by_copies(core, follower.account, symbol), wants.lots[order.order_id])
+    if not lots or core.now_ns < place.retry_ns or not core.up.get(core.connection_of(follower.account)):
         return []
     earlier = place.of(order.order_id)
     if earlier and not earlier[-1].order.settled:
         return []  # its fills are still on their way here
     for ended in earlier[:-1]:
         core.mirrored.drop(place, ended)
-    if earlier:
+    if earlier and not earlier[-1].anew:
         place.retry_ns = core.now_ns + min(_FIRST_RETRY_NS << min(place.retries, 10), _LAST_RETRY_NS)
         place.retries += 1
         if place.retries == 1 and not earlier[-1].linked:  # a venue that ends one of a pair has no second thoughts
@@ -328,12 +328,9 @@ def _clear(core: Core, place: Place, orders: dict[str, LeaderOrder]) -> None:
             if change is not None and change.journaled:
                 by_itself = mirror.linked and copy.filled_qty < copy.qty
                 done = change.terms is None and (change is mirror.flying or by_itself)
-                end_pair(
-                    core,
-                    change,
-                    Decision.COPIED if done else Decision.SKIPPED,
-                    f"its order had ended: {copy.filled_qty} of {copy.qty} filled",
-                )
+                text = f"its order had ended: {copy.filled_qty} of {copy.qty} filled"
+                reason = None if done and mirror.anew else text
+                end_pair(core, change, Decision.COPIED if done else Decision.SKIPPED, reason)
         mirror.flying = None
         if mirror.next is not None and mirror.next.journaled:
             mirror.next = None
@@ -372,9 +369,12 @@ def _watch(
 
 
 def _after_waiting(core: Core, group: GroupConfig, state: FollowerState, held: int, target: int) -> None:
-    """What an order that waited too long has not brought: at market now, or left as the group says."""
-    if reducing_part(held, target - held) == target - held or group.unfilled is Unfilled.MARKET:
+    """What an order that waited too long has not brought: at market now, or left as the group says. What closes always
+    goes at market."""
+    closing = reducing_part(held, target - held)
+    if closing or group.unfilled is Unfilled.MARKET:
         state.chase_until_ns = core.now_ns + CHASE_NS
+    if closing == target - held or group.unfilled is Unfilled.MARKET:
         return
     state.hopeless = True
     if not held and state.episode is Episode.JOINED:

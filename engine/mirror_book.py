@@ -10,7 +10,17 @@ from msgspec.structs import replace
 
 from engine.inflight import InFlight
 from engine.mirror_terms import Rung, Terms
-from schema.records import ApprovedOrder, Copy, LiveOrder, LiveStatus, OrderType, Signal, TimeInForce, VenueOrder
+from schema.records import (
+    ApprovedOrder,
+    Copy,
+    LiveOrder,
+    LiveStatus,
+    OrderType,
+    Signal,
+    SignalKind,
+    TimeInForce,
+    VenueOrder,
+)
 
 
 class LeaderOrder:
@@ -87,8 +97,8 @@ class Mirror:
     shows them."""
 
     __slots__ = (
-        "ended_ns", "flying", "next", "oco", "order", "parent", "refused", "retries", "retry_ns", "seen_seq", "terms",
-        "unseen", "waits_since_ns",
+        "anew", "ended_ns", "flying", "next", "oco", "order", "parent", "refused", "retries", "retry_ns", "seen_seq",
+        "terms", "unseen", "waits_since_ns",
     )  # fmt: skip
 
     def __init__(self, order: InFlight, terms: Terms) -> None:
@@ -102,6 +112,7 @@ class Mirror:
         self.seen_seq = 0  # number of the core's input that last showed it
         self.unseen = False  # known from the journal alone
         self.waits_since_ns = 0  # since when its leader's order has filled and it has not
+        self.anew = False  # it is taken out to be placed anew with other terms
         self.oco = ""
         self.parent = ""
         self.ended_ns = 0  # when its venue showed that it had ended
@@ -118,6 +129,11 @@ class Mirror:
     def live(self) -> bool:
         """It may still trade."""
         return not self.order.over
+
+    @property
+    def closes_only(self) -> bool:
+        """The desk placed it for a position that was there, by no signal of the leader: it may not open anything."""
+        return self.order.signal.kind is SignalKind.CORRECTION
 
     @property
     def linked(self) -> bool:

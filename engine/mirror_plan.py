@@ -12,7 +12,7 @@ from engine import foreign, guards
 from engine.mirror_book import LeaderOrder, Mirror, Place
 from engine.mirror_terms import Rung, Share, is_stop, price_differs, shares
 from engine.rules import capped, clash, map_for, meant, reducing_part, symbol_for, target_net
-from schema.records import Episode, FollowerConfig, GroupConfig, Mode, Unfilled
+from schema.records import Episode, FollowerConfig, GroupConfig, Mode, Side, Unfilled
 
 if TYPE_CHECKING:
     from engine.core import Core
@@ -24,9 +24,10 @@ class Wants:
     """`lots` is what each of the leader's orders asks for, signed, by its id. The follower may stand `low` (0 or less)
     to `high` (0 or more) lots from its target, because of its own orders at rest. `why` says why it takes no part, or
     is ''. `target` is what the follower should hold, None
-    when nothing is asked of it. `waiting` are the mirrors whose leader's order has filled and that still wait to."""
+    when nothing is asked of it. `waiting` are the mirrors whose leader's order has filled and that still wait to.
+    `held` is what its copies hold, `ahead` (signed) the lots of it that came by entries before the leader's own."""
 
-    __slots__ = ("high", "lots", "low", "shares", "target", "waiting", "why")
+    __slots__ = ("ahead", "held", "high", "lots", "low", "shares", "target", "waiting", "why")
 
     def __init__(self) -> None:
         self.lots: dict[str, int] = {}
@@ -35,6 +36,8 @@ class Wants:
         self.high = 0
         self.why = ""
         self.target: int | None = None
+        self.held = 0
+        self.ahead = 0
         self.waiting: list[Mirror] = []
 
     def share(self, order_id: str) -> Share:
@@ -71,6 +74,7 @@ def wanted(core: Core, follower: FollowerConfig, leader_symbol: str) -> Wants:
         foreign.held_by_copies(core, follower.account, symbol),
         core.inflight.on_the_way(follower.account, symbol)[0],
     )
+    wants.held = net
     state = core.states.get((follower.account, leader_symbol))
     scale = state.scale if state else None
     by_plan = meant(net + coming, state.planned) if state else 0
@@ -99,6 +103,7 @@ def wanted(core: Core, follower: FollowerConfig, leader_symbol: str) -> Wants:
     wants.target = target(leader_net)
     gap = wants.target - net - coming
     _explain(group, place, orders, net + coming, gap, wants)
+    _cover(orders, leader_net, net + coming, wants)
     _bind_entries(core, follower, net + coming, wants)
     return wants
 
@@ -160,13 +165,13 @@ def _explain(
             wants.high += max(0, -behind)
             owed = max(-abs(behind), min(abs(behind), gap)) if behind * gap > 0 else 0
             if owed:
+                wants.waiting += [mirror for mirror in mirrors_of if mirror.left]
+                stays = owed
+                if place.overdue:  # what closes goes at market in any case
+                    opens = gap - reducing_part(held, gap) if group.unfilled is Unfilled.LEAVE else 0
+                    stays = max(-abs(opens), min(abs(opens), owed))
                 gap -= owed
-                opens = reducing_part(held, owed) != owed
-                for mirror in mirrors_of:
-                    if mirror.left:
-                        wants.waiting.append(mirror)
-                if not place.overdue or (opens and group.unfilled is Unfilled.LEAVE):
-                    wants.lots[order_id] = wants.lots.get(order_id, 0) + owed
+                wants.lots[order_id] = wants.lots.get(order_id, 0) + stays
         early = _beyond(share.due, left)
         early = max(-filled, min(filled, early))
         if not early:
@@ -177,9 +182,27 @@ def _explain(
         else:
             wants.high += max(0, early)
             wants.low += min(0, early)
+            wants.ahead += early
     # A stop and a target of one position are alternatives: that both have filled is a surplus, and explains nothing.
     wants.high += max((lots for (buy, _), lots in ahead.items() if buy), default=0)
     wants.low += min((lots for (buy, _), lots in ahead.items() if not buy), default=0)
+
+
+def _cover(orders: dict[str, LeaderOrder], leader_net: int, held: int, wants: Wants) -> None:
+    """Lots that an entry brought before the leader's own are protected as what the leader holds is: where stops cover
+    all of that, the one that the market reaches first covers these lots, too."""
+    stops = [
+        order
+        for order in orders.values()
+        if (share := wants.share(order.order_id)).exit and share.due and is_stop(order.terms.order_type)
+    ]
+    surplus = min(abs(held) - abs(wants.target or 0), abs(wants.ahead))
+    if not stops or surplus <= 0 or held * wants.ahead <= 0 or held * (wants.target or 0) <= 0:
+        return
+    if sum(order.rung.left for order in stops) >= abs(leader_net):
+        upward = stops[0].terms.side is Side.BUY
+        first = (min if upward else max)(stops, key=lambda order: order.asks.trigger)
+        wants.lots[first.order_id] = wants.lots.get(first.order_id, 0) + (-surplus if held > 0 else surplus)
 
 
 def _early_exits(place: Place, wants: Wants) -> int:

@@ -289,6 +289,8 @@ def _correct_one(core: Core, follower: FollowerConfig, leader_symbol: str, state
     held = foreign.held_by_copies(core, follower.account, symbol_for(follower, leader_symbol))
     chased = core.now_ns < state.chase_until_ns
     gate = "" if group.drift is DriftPolicy.AUTO or chased else "the group corrects exits only"
+    if state.hopeless:
+        gate = gate or "it can't be opened in this trade"
     symbol = symbol_for(follower, leader_symbol)
     expiring = rollover.gate_of(core, core.connection_of(follower.account), symbol)
     if not reducing_part(held, delta) and (expiring or guards.gate_of(core, follower)):

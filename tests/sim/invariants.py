@@ -384,6 +384,11 @@ class Books(Witness):
             symbol = symbol_of(follower)
             for order in run.exchange.working(follower.account):
                 run.exchange.venue.cancel(order.order_id, Origin())
+            lots = run.desk.core.lots.get((follower.account, symbol)) if run.desk is not None else None
+            # A stranger's lots and the copies' may stand against each other: the account is flat, and neither is gone.
+            for qty in (lots.foreign if lots else 0, lots.copied if lots else 0):
+                if qty:
+                    run.exchange.trade(follower.account, symbol, -qty)
             if net := run.exchange.net(follower.account, symbol):
                 run.exchange.trade(follower.account, symbol, -net)
         run.tell_all()

@@ -1,0 +1,81 @@
+"""T-PROT where a follower's orders are not its leader's one for one: whatever it holds is protected, and what must close
+goes, whatever else an order of the leader asks."""
+
+from decimal import Decimal
+
+import pytest
+
+from schema.records import DoneStatus, DriftPolicy, Mode, OrderType, Rule, Side, Unfilled
+from tests.engine.mirror_table import MirrorTable
+
+D = Decimal
+
+
+def table(**group: object) -> MirrorTable:
+    return MirrorTable({"DEMO1": Rule()}, drift=DriftPolicy.EXITS, mode=Mode.ORDERS, **group)
+
+
+def test_t_prot_of_a_stop_and_reverse_that_is_not_there_what_closes_is_placed_and_no_more() -> None:
+    desk = table()
+    desk.leader(+1)
+    desk.work()
+    desk.rest("R1", -3, stop="4790")
+    desk.work()
+    (reverse,) = desk.tags("DEMO1")
+    assert desk.working("DEMO1") == [("stop", -3, D(4790))]
+    desk.gone(reverse, DoneStatus.CANCELED)
+    desk.passes(1, ticks=20)
+    desk.work()
+    desk.passes(1, ticks=20)
+    desk.answer()
+    assert desk.working("DEMO1") == [("stop", -1, D(4790))], "nothing is opened by what no signal of the leader asked"
+    desk.leader_fills("R1")
+    desk.trades(desk.tags("DEMO1")[0])
+    desk.passes(1, ticks=20)
+    desk.work()
+    assert desk.holds("DEMO1") == -2, "the reverse is copied when the leader has it"
+
+
+def test_t_prot_an_entry_that_fills_before_the_leaders_is_protected_by_the_leaders_stop() -> None:
+    desk = table()
+    desk.leader(-3)
+    desk.work()
+    desk.rest("S1", +1, stop="4820")
+    desk.rest("S2", +2, stop="4850")
+    desk.rest("L1", -3, limit="4810")
+    desk.work()
+    entry = next(key for key in desk.tags("DEMO1") if desk.orders[key].limit_price == D(4810))
+    desk.trades(entry)
+    desk.answer()
+    assert desk.holds("DEMO1") == -6
+    assert desk.working("DEMO1") == [("stop", +2, D(4850)), ("stop", +4, D(4820))]
+    desk.leader_fills("L1")
+    desk.move("S1", qty=4)
+    for _ in range(2):
+        desk.passes(1, ticks=20)
+        desk.answer()
+    assert desk.working("DEMO1") == [("stop", +2, D(4850)), ("stop", +4, D(4820))]
+    assert desk.take() == []
+
+
+@pytest.mark.parametrize("unfilled", list(Unfilled))
+def test_t_conv_an_order_that_closes_and_reverses_and_does_not_fill_closes_at_market(unfilled: Unfilled) -> None:
+    desk = table(unfilled=unfilled, unfilled_s=2)
+    desk.leader(+3)
+    desk.work()
+    desk.rest("L1", -6, limit="4820")
+    desk.work()
+    desk.leader_fills("L1")
+    for _ in range(4):
+        desk.passes(1, ticks=20)
+        desk.answer()
+    first, *others = [order for order in desk.work() if order.order_type is OrderType.MARKET]
+    assert first.side is Side.SELL
+    for _ in range(4):
+        desk.passes(1, ticks=20)
+        desk.answer()
+        others += desk.work()
+    rests = [lots for _, lots, _ in desk.working("DEMO1")]
+    expected = {Unfilled.MARKET: (-3, []), Unfilled.CANCEL: (0, []), Unfilled.LEAVE: (0, [-3])}
+    assert (desk.holds("DEMO1"), rests) == expected[unfilled]
+    assert others == []
