@@ -265,7 +265,7 @@ class Core:
             self.met.add(copy.follower)
             state = self.state(copy.follower, copy.leader_symbol)
             state.episode = copy.episode
-            state.scale = copy.scale
+            state.scale = copy.scale or None  # the ledger's 0: it was not known
             state.planned = copy.target_net
             if copy.received_ns <= self.flattened_ns.get(copy.follower, 0):
                 if self.leader_net_for(copy.follower, copy.leader_symbol) != 0:

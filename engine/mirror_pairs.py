@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from engine.core import Core
 
 _GRACE_NS = 300_000_000
+_UNKNOWN = Decimal(0)
 
 
 def pair_row(
@@ -46,7 +48,7 @@ def pair_row(
         qty=terms.qty if terms else 0,
         target_net=net,
         net_before=net,
-        scale=state.scale or 0,  # type: ignore[arg-type]
+        scale=state.scale or _UNKNOWN,
         episode=state.episode,
         received_ns=signal.received_ns,
         order_type=terms.order_type if terms else signal.order_type,

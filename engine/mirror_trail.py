@@ -1,10 +1,11 @@
 """Where a leader's trailing stop stands, and what its copies make of that.
 
-A venue that trails stops gets the leader's distance and is left alone. Elsewhere the copy is a plain stop (a limit, for
-an inverted follower) that the desk moves after the price of the leader's contract: at most once a second, so that a
-trend does not spend a login's requests, and never away from the market. Venues need not tell where a trailing stop has
-come to (`protocols/tradovate.md 1.3` does not say they do); one that does is believed when it is nearer than the
-desk's own reckoning. Functions of the core; no I/O.
+A venue that trails stops gets the leader's distance and is left alone. Another distance is another order there: the
+copy is canceled, and what protects the position is placed anew as soon as it has ended. Elsewhere the copy is a plain
+stop (a limit, for an inverted follower) that the desk moves after the price of the leader's contract: at most once a
+second, so that a trend does not spend a login's requests, and never away from the market. Venues need not tell where a
+trailing stop has come to (`protocols/tradovate.md 1.3` does not say they do); one that does is believed when it is
+nearer than the desk's own reckoning. Functions of the core; no I/O.
 """
 
 from __future__ import annotations
@@ -86,6 +87,12 @@ def changed(order: LeaderOrder, terms: Terms) -> bool:
         order.trigger = order.best = terms.stop_price
         order.loosened = True
     return True
+
+
+def anew(has: Terms, goal: Terms | None) -> bool:
+    """Whether a copy that its venue trails must be taken out and placed anew to become `goal`: of such an order nothing
+    but the lots can be changed (TrailingStopNonOrderQtyModify, `protocols/tradovate.md 1.3`)."""
+    return goal is not None and has.trail is not None and replace(goal, qty=has.qty, stop_price=has.stop_price) != has
 
 
 def kept(order: LeaderOrder, has: Terms, goal: Terms) -> Terms:

@@ -1,12 +1,13 @@
-"""T-PROT where a follower's orders are not its leader's one for one: whatever it holds is protected, and what must close
-goes, whatever else an order of the leader asks."""
+"""T-PROT where a follower's orders are not its leader's one for one: whatever it holds is protected, and what must
+close goes, whatever else an order of the leader asks."""
 
 from decimal import Decimal
 
 import pytest
 
-from schema.records import DoneStatus, DriftPolicy, Mode, OrderType, Rule, Side, Unfilled
-from tests.engine.mirror_table import MirrorTable
+from schema.records import DoneStatus, DriftPolicy, Mode, OrderType, Rule, RuleKind, Side, Unfilled
+from tests.engine.mirror_table import MirrorTable, reborn
+from tests.engine.table import LEADER
 
 D = Decimal
 
@@ -79,3 +80,13 @@ def test_t_conv_an_order_that_closes_and_reverses_and_does_not_fill_closes_at_ma
     expected = {Unfilled.MARKET: (-3, []), Unfilled.CANCEL: (0, []), Unfilled.LEAVE: (0, [-3])}
     assert (desk.holds("DEMO1"), rests) == expected[unfilled]
     assert others == []
+
+
+def test_an_equity_that_was_not_known_is_not_known_after_a_restart_either_and_asks_for_no_zero_lots() -> None:
+    desk = MirrorTable({"DEMO1": Rule(kind=RuleKind.PERCENT, value=D(100))}, mode=Mode.ORDERS)
+    desk.core.money.pop(LEADER)  # as when its venue's reading left it out
+    desk.rest("L1", +1, limit="4790")
+    assert desk.take() == []
+    assert desk.last("DEMO1").reason == "equity of follower or leader is not known yet"
+    again = reborn(desk)
+    assert again.core.state("DEMO1", "ESH4").scale is None

@@ -112,13 +112,52 @@ def test_the_leaders_own_changes_of_it_are_followed_also_farther_off() -> None:
     desk.price("4810")
     moved(desk)
     desk.move("S2", trail=D(20), stop_price=D(4785))
-    asked = {change.account: change.terms for change in desk.answer() if change.terms}
+    asked = {change.account: change.terms for change in desk.answer()}
     assert asked["DEMO1"].stop_price == D(4785)
-    assert (asked["DEMO2"].trail, asked["DEMO2"].stop_price) == (D(20), D(4785))
+    assert asked["DEMO2"] is None, "of what a venue trails it changes only the lots: another distance is another order"
+    (order,) = placed(desk)
+    assert (order.account, order.order_type, order.qty) == ("DEMO2", OrderType.TRAILING_STOP, 2)
+    assert (order.trail, order.stop_price) == (D(20), D(4785))
     desk.gone("S2")
     desk.answer()
     assert stops(desk) == stops(desk, "DEMO2") == []
     assert desk.last("DEMO1").decision is Decision.COPIED
+
+
+def test_t_prot_a_trailing_stop_that_is_placed_anew_is_so_as_soon_as_the_old_one_has_ended_and_is_told_as_that() -> (
+    None
+):
+    desk = table(trails=True)
+    desk.work()
+    desk.move("S1", qty=1)
+    (smaller,) = desk.answer()
+    assert smaller.terms is not None
+    assert (smaller.terms.qty, smaller.terms.trail) == (1, D(10)), "the lots alone are a change as any other"
+    desk.move("S1", qty=2)
+    desk.answer()
+    began_ns = desk.now_ns
+    desk.move("S1", trail=D(20), stop_price=D(4785))
+    change = desk.last("DEMO1")
+    assert (change.decision, change.trail) == (Decision.PENDING, D(20))
+    assert "placed anew" in change.reason
+    (cancel,) = desk.changes
+    assert cancel.terms is None
+    assert desk.take() == [], "two stops at once would close twice"
+    desk.answer()
+    assert [order.trail for order in desk.take()] == [D(20)]
+    assert desk.now_ns - began_ns < 100_000_000
+    (decided,) = [copy for copy in desk.copies.values() if "placed anew" in copy.reason]
+    assert decided.decision is Decision.COPIED
+
+
+def test_a_leader_whose_stop_trails_no_more_has_a_plain_stop_at_its_followers() -> None:
+    desk = table(trails=True)
+    desk.work()
+    desk.move("S1", order_type=OrderType.STOP, trail=None, stop_price=D(4795))
+    desk.answer()
+    (order,) = placed(desk)
+    assert (order.order_type, order.stop_price, order.trail) == (OrderType.STOP, D(4795), None)
+    assert stops(desk) == [("stop", -2, D(4795))]
 
 
 def test_a_venue_that_tells_where_the_leaders_stands_is_believed_and_costs_no_pair() -> None:

@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from msgspec.structs import replace
+
 from brokers import adapter as port
 from brokers.finding import unlisted
-from brokers.sandbox.orders import Order, Reason, Refused, Terms
+from brokers.sandbox.orders import Order, Origin, Reason, Refused, Terms
 from brokers.tradovate.translate import reject_class
-from schema.records import ApprovedOrder, OrderType, RejectClass
+from schema.records import ApprovedOrder, OrderType, Quote, Record, RejectClass
 from tests.sim.plan import Abilities
 from tests.sim.venue import Exchange, Told
 from tests.sim.world import World
@@ -21,6 +23,7 @@ from tests.sim.world import World
 if TYPE_CHECKING:
     from tests.sim.wires import SimAdapter
 
+_NAMES_ALL = 0.8  # how often the answer to linked orders names all of them
 _COUNTED = ("lose_requests", "lose_answers", "late_answers", "errors", "rejects")
 
 
@@ -30,6 +33,17 @@ class Witness:
     def leaves(self, order: ApprovedOrder) -> None: ...
     def arrives(self, order: ApprovedOrder) -> None: ...
     def exit_refused(self, order: ApprovedOrder, budget_left: int, reason: str) -> None: ...
+
+
+class Answer(Record, frozen=True):
+    """What the venue answers to a request that places orders: "accepted", "rejected", or "unknown" where what it says
+    proves nothing. `order_ids` are the orders it names, the one that carries the others first."""
+
+    kind: str
+    order_ids: tuple[int, ...] = ()
+    reject: RejectClass = RejectClass.OTHER
+    text: str = ""
+    wait_s: float | None = None
 
 
 class LoginFaults:
@@ -83,6 +97,8 @@ class Login:
         self.abilities = abilities
         self.ill_ns = 0  # until when something was wrong here, as far as is known yet
         self.stream = 0  # number of the stream session; 0: no stream
+        self.prices = False  # whether it has market data
+        self.watched: set[str] = set()  # contracts whose price it tells
         self.tell_all: Callable[[], None] = lambda: None
         self._tags: set[str] = set()
         self._sessions = 0
@@ -145,6 +161,13 @@ class Login:
         if now_ns < faults.duplicate_until_ns and told:
             world.after(draw() * 0.5, self._again, self.stream, told)
 
+    def quote(self, symbol: str, price: float) -> None:
+        """The market's price, if anybody here watches it."""
+        if self.stream and self.adapter is not None and symbol in self.watched:
+            self.down(
+                self.adapter.streamed, self.stream, [(port.QuoteUpdated, {"quote": Quote(symbol=symbol, last=price)})]
+            )
+
     def _again(self, stream: int, told: list[Told]) -> None:
         if stream == self.stream and self.adapter is not None:
             self.down(self.adapter.streamed, stream, told)
@@ -160,8 +183,8 @@ class Login:
 
     # --- requests --------------------------------------------------------------------------------------------------
 
-    def place(self, order: ApprovedOrder, answer: Callable[..., None]) -> None:
-        """An order's bytes are on the wire; `answer(kind, ...)` gets what comes back, if anything does."""
+    def place(self, order: ApprovedOrder, answer: Callable[[Answer], None]) -> None:
+        """An order's bytes are on the wire; `answer` gets what comes back, if anything does."""
         if self._takes("lose_requests"):
             return
         self.up(self._place, order, answer)
@@ -172,53 +195,70 @@ class Login:
             setattr(self.faults, name, left - 1)
         return bool(left)
 
-    def _place(self, order: ApprovedOrder, answer: Callable[..., None]) -> None:
+    def _place(self, order: ApprovedOrder, answer: Callable[[Answer], None]) -> None:
         faults = self.faults
         if self.world.now_ns() < faults.throttled_until_ns:
             wait_s = (faults.throttled_until_ns - self.world.now_ns()) / 1e9
-            self.down(answer, "rejected", 0, RejectClass.THROTTLED, "429 too many requests", wait_s)
+            text = "429 too many requests"
+            self.down(answer, Answer("rejected", reject=RejectClass.THROTTLED, text=text, wait_s=wait_s))
             return
-        self.witness.arrives(order)
-        terms = Terms(
-            qty=order.qty,
-            order_type=order.order_type,
-            limit=order.limit_price,
-            stop=order.stop_price,
-            time_in_force=order.time_in_force,
-        )
+        for leg in order.legs:
+            self.witness.arrives(leg)
         try:
             if faults.rejects:
                 reason, text = faults.rejects.pop()
                 raise Refused(reason, text)
             self._may(order)
-            made = self.exchange.place(order.account, order.symbol, order.side, terms, order.cl_ord_id)
+            made = self.exchange.place_all(order)
         except Refused as refused:
             self.tell_all()
+            named = (refused.order_id,) if refused.order_id else ()
             kind = reject_class(refused.reason, refused.text)
-            self.down(answer, "rejected", refused.order_id or 0, kind, refused.text, None)
+            self.down(answer, Answer("rejected", named, kind, refused.text))
             return
         self._answer(answer, made)
         self.tell_all()
 
     def _may(self, order: ApprovedOrder) -> None:
         """What this venue refuses and others take. Raises Refused."""
-        if self.abilities.duplicate_tag_rejected and order.cl_ord_id in self._tags:
+        tags = {leg.cl_ord_id for leg in order.legs}
+        if self.abilities.duplicate_tag_rejected and tags & self._tags:
             raise Refused(Reason.OTHER, "The client order id was used before")
-        self._tags.add(order.cl_ord_id)
+        self._tags |= tags
+        if len(tags) > 1 and not self.abilities.links:
+            raise Refused(Reason.UNSUPPORTED, "Orders are not linked here")
+        if any(leg.trail is not None for leg in order.legs) and not self.abilities.trails:
+            raise Refused(Reason.TRAILING_UNSUPPORTED, "Stops are not trailed here")
         net = self.exchange.net(order.account, order.symbol)
         crosses = net * order.side.sign < 0 and order.qty > abs(net)
         if crosses and order.order_type is OrderType.MARKET and not self.abilities.flips:
             raise Refused(Reason.OTHER, "An order may not take the position across zero")
 
-    def _answer(self, answer: Callable[..., None], made: Order) -> None:
+    def _answer(self, answer: Callable[[Answer], None], made: Sequence[Order]) -> None:
         if self._takes("lose_answers"):
             return
+        order_ids = tuple(order.order_id for order in made)
+        if len(made) > 1 and self.world.random.random() > _NAMES_ALL:
+            order_ids = order_ids[:1]
         if self._takes("errors"):
-            self.down(answer, "unknown", 0, None, "the venue answers 502, which proves nothing", None)
+            self.down(answer, Answer("unknown", text="the venue answers 502, which proves nothing"))
         elif self._takes("late_answers"):
-            self.world.after(self.faults.late_s, self.down, answer, "accepted", made.order_id, None, "", None)
+            self.world.after(self.faults.late_s, self.down, answer, Answer("accepted", order_ids))
         else:
-            self.down(answer, "accepted", made.order_id, None, "", None)
+            self.down(answer, Answer("accepted", order_ids))
+
+    def modify(self, order_id: int, terms: Terms) -> None:
+        """Another version of an order. Of a stop that the venue trails only the lots change. Raises Refused."""
+        venue = self.exchange.venue
+        order = venue.orders[order_id]
+        if order.terms.trail is not None:
+            stands = (None, order.terms.stop, order.trigger)
+            if (terms.order_type, terms.trail) != (order.terms.order_type, order.terms.trail) or (
+                terms.stop not in stands
+            ):
+                raise Refused(Reason.TRAILING_MODIFY, "Only the quantity of a trailing stop can be changed")
+            terms = replace(order.terms, qty=terms.qty)
+        venue.modify(order_id, terms, Origin())
 
     def change(self, act: Callable[[], Any], answer: Callable[[Exception | None], None]) -> None:
         """A cancel, a modification or a liquidation."""

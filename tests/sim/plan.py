@@ -36,16 +36,17 @@ FOLLOWERS = 20
 EVENTS = 200
 _LOGINS = 6  # the leader's own, and five of four followers each
 MAX_NET = 6
-_EXITS = ("none", "stop", "bracket", "legs")
+_EXITS = ("none", "stop", "bracket", "legs", "oco", "trail", "trail oco")
 
 
 class Move(Record, frozen=True):
     """What the leader does: trades so many lots (signed) at market, or rests, shifts or cancels an order, `ticks` away
-    from the market. A `swing` is the market's, which goes so many ticks and takes what it reaches."""
+    from the market. A `with exits` is a limit behind which its venue holds a stop and a target. A `swing` is the
+    market's, which goes so many ticks and takes what it reaches."""
 
     at_s: float
     qty: int
-    act: str = "trade"  # trade, limit, stop, shift, cancel or swing
+    act: str = "trade"  # trade, limit, stop, with exits, shift, cancel or swing
     ticks: int = 0
 
 
@@ -66,8 +67,11 @@ class Abilities(Record, frozen=True):
 
     flips: bool = True
     duplicate_tag_rejected: bool = False
-    native_brackets: bool = True
-    native_trailing: bool = True
+    links: bool = False  # an entry with its exits, and two exits that cancel each other, are one request
+    trails: bool = True  # stops
+    trails_shown: bool = False  # it says where they have come to
+    trails_moved: bool = False  # their distance can be changed; asked of the leader's venue alone
+    finds: bool = True  # orders by their tag
     way_s: float = 0.005
 
 
@@ -82,7 +86,7 @@ class Plan(Record, frozen=True):
     reconcile_s: float
     ends_s: float
     listed_s: int = LISTED_S  # how long the venue lists what followers did
-    exits: str = "none"  # none, stop, bracket (a stop and a target) or legs (a stop and two targets)
+    exits: str = "none"  # none, stop, bracket (a stop and a target), legs (a stop and two targets), oco or trail (oco)
     abilities: tuple[tuple[str, Abilities], ...] = ()  # of each login's venue
 
 
@@ -221,7 +225,7 @@ def draw(seed: int) -> Plan:
         seed=seed,
         config=replace(config, groups=(group,)),
         balances=tuple((name, balance if name != LEADER else balance * 40) for name, balance in balances),
-        moves=moves if group.mode is Mode.FILLS else _resting(seed, moves),
+        moves=moves if group.mode is Mode.FILLS else _with_exits(seed, _resting(seed, moves)),
         faults=tuple(sorted(faults, key=lambda fault: fault.at_s)),
         reconcile_s=random.choice((4.0, 8.0, 8.0)),
         ends_s=over_s,
@@ -256,14 +260,27 @@ def _resting(seed: int, moves: tuple[Move, ...]) -> tuple[Move, ...]:
     )
 
 
+def _with_exits(seed: int, moves: tuple[Move, ...]) -> tuple[Move, ...]:
+    """In every third schedule half of the limits have a stop and a target behind them."""
+    random = Random(f"with exits {seed}")
+    if random.random() > 0.34:
+        return moves
+    return tuple(
+        replace(move, act="with exits") if move.act == "limit" and random.random() < 0.5 else move for move in moves
+    )
+
+
 def _abilities(seed: int, login: str) -> Abilities:
     random = Random(f"venue of {login} {seed}")
     return Abilities(
         flips=random.random() < 0.75,
         duplicate_tag_rejected=random.random() < 0.5,
-        native_brackets=random.random() < 0.5,
-        native_trailing=random.random() < 0.5,
+        links=random.random() < 0.5,
+        trails=random.random() < 0.5,
         way_s=random.choice((0.005, 0.005, 0.005, 0.03, 0.15)),
+        trails_shown=random.random() < 0.5,
+        trails_moved=random.random() < 0.5,
+        finds=random.random() < 0.75,
     )
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from brokers.sandbox.orders import Order
+from brokers.sandbox.orders import Order, OrderStatus
 from schema.records import DriftPolicy, FollowerConfig, Mode, OrderType
 from tests.sim.plan import LEADER
 from tests.sim.world import S
@@ -66,7 +66,8 @@ class Resting:
             self._since_ns.pop(("T-ORPHAN", name), None)
             self._since_ns.pop(("T-PROT all", name), None)
             return
-        symbol, working = self._books.symbol(name), run.exchange.working(name)
+        symbol, live = self._books.symbol(name), run.exchange.working(name)
+        working = [order for order in live if order.status is OrderStatus.WORKING]  # not behind an entry
         held, leader_net = run.exchange.net(name, symbol), run.leader.net
         stops = sum(order.left for order in working if _protects(follower, order, held))
         joined = held != 0 and leader_net != 0 and run.leader.covered
@@ -77,13 +78,12 @@ class Resting:
         text = f"{name} holds {held:+d} with {stops} lots of stops at rest"
         self._lasts("T-PROT", name, joined and not stops, text)
         # An entry that rests on the exits' side is one of them for as long as it would close something.
-        entries = sum(order.left for order in run.exchange.working(LEADER) if _stops(order, -leader_net)) != abs(
-            leader_net
-        )
+        theirs = [order for order in run.exchange.working(LEADER) if order.status is OrderStatus.WORKING]
+        entries = sum(order.left for order in theirs if _stops(order, -leader_net)) != abs(leader_net)
         wrong = stops < abs(held) or (stops > abs(held) and not entries)
         self._lasts("T-PROT all", name, joined and wrong, text)
         flat = held == 0 and leader_net == 0 and not run.exchange.working(LEADER)
-        self._lasts("T-ORPHAN", name, flat and bool(working), f"{name} is flat with {len(working)} orders working")
+        self._lasts("T-ORPHAN", name, flat and bool(live), f"{name} is flat with {len(live)} orders working")
 
     def _lasts(self, promise: str, name: str, broken: bool, text: str) -> None:
         now_ns = self._run.world.now_ns()
@@ -98,7 +98,7 @@ class Resting:
         net = self._run.leader.net
         if self.mode is Mode.FILLS:
             return net, net
-        working = self._run.exchange.working(LEADER)
+        working = [o for o in self._run.exchange.working(LEADER) if o.status is not OrderStatus.SUSPENDED]
         least = net - sum(order.left for order in working if order.sign < 0)
         most = net + sum(order.left for order in working if order.sign > 0)
         if self.mode is Mode.PROTECTIVE:

@@ -25,10 +25,10 @@ from tests.sim.invariants import Books
 from tests.sim.leader import Leader
 from tests.sim.login import Login
 from tests.sim.loop import Forbidden, SimLoop, guarded, running
-from tests.sim.plan import Abilities, Move, Plan, draw
+from tests.sim.plan import LEADER, Abilities, Move, Plan, draw
 from tests.sim.store import Disk, JournalFaults, SimStore
 from tests.sim.venue import DEPTH, Exchange
-from tests.sim.wires import SimAdapter
+from tests.sim.wires import SimAdapter, TrailingAdapter
 from tests.sim.world import S, Violation, World
 
 _CHECK_S = 0.25
@@ -51,9 +51,12 @@ class Schedule:
         self.journal = JournalFaults()
         self.exchange = Exchange(self.world, dict(plan.balances))
         self.exchange.listed_s = {follower.account: plan.listed_s for follower in plan.config.followers}
-        self.leader = Leader(self.exchange, self.world.random, plan.exits)
-        self.books = Books(self)
         abilities = dict(plan.abilities)
+        home = {account.account: account.connection for account in plan.config.accounts}
+        self.exchange.trails_shown = {name for name in home if abilities.get(home[name], Abilities()).trails_shown}
+        moves_trails = abilities.get(home[LEADER], Abilities()).trails_moved
+        self.leader = Leader(self.exchange, self.world.random, plan.exits, moves_trails=moves_trails)
+        self.books = Books(self)
         self.logins = {
             connection.connection: Login(
                 self.world,
@@ -65,7 +68,10 @@ class Schedule:
             )
             for connection in plan.config.connections
         }
-        self.home = {account.account: self.logins[account.connection] for account in plan.config.accounts}
+        self.home = {name: self.logins[connection] for name, connection in home.items()}
+        if "trail" in plan.exits:
+            self.home[LEADER].prices = True
+            self.exchange.traded = self.home[LEADER].quote
         for login in self.logins.values():
             login.tell_all = self.tell_all
         self.settings = Settings(
@@ -119,7 +125,8 @@ class Schedule:
 
     def _adapter(self, config: Any, _: Any, settings: Any, clock: Any, emit: Any, random: Any) -> SimAdapter:
         login = self.logins[config.connection]
-        return SimAdapter(config, settings, self.world, emit, login)
+        kind = TrailingAdapter if login.abilities.trails else SimAdapter
+        return kind(config, settings, self.world, emit, login)
 
     def crash(self) -> None:
         """kill -9: the loop and all it held are gone, and after a while the desk is started again."""
@@ -129,6 +136,7 @@ class Schedule:
             adapter.alive = False  # type: ignore[attr-defined]
         for login in self.logins.values():
             login.stream, login.adapter = 0, None
+            login.watched.clear()
         self.desk = self.world.loop = None
         self.world.crash_after = 0
         self.world.after(0.2 + self.world.random.random() * 2.0, self.start)

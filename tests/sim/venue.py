@@ -15,6 +15,7 @@ from brokers.adapter import AccountUpdated, Filled, Found, OrderUpdated, Positio
 from brokers.finding import shown, unlisted
 from brokers.sandbox.accounts import Account
 from brokers.sandbox.instruments import Catalogue
+from brokers.sandbox.order_flow import Leg
 from brokers.sandbox.orders import (
     AccountChanged,
     Order,
@@ -31,6 +32,7 @@ from brokers.sandbox.orders import Fill as VenueFill
 from brokers.sandbox.venue import Venue
 from schema.records import (
     AccountState,
+    ApprovedOrder,
     DoneOrder,
     DoneStatus,
     Fill,
@@ -89,6 +91,10 @@ class Exchange:
         self.told: list[tuple[str, Told]] = []
         self.depth = DEPTH
         self.listed_s: dict[str, int] = {}
+        self.trails_shown: set[str] = set()  # accounts that are told where their trailing stops have come to
+        self.traded: Callable[[str, float], None] = lambda symbol, price: None  # a contract of the leader's, and where
+        self._behind: set[int] = set()  # orders behind an entry that were told already
+        self._trailing: dict[int, tuple[Order, int]] = {}  # orders that trail, and how far they were told to have come
         self._ticks = _START_TICKS
         for number, (name, balance) in enumerate(balances.items()):
             account_id = 100 + number
@@ -111,6 +117,18 @@ class Exchange:
                     self.venue.market_level(contract.contract_id, sign, at - sign * step, self.depth)
             if ticks:
                 self.venue.market_trade(contract.contract_id, self._ticks, 1, 1 if ticks > 0 else -1)
+                self.traded(contract.symbol, float(contract.price(self._ticks)))
+        if self._trailing:
+            self._tell_trailed()
+
+    def _tell_trailed(self) -> None:
+        """Where trailing stops have come to, for whom the venue tells it."""
+        for order_id, (order, told) in list(self._trailing.items()):
+            if not order.status.live:
+                del self._trailing[order_id]
+            elif order.trailed != told:
+                self._trailing[order_id] = order, order.trailed
+                self._changed(OrderChanged(order=order))
 
     def refill(self) -> None:
         """The market shows its depth again; what waited for it trades."""
@@ -126,6 +144,31 @@ class Exchange:
     def place(self, account: str, symbol: str, side: Side, terms: Terms, tag: str = "") -> Order:
         """Raises brokers.sandbox.orders.Refused."""
         return self.venue.place(self.ids[account], symbol, side.sign, terms, Origin(cl_ord_id=tag or None))
+
+    def place_all(self, order: ApprovedOrder) -> list[Order]:
+        """A follower's order with those that it carries; the venue links them. Raises Refused: then of all of them."""
+        legs = [
+            Leg(
+                sign=leg.side.sign,
+                terms=Terms(
+                    qty=order.qty,
+                    order_type=OrderType.STOP if leg.trail is not None else leg.order_type,
+                    limit=leg.limit_price,
+                    stop=leg.stop_price,
+                    trail=leg.trail,
+                    time_in_force=leg.time_in_force,
+                ),
+                origin=Origin(cl_ord_id=leg.cl_ord_id or None),
+            )
+            for leg in order.legs
+        ]
+        account_id, symbol = self.ids[order.account], order.symbol
+        if order.brackets:
+            entry, brackets = self.venue.place_oso(account_id, symbol, legs[0], legs[1:])
+            return [entry, *brackets]
+        if order.oco is not None:
+            return list(self.venue.place_oco(account_id, symbol, *legs))
+        return [self.venue.place(account_id, symbol, legs[0].sign, legs[0].terms, legs[0].origin)]
 
     def trade(self, account: str, symbol: str, signed_qty: int) -> Order:
         """Somebody trades at market by hand."""
@@ -157,7 +200,13 @@ class Exchange:
             self._changed(event)
 
     def _changed(self, event: OrderChanged | VersionAdded) -> None:
+        for child_id in event.order.child_ids:
+            if child_id not in self._behind:  # what waits behind an entry is told before that
+                self._behind.add(child_id)
+                self._changed(OrderChanged(order=self.venue.orders[child_id]))
         order = self._order(event.order)
+        if order.trail is not None and order.account in self.trails_shown:
+            self._trailing.setdefault(event.order.order_id, (event.order, event.order.trailed))
         self.orders[order.account].pop(order.order_id, None)  # the newest stays last
         self.orders[order.account][order.order_id] = order
         self.told.append((order.account, (OrderUpdated, {"order": order})))
@@ -189,18 +238,22 @@ class Exchange:
         )
 
     def _order(self, order: Order) -> VenueOrder:
-        terms = order.terms
+        terms, name = order.terms, self.names[order.account_id]
+        trails = terms.trail is not None
         common = {
-            "account": self.names[order.account_id],
+            "account": name,
             "order_id": str(order.order_id),
             "symbol": order.contract.symbol,
             "side": Side.of(order.sign),
-            "order_type": terms.order_type,
+            "order_type": OrderType.TRAILING_STOP if trails else terms.order_type,
             "qty": terms.qty,
             "filled_qty": order.filled_qty,
             "avg_price": order.average,
             "limit_price": terms.limit,
-            "stop_price": terms.stop,
+            "stop_price": order.trigger if trails and name in self.trails_shown else terms.stop,
+            "trail": terms.trail,
+            "oco_id": str(order.oco_id or ""),
+            "parent_id": str(order.parent_id or ""),
             "cl_ord_id": self._tag(order) if order.command_id else "",
             "venue_ns": self.world.now_ns(),
         }

@@ -11,7 +11,7 @@ from typing import Any
 
 from brokers import adapter as port
 from brokers.budget import Lane, RequestBudget
-from brokers.own import OwnOrder, OwnOrders
+from brokers.own import OwnOrder, OwnOrders, never_twice
 from brokers.sandbox.orders import Origin, Terms
 from engine.flatten import exposure_of
 from schema.records import (
@@ -25,7 +25,7 @@ from schema.records import (
     RejectClass,
     VenueOrder,
 )
-from tests.sim.login import Login
+from tests.sim.login import Answer, Login
 from tests.sim.venue import Told
 from tests.sim.world import World
 
@@ -49,13 +49,15 @@ class SimAdapter:
         able = login.abilities
         self.capabilities = port.Capabilities(
             venue=config.venue,
-            client_tag=True,
+            client_tag=able.finds,
             duplicate_tag_rejected=able.duplicate_tag_rejected,
-            native_brackets=able.native_brackets,
-            native_trailing=able.native_trailing,
+            native_brackets=able.links,
+            native_trailing=able.trails,
+            links_orders=able.links,
             flips=able.flips,
             liquidates=True,
-            market_data=False,
+            market_data=login.prices,
+            bars=False,
             order_types=frozenset(OrderType),
             find=port.Requests(once=_FINDING, each=0),
             reading=port.Requests(once=_LISTS, each=0),
@@ -168,19 +170,15 @@ class SimAdapter:
         self.place_at_once(orders)
 
     def place_at_once(self, orders: Sequence[port.ApprovedOrder]) -> None:
-        told: list[port.Event] = []
-        for order in orders:
-            if order.cl_ord_id in self._own:
-                raise ValueError(f"order {order.cl_ord_id} was already sent; nothing is sent twice")
-            told.append(self._place(order))
+        never_twice((leg.cl_ord_id for order in orders for leg in order.legs), self._own)
+        told = [event for order in orders for event in self._place(order)]
         for event in told:
             self._emit(event)
 
-    def _place(self, order: ApprovedOrder) -> port.Event:
-        now_ns = self._world.now_ns()
-        names = {"connection": self.config.connection, "account": order.account, "cl_ord_id": order.cl_ord_id}
+    def _place(self, order: ApprovedOrder) -> list[port.Event]:
+        """One request, with the orders that leave in it; what is told of each of them."""
         if not self._up and not order.reducing:
-            return port.OrderNotSent(received_ns=now_ns, reason="no connection to the venue", **names)
+            return self._not_sent(order, "no connection to the venue")
         left = self._budget.left()
         lane = Lane.ENTRY
         if order.reducing:
@@ -189,26 +187,43 @@ class SimAdapter:
         if refusal:
             if lane is Lane.EXIT:
                 self._login.witness.exit_refused(order, left, refusal)
-            return port.OrderNotSent(received_ns=now_ns, reason=refusal, **names)
-        self._login.witness.leaves(order)
-        own = self._own.sent(order.cl_ord_id, order.account, 0, order.symbol, order.side)
+            return self._not_sent(order, refusal)
+        for leg in order.legs:
+            self._login.witness.leaves(leg)
+        own = [self._own.sent(leg.cl_ord_id, leg.account, 0, leg.symbol, leg.side) for leg in order.legs]
         by_rest = not self._up
-        self._login.place(order, lambda *answer: self._answered(own, by_rest, *answer))
-        return port.OrderSent(received_ns=now_ns, **names)
+        self._login.place(order, lambda answer: self._answered(own, by_rest, answer))
+        now_ns, name = self._world.now_ns(), self.config.connection
+        return [
+            port.OrderSent(connection=name, received_ns=now_ns, account=leg.account, cl_ord_id=leg.cl_ord_id)
+            for leg in order.legs
+        ]
 
-    def _answered(
-        self, own: OwnOrder, by_rest: bool, kind: str, order_id: int, reject: Any, text: str, wait_s: float | None
-    ) -> None:
+    def _not_sent(self, order: ApprovedOrder, reason: str) -> list[port.Event]:
+        now_ns, name = self._world.now_ns(), self.config.connection
+        return [
+            port.OrderNotSent(
+                connection=name, received_ns=now_ns, account=leg.account, cl_ord_id=leg.cl_ord_id, reason=reason
+            )
+            for leg in order.legs
+        ]
+
+    def _answered(self, own: Sequence[OwnOrder], by_rest: bool, answer: Answer) -> None:
+        """What the answer proves; a leg that it does not name is left to the stream, a refusal is one of all legs."""
         if not self.alive or not (by_rest or self._up):
             return
-        if kind == "accepted":
-            self._own.accepted(own.cl_ord_id, order_id)
-        elif kind == "rejected":
-            if reject is RejectClass.THROTTLED:
-                self._budget.throttled(wait_s)
-            self._own.rejected(own.cl_ord_id, order_id, reject, text)
+        if answer.kind == "accepted":
+            for leg, order_id in zip(own, answer.order_ids, strict=False):
+                self._own.accepted(leg.cl_ord_id, order_id)
+        elif answer.kind == "rejected":
+            if answer.reject is RejectClass.THROTTLED:
+                self._budget.throttled(answer.wait_s)
+            order_id = next(iter(answer.order_ids), 0)
+            for leg in own:
+                self._own.rejected(leg.cl_ord_id, order_id if leg is own[0] else 0, answer.reject, answer.text)
         else:
-            self._own.unknown(own, text)
+            for leg in own:
+                self._own.unknown(leg, answer.text)
 
     async def cancel(self, account: str, order_id: str) -> None:
         venue = self._login.exchange.venue
@@ -224,9 +239,8 @@ class SimAdapter:
         limit_price: Decimal | None = None,
         stop_price: Decimal | None = None,
     ) -> None:
-        venue = self._login.exchange.venue
         terms = Terms(qty=qty, order_type=order_type, limit=limit_price, stop=stop_price)
-        await self._change(lambda: venue.modify(int(order_id), terms, Origin()), lane=Lane.MODIFY)
+        await self._change(lambda: self._login.modify(int(order_id), terms), lane=Lane.MODIFY)
 
     async def liquidate(self, account: str, symbol: str, cl_ord_id: str) -> None:
         exchange = self._login.exchange
@@ -271,6 +285,8 @@ class SimAdapter:
         return read
 
     async def find(self, wanted: Sequence[port.Wanted]) -> tuple[port.Found, ...]:
+        if not self.capabilities.client_tag:
+            raise port.RequestRefused("this venue finds no order by its tag")
         if refusal := self._budget.refusal(Lane.FIND, _FINDING):
             raise port.RequestUnknown(f"not asked: {refusal}")
         for _ in range(_FINDING):
@@ -304,6 +320,7 @@ class SimAdapter:
         return not self._budget.refusal(Lane.QUERY, _LISTS)
 
     async def watch(self, symbol: str, interval_s: int, history: int) -> None:
+        self._login.watched.add(symbol)
         await asyncio.sleep(0)
 
     async def _round_trip(self, ask: Callable[[Callable[[Any], None]], None], timeout_s: float) -> Any:
@@ -332,3 +349,13 @@ class SimAdapter:
             budget_left=self._budget.left(),
             round_trip_ms=-1.0,
         )
+
+
+class TrailingAdapter(SimAdapter):
+    """Our end of a login whose venue trails stops by itself."""
+
+    async def modify_trailing(
+        self, account: str, order_id: str, *, qty: int, trail: Decimal, stop_price: Decimal | None
+    ) -> None:
+        terms = Terms(qty=qty, order_type=OrderType.STOP, stop=stop_price, trail=trail)
+        await self._change(lambda: self._login.modify(int(order_id), terms), lane=Lane.MODIFY)
