@@ -498,6 +498,7 @@ class Core:
             config=follower,
             symbol=symbol,
             net=net,
+            foreign=foreign.lots_of(self, follower.account, symbol).foreign,
             known=known,
             on_the_way=certain,
             unknown_buys=buys,

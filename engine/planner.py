@@ -37,6 +37,7 @@ class FollowerView(Record, frozen=True):
     episode: Episode = Episode.NONE
     scale: Decimal | None = None
     planned: int = 0
+    foreign: int = 0  # signed lots of others on the same account: the venue nets them with the copies'
     gate: str = ""
     off: str = ""
 
@@ -98,12 +99,14 @@ def _ordered(
         opening = 0
         if current + reducing == 0:
             episode, _ = _episodes(signal)
-    elif opening and reducing and not view.flips:
-        reason, opening = CLOSES_FIRST, 0
     elif max_order is not None and abs(opening) > max_order:
         reason = f"cut to max_order {max_order}"
         opening = max_order if opening > 0 else -max_order
-    return _pair(signal, view, target, episode, reason, tag, reducing + opening, reducing=not opening)
+    order = reducing + opening
+    closing = reducing_part(current + view.foreign, order)
+    if closing and order != closing and not view.flips:
+        reason, order = CLOSES_FIRST, closing
+    return _pair(signal, view, target, episode, reason, tag, order, reducing=reducing_part(current, order) == order)
 
 
 @lru_cache(1024)

@@ -83,7 +83,8 @@ class Venue(OrderFlow):
                         self._reject(twin, refused.reason, refused.text)
                 raise
         for order in pair:
-            self._activate(order)
+            if order.status.live:  # the first may have been filled at once, and the other canceled with it
+                self._activate(order)
         return pair
 
     def place_oso(self, account_id: int, symbol: str, entry: Leg, brackets: list[Leg]) -> tuple[Order, list[Order]]:

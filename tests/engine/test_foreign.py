@@ -53,6 +53,25 @@ def working(table: Table, account: str, order_id: str = "77") -> LiveOrder:
     return order
 
 
+def test_where_no_order_may_cross_zero_copies_close_in_two_steps_when_the_traders_lots_stand_against_them() -> None:
+    table = table_with(Foreign.ALERT)
+    table.feed(ev.VenueAbilities(at_ns=table.now_ns, connection="at-DEMO1", flips=False))
+    table.leader(+3)
+    table.execute_all()
+    table.fill("DEMO1", -5)  # three of them close the copies
+    table.leader(-3)
+    assert table.take() == []
+    table.leader(+3)
+    assert [(o.side.sign, o.qty) for o in table.execute_all()] == [(1, 2)], "the account holds two lots short"
+    table.passes(1, ticks=20)
+    assert [(o.side.sign, o.qty) for o in table.execute_all()] == [(1, 1)]
+    table.leader(-3)
+    assert [(o.side.sign, o.qty) for o in table.execute_all()] == [(-1, 1)]
+    table.passes(1, ticks=20)
+    assert [(o.side.sign, o.qty) for o in table.execute_all()] == [(-1, 2)]
+    assert table.holds("DEMO1") == -2
+
+
 def test_the_traders_own_lots_are_left_alone_by_copies_and_their_exits() -> None:
     table = table_with(Foreign.ALERT)
     table.fill("DEMO1", +3)

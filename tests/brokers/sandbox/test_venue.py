@@ -143,6 +143,20 @@ def test_one_cancels_other_and_a_partial_fill_shrinks_the_twin(floor: Floor) -> 
     assert floor.net() == 0
 
 
+def test_the_twin_of_an_order_that_is_filled_at_once_never_works(floor: Floor) -> None:
+    floor.place(1, floor.terms(4))
+    target, guard = floor.venue.place_oco(
+        1,
+        "ESH4",
+        Leg(sign=-1, terms=floor.terms(4, limit=MID - 1)),
+        Leg(sign=-1, terms=floor.terms(4, stop=MID - 9)),
+    )
+    assert (target.status, guard.status) == (OrderStatus.FILLED, OrderStatus.CANCELED)
+    assert list(floor.venue.live_orders(1)) == []
+    floor.trade(MID - 10, 1, -1)
+    assert floor.net() == 0
+
+
 def test_brackets_sleep_until_the_entry_fills_and_die_with_it(floor: Floor) -> None:
     def bracketed(entry: Terms) -> tuple[Order, list[Order]]:
         legs = [
