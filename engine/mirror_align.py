@@ -137,14 +137,16 @@ def _align(core: Core, follower: FollowerConfig, leader_symbol: str, place: Plac
     if not orders and not place.mirrors:
         place.alarmed, place.outside, place.waited, place.overdue = "", False, False, False
         return
-    before = len(core.effects)
+    before, mirrors = len(core.effects), len(place.mirrors)
     wants = wanted(core, follower, leader_symbol)
     if _wait_long(core, group, place, wants):
         wants = wanted(core, follower, leader_symbol)
-    ids = {**orders, **{mirror.leader_order_id: None for mirror in place.mirrors.values()}}
+    ids = list(dict.fromkeys((*orders, *place.by_order)))
     missing: list[tuple[LeaderOrder, Signal, Copy]] = []
     # Entries first: what becomes of an entry decides what is asked of the brackets behind it.
-    for order_id in sorted(ids, key=lambda each: any(mirror.parent for mirror in place.of(each))):
+    if any(mirror.parent for mirror in place.mirrors.values()):
+        ids.sort(key=lambda each: any(mirror.parent for mirror in place.of(each)))
+    for order_id in ids:
         order = orders.get(order_id)
         live = [mirror for mirror in place.of(order_id) if mirror.live]
         for mirror in live[:-1]:
@@ -158,8 +160,9 @@ def _align(core: Core, follower: FollowerConfig, leader_symbol: str, place: Plac
     _place(core, wants, missing)
     _alarm(core, follower, place, wants)
     _clear(core, place, orders)
-    if len(core.effects) != before:  # something is asked for, and may have changed what is wanted
+    if len(core.effects) != before:
         core.mirrored.stale.add(follower.account)
+    if missing or len(place.mirrors) != mirrors:  # what is asked for, or over, may have changed what is wanted
         wants = wanted(core, follower, leader_symbol)
     _watch(core, group, follower, leader_symbol, place, wants)
 
@@ -243,7 +246,7 @@ def _protect(
     lots = reducing_part(foreign.held_by_copies(core, follower.account, symbol), wants.lots[order.order_id])
     if not lots or core.now_ns < place.retry_ns or not core.up.get(core.connection_of(follower.account)):
         return []
-    earlier = place.of(order.order_id)
+    earlier = list(place.of(order.order_id))
     if earlier and not earlier[-1].order.settled:
         return []  # its fills are still on their way here
     for ended in earlier[:-1]:
@@ -342,7 +345,7 @@ def _clear(core: Core, place: Place, orders: dict[str, LeaderOrder]) -> None:
         if over and not mirror_links.awaited(core, place, mirror):
             core.mirrored.drop(place, mirror)
     for order in [order for order in orders.values() if not order.working]:
-        if not any(m.leader_order_id == order.order_id for m in core.mirrored.all()):
+        if not any(order.order_id in each.by_order for each in core.mirrored.places.values()):
             del orders[order.order_id]
 
 

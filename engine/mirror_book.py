@@ -169,12 +169,14 @@ class Link:
 
 
 class Place:
-    """One follower's mirrored orders of one of its leader's contracts, by tag."""
+    """One follower's mirrored orders of one of its leader's contracts, by tag, and by the leader's order (`by_order`,
+    oldest first). Only the book adds and drops."""
 
-    __slots__ = ("alarmed", "mirrors", "outside", "overdue", "retries", "retry_ns", "waited")
+    __slots__ = ("alarmed", "by_order", "mirrors", "outside", "overdue", "retries", "retry_ns", "waited")
 
     def __init__(self) -> None:
         self.mirrors: dict[str, Mirror] = {}
+        self.by_order: dict[str, list[Mirror]] = {}
         self.outside = False  # it stands where neither its target nor its orders explain
         self.overdue = False  # an order of it has waited long enough, and is being taken out
         self.waited = False  # what it lacks now is what such an order did not bring
@@ -188,7 +190,7 @@ class Place:
         return found or next((m for m in self.mirrors.values() if name and m.order.copy.order_id == name), None)
 
     def of(self, leader_order_id: str) -> list[Mirror]:
-        return [m for m in self.mirrors.values() if m.leader_order_id == leader_order_id]
+        return self.by_order.get(leader_order_id, [])
 
     @property
     def live(self) -> bool:
@@ -222,11 +224,18 @@ class MirrorBook:
     def add(self, mirror: Mirror) -> None:
         copy = mirror.order.copy
         place = self.place(copy.follower, copy.leader_symbol)
+        if copy.cl_ord_id in place.mirrors:
+            self.drop(place, place.mirrors[copy.cl_ord_id])
         place.mirrors[copy.cl_ord_id] = mirror
+        place.by_order.setdefault(copy.leader_order_id, []).append(mirror)
         self.by_tag[copy.cl_ord_id] = (place, mirror)
 
     def drop(self, place: Place, mirror: Mirror) -> None:
-        place.mirrors.pop(mirror.tag, None)
+        if place.mirrors.pop(mirror.tag, None):
+            of_order = place.by_order[mirror.leader_order_id]
+            of_order.remove(mirror)
+            if not of_order:
+                del place.by_order[mirror.leader_order_id]
         self.by_tag.pop(mirror.tag, None)
 
     def get(self, tag: str) -> Mirror | None:

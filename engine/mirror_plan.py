@@ -70,17 +70,16 @@ def wanted(core: Core, follower: FollowerConfig, leader_symbol: str) -> Wants:
     place = core.mirrored.places.get((follower.account, leader_symbol)) or Place()
     orders = core.mirrored.leaders(group.leader, leader_symbol)
     symbol = symbol_for(follower, leader_symbol)
-    net, coming = (
-        foreign.held_by_copies(core, follower.account, symbol),
-        core.inflight.on_the_way(follower.account, symbol)[0],
-    )
+    net = foreign.held_by_copies(core, follower.account, symbol)
+    way = core.inflight.on_the_way(follower.account, symbol)
+    coming = way[0]
     wants.held = net
     state = core.states.get((follower.account, leader_symbol))
     scale = state.scale if state else None
     by_plan = meant(net + coming, state.planned) if state else 0
     leader_net = core.leader_nets.get((group.leader, leader_symbol), 0)
     wants.target = None if leader_net else 0
-    wants.why = _no_part(core, group, follower, leader_symbol)
+    wants.why = _no_part(core, group, follower, leader_symbol, flat=not net and not any(way))
     if wants.why or scale is None:
         wants.why = wants.why or "equity of follower or leader is not known yet"
         _keep_protected(follower, place, net, wants)
@@ -117,16 +116,11 @@ def _rung(order: LeaderOrder, leader_net: int) -> Rung:
     return replace(rung, left=min(rung.left, abs(leader_net)))
 
 
-def _no_part(core: Core, group: GroupConfig, follower: FollowerConfig, leader_symbol: str) -> str:
+def _no_part(core: Core, group: GroupConfig, follower: FollowerConfig, leader_symbol: str, *, flat: bool) -> str:
     """Why the follower has no part in its leader's orders, or ''."""
     if group.mode is Mode.FILLS:
         return "this group mirrors fills"
-    symbol = symbol_for(follower, leader_symbol)
-    net, way = (
-        foreign.held_by_copies(core, follower.account, symbol),
-        core.inflight.on_the_way(follower.account, symbol),
-    )
-    off = guards.off_of(core, follower, flat=not net and not any(way))
+    off = guards.off_of(core, follower, flat=flat)
     if off:
         return off
     state = core.states.get((follower.account, leader_symbol))
@@ -151,10 +145,7 @@ def _explain(
 ) -> None:
     """What the follower's own orders at rest still bring of `gap`, and what they brought before the leader's did."""
     ahead: dict[tuple[bool, bool], int] = {}  # (buy, is a stop) -> lots, of orders that close the same position
-    by_order: dict[str, list[Mirror]] = {}
-    for mirror in place.mirrors.values():
-        by_order.setdefault(mirror.leader_order_id, []).append(mirror)
-    for order_id, mirrors_of in by_order.items():
+    for order_id, mirrors_of in place.by_order.items():
         leader = orders.get(order_id)
         share = wants.share(order_id)
         left = sum(mirror.left * mirror.terms.side.sign for mirror in mirrors_of)
@@ -208,9 +199,9 @@ def _cover(orders: dict[str, LeaderOrder], leader_net: int, held: int, wants: Wa
 def _early_exits(place: Place, wants: Wants) -> int:
     """Lots that the follower's exits have filled before its leader's."""
     return sum(
-        max(0, min(mirror.order.copy.filled_qty, abs(share.due) - mirror.left))
+        max(0, min(filled, abs(share.due) - mirror.left))
         for mirror in place.mirrors.values()
-        if (share := wants.share(mirror.leader_order_id)).exit
+        if (filled := mirror.order.copy.filled_qty) and (share := wants.share(mirror.leader_order_id)).exit
     )
 
 
