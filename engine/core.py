@@ -465,7 +465,7 @@ class Core:
             state.episode = copy.episode
             state.planned = copy.target_net
             coming = self.inflight.on_the_way(copy.follower, copy.symbol)[0] + copy.qty * copy.side.sign
-            if copy.target_net != copy.net_before + coming:
+            if copy.target_net != copy.net_before + coming or not self.ledger.known(copy.follower):
                 state.behind = True
             if copy.decision is Decision.PENDING:
                 self.inflight.add(InFlight(signal, copy, deadline_ns))

@@ -72,6 +72,22 @@ def test_t_dup_an_order_in_flight_at_the_kill_is_found_by_its_tag_and_never_give
     assert again.holds("DEMO1") == 0
 
 
+def test_t_conv_a_leader_that_got_out_while_the_desk_was_away_takes_out_who_got_in_meanwhile() -> None:
+    """The leader's login comes up first: what its followers hold is not known yet when its exit is told."""
+    table = Table({"DEMO1": ONE})
+    table.leader(+2)
+    (order,) = table.take()
+    ((signal, copy),) = table.core.recent.values()
+    table.execute(order, tell=False)
+    nets = tuple((leader, symbol, net) for (leader, symbol), net in table.core.leader_nets.items())
+    known = frozenset((fill.account, fill.fill_id) for fill in table.fills if fill.account == LEADER)
+    table.leader(-2, tell=False)
+    again = restarted(table, ((signal, copy),), leader_nets=nets, seen_fills=known)
+    again.passes(2, ticks=40)
+    assert [(o.side.sign, o.qty) for o in again.execute_all()] == [(-1, 2)]
+    assert again.holds("DEMO1") == 0
+
+
 def test_t_dup_a_fill_inferred_from_the_position_and_then_told_counts_once() -> None:
     """nautilus PR 3493: an inferred fill and the real one were both booked."""
     table = Table({"DEMO1": ONE})
