@@ -248,14 +248,13 @@ class Login:
             self.down(answer, Answer("accepted", order_ids))
 
     def modify(self, order_id: int, terms: Terms) -> None:
-        """Another version of an order. Of a stop that the venue trails only the lots change. Raises Refused."""
+        """Another version of an order. Of a stop that the venue trails only the lots change; one that tells where it
+        has come to may hear its own word of a moment ago. Raises Refused."""
         venue = self.exchange.venue
         order = venue.orders[order_id]
         if order.terms.trail is not None:
-            stands = (None, order.terms.stop, order.trigger)
-            if (terms.order_type, terms.trail) != (order.terms.order_type, order.terms.trail) or (
-                terms.stop not in stands
-            ):
+            same = (terms.order_type, terms.trail) == (order.terms.order_type, order.terms.trail)
+            if not same or not (self.abilities.trails_shown or terms.stop in (None, order.terms.stop)):
                 raise Refused(Reason.TRAILING_MODIFY, "Only the quantity of a trailing stop can be changed")
             terms = replace(order.terms, qty=terms.qty)
         venue.modify(order_id, terms, Origin())

@@ -11,8 +11,11 @@ import time
 import pytest
 
 from engine.desk import Desk
+from schema.records import Mode
 from tests.sim.loop import Forbidden, borrowed_reality, guarded
+from tests.sim.plan import Plan, draw
 from tests.sim.runner import one, run_many
+from tests.sim.schedule import Schedule
 
 SEEDS = int(os.environ.get("SEEDS", "200"))
 FIRST = int(os.environ.get("FIRST", "1"))
@@ -27,6 +30,31 @@ def test_every_promise_holds_under_seeded_schedules() -> None:
         if violation
     }
     assert broken == {}
+
+
+def test_schedules_draw_every_mode_every_kind_of_exit_and_venues_with_and_without_each_ability() -> None:
+    plans = [draw(seed) for seed in range(1, 101)]
+    mirroring = [plan for plan in plans if plan.config.groups[0].mode is not Mode.FILLS]
+    assert {plan.config.groups[0].mode for plan in plans} == set(Mode)
+    kinds = {"none", "stop", "bracket", "legs", "oco", "trail", "trail oco"}
+    assert {plan.exits for plan in mirroring} == kinds
+    assert any(move.act == "with exits" for plan in mirroring for move in plan.moves)
+    for name in ("flips", "duplicate_tag_rejected", "links", "trails", "trails_shown", "trails_moved", "finds"):
+        assert {getattr(able, name) for plan in plans for _, able in plan.abilities} == {True, False}, name
+
+
+def test_linked_orders_and_trailing_stops_leave_in_a_schedule_of_a_leader_that_has_both() -> None:
+    seed = next(seed for seed in range(1, 400) if _links_and_trails(draw(seed)))
+    run = Schedule(draw(seed))
+    run.run()
+    sent = list(run.books.left.values())
+    assert any(order.oco is not None for order in sent)
+    assert any(order.trail is not None for order in sent)
+
+
+def _links_and_trails(plan: Plan) -> bool:
+    both = any(able.links and able.trails for login, able in plan.abilities if login != "login0")
+    return plan.exits == "trail oco" and plan.config.groups[0].mode is not Mode.FILLS and both
 
 
 def test_the_same_seed_gives_the_same_journal_in_any_process() -> None:
