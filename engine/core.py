@@ -543,8 +543,8 @@ class Core:
         signal, copies = self._uncommitted.pop(event.signal_id)
         if not event.fresh:
             for copy in copies:
-                if order := self.inflight.get(copy.cl_ord_id):
-                    self.inflight.end(order)
+                if copy.decision is Decision.PENDING and (order := self.inflight.get(copy.cl_ord_id)):
+                    self.inflight.drop(order)
                     self._send(mirror_links.dropped(self, copy.cl_ord_id, "its signal was in the journal already"))
             mirror.committed(self, event)
             return

@@ -151,6 +151,12 @@ class InFlightBook:
                 del self._ended[next(iter(self._ended))]
         self._by_place.get((order.copy.follower, order.copy.symbol), {}).pop(order.copy.cl_ord_id, None)
 
+    def drop(self, order: InFlight) -> None:
+        """It was never to be: what is known of an earlier order with its tag is what counts."""
+        tag = order.copy.cl_ord_id
+        self._by_tag.pop(tag, None)
+        self._by_place.get((order.copy.follower, order.copy.symbol), {}).pop(tag, None)
+
     def remember(self, order: InFlight) -> None:
         """An order that came to an end before the desk started: the venue may speak of it again."""
         self._ended[order.copy.cl_ord_id] = order

@@ -88,6 +88,24 @@ def test_the_same_order_told_again_is_placed_once() -> None:
     assert len(desk.signals) == 1
 
 
+def test_an_order_told_again_after_its_end_leaves_the_ledger_and_the_tally_as_they_were() -> None:
+    """Venues list what is over, and replay it as it was."""
+    desk = table()
+    desk.rest("L1", +1, limit="4790")
+    desk.work()
+    told, (tag,) = desk.orders["L1"], desk.tags("DEMO1")
+    desk.gone("L1")
+    desk.answer()
+    ended, counted = desk.orders[tag], dict(desk.core.tally.decisions)
+    desk.passes(1, ticks=20)
+    desk.show(told)
+    desk.passes(1, ticks=20)
+    desk.show(ended)
+    assert desk.take() == []
+    assert desk.core.tally.decisions == counted
+    assert desk.last("DEMO1").decision is Decision.COPIED
+
+
 def test_an_order_held_back_behind_its_entry_is_not_placed_before_it_works() -> None:
     desk = table()
     desk.rest("L1", -1, stop="4780", status=LiveStatus.SUSPENDED)
