@@ -189,9 +189,11 @@ def _leader_agrees(core: Core, account: str, at_ns: int) -> None:
 
 def _finish(core: Core, account: str) -> None:
     """An adopted position holds every fill of a finished order, whether or not the venue still lists them."""
-    for order in core.inflight.all():
+    for order in (*core.inflight.all(), *core.inflight.resting()):
         if order.copy.follower == account and order.done_filled >= 0 and not order.unknown_since_ns:
-            foreign.copied(core, account, order.copy.symbol, order.net_left)
+            lots = order.net_left
+            order.adopted += abs(lots)
+            foreign.copied(core, account, order.copy.symbol, lots)
             core.inflight.end(order)
     for owner, symbol in list(core.lots):
         if owner == account:

@@ -90,3 +90,21 @@ def test_an_equity_that_was_not_known_is_not_known_after_a_restart_either_and_as
     assert desk.last("DEMO1").reason == "equity of follower or leader is not known yet"
     again = reborn(desk)
     assert again.core.state("DEMO1", "ESH4").scale is None
+
+
+def test_an_order_at_rest_whose_fills_nobody_told_is_counted_as_the_copies_once_the_position_is_read() -> None:
+    """Its end was told, its fill was not, and the venue lists it no more when the account is read."""
+    desk = table()
+    desk.leader(+2)
+    desk.work()
+    desk.rest("S1", -2, stop="4790")
+    desk.work()
+    (stop,) = desk.tags("DEMO1")
+    fill = desk.trades(stop, tell=False)
+    desk.fills.remove(fill)
+    desk.show(desk.orders[stop])
+    desk.connect("DEMO1", first=False)
+    assert desk.core.ledger.net("DEMO1", "ESH4") == 0
+    assert desk.core.lots["DEMO1", "ESH4"].copied == 0
+    desk.tell(fill)
+    assert desk.core.lots["DEMO1", "ESH4"].copied == 0, "a fill that is told late counts once"
