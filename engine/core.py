@@ -228,9 +228,12 @@ class Core:
                     state.episode = Episode.MISSED
 
     def _rescale(self, follower: FollowerConfig) -> None:
-        """A new rule holds for the trade that is open too; the group's drift policy says what is sent for it."""
+        """A new rule holds for the trade that is open, and for orders at rest, too; the group's drift policy says what
+        is sent for it."""
         for (account, leader_symbol), state in self.states.items():
-            if account == follower.account and state.episode is Episode.JOINED:
+            place = self.mirrored.places.get((account, leader_symbol))
+            rests = place is not None and place.live
+            if account == follower.account and (rests or state.episode is Episode.JOINED):
                 state.scale = self.scale(follower, self.groups[follower.group].leader, leader_symbol)
                 state.behind = True
 

@@ -34,7 +34,7 @@ def unexplained(core: Core, moved: Moved, fills: Iterable[Fill]) -> Moved:
     for fill in fills:
         if (fill.account, fill.symbol) in left:
             left[fill.account, fill.symbol] -= fill.net_qty
-    for order in core.inflight.all():
+    for order in (*core.inflight.all(), *core.inflight.resting()):
         place = (order.copy.follower, order.copy.symbol)
         if place in left and order.done_filled >= 0 and not order.unknown_since_ns:
             left[place] -= order.net_left

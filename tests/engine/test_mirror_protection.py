@@ -4,6 +4,7 @@ close goes, whatever else an order of the leader asks."""
 from decimal import Decimal
 
 import pytest
+from msgspec.structs import replace
 
 from schema.records import DoneStatus, DriftPolicy, Mode, OrderType, Rule, RuleKind, Side, Unfilled
 from tests.engine.mirror_table import MirrorTable, reborn
@@ -108,3 +109,16 @@ def test_an_order_at_rest_whose_fills_nobody_told_is_counted_as_the_copies_once_
     assert desk.core.lots["DEMO1", "ESH4"].copied == 0
     desk.tell(fill)
     assert desk.core.lots["DEMO1", "ESH4"].copied == 0, "a fill that is told late counts once"
+
+
+def test_a_new_rule_holds_for_orders_at_rest_whose_leader_is_flat() -> None:
+    desk = table()
+    desk.rest("L1", +2, limit="4790")
+    desk.work()
+    (follower,) = desk.config.followers
+    desk.reconfigure((replace(follower, rule=Rule(value=D(2))),))
+    desk.passes(1, ticks=20)
+    desk.answer()
+    assert desk.working("DEMO1") == [("limit", +4, D(4790))]
+    desk.leader(+1)
+    assert [order.qty for order in desk.work()] == [2]
