@@ -129,7 +129,7 @@ def _read(core: Core, snapshot: venue.Snapshot, at_ns: int, *, adopt: frozenset[
         _missed_fill(core, fill, at_ns, booked=fill.account in adopt)
         if fill.account not in strangers:
             foreign.filled(core, fill)
-    left = unlisted.unexplained(core, moved, fresh)
+    left = unlisted.unexplained(core, moved, fresh, adopt)
     for account in sorted(adopt):
         _leader_agrees(core, account, at_ns)
         _finish(core, account)

@@ -12,8 +12,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from msgspec.structs import replace
-
 from brokers import adapter as venue
 from engine import foreign
 from engine.inflight import InFlight
@@ -29,17 +27,18 @@ Moved = dict[tuple[str, str], int]
 """(account, symbol) -> signed lots by which a reading moved the desk's position, without the fills it lists."""
 
 
-def unexplained(core: Core, moved: Moved, fills: Iterable[Fill]) -> Moved:
+def unexplained(core: Core, moved: Moved, fills: Iterable[Fill], adopted: frozenset[str]) -> Moved:
     """What is left of `moved` when the `fills` that were news and the missing fills of finished orders are taken off.
-    Called before the latter are given to their copies."""
+    The latter also where an `adopted` account did not move: what stood against them is still to be explained. Called
+    before they are given to their copies."""
     left = dict(moved)
     for fill in fills:
         if (fill.account, fill.symbol) in left:
             left[fill.account, fill.symbol] -= fill.net_qty
     for order in (*core.inflight.all(), *core.inflight.resting()):
-        place = (order.copy.follower, order.copy.symbol)
-        if place in left and order.done_filled >= 0 and not order.unknown_since_ns:
-            left[place] -= order.net_left
+        if order.copy.follower in adopted and order.done_filled >= 0 and not order.unknown_since_ns:
+            place = (order.copy.follower, order.copy.symbol)
+            left[place] = left.get(place, 0) - order.net_left
     return left
 
 
@@ -47,7 +46,6 @@ def read(core: Core, snapshot: venue.Snapshot, adopted: frozenset[str], moved: M
     """A reading was taken in, with the positions of `adopted` accounts: settle the orders that it leaves out."""
     listed = {(order.account, order.order_id) for order in snapshot.orders}
     listed |= {(order.account, order.cl_ord_id) for order in snapshot.orders}
-    vanished: set[tuple[str, str]] = set()
     for order in core.inflight.all():
         copy = order.copy
         accepted = bool(copy.order_id) and not order.rests
@@ -65,18 +63,6 @@ def read(core: Core, snapshot: venue.Snapshot, adopted: frozenset[str], moved: M
         order.asked += 1
         if order.asked >= _READINGS and snapshot.at_ns - since_ns >= AFTER_NS and _asked_by_tag(core, order):
             _end(core, order, accepted=accepted)
-            if accepted and copy.follower in adopted:
-                vanished.add((copy.follower, copy.symbol))
-    for account, symbol in sorted(vanished):
-        _whose(core, account, symbol)
-
-
-def _whose(core: Core, account: str, symbol: str) -> None:
-    """Orders that the venue had are over, and what they filled nobody knows; where they stood against each other, the
-    position did not show it either. With none left on the way, what is not known to be others' is the copies'."""
-    lots = foreign.lots_of(core, account, symbol)
-    if not core.inflight.at(account, symbol):
-        foreign.put(core, replace(lots, copied=core.ledger.net(account, symbol) - lots.foreign))
 
 
 def absent(core: Core, order: InFlight, asked_ns: int) -> None:

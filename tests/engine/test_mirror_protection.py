@@ -6,11 +6,37 @@ from decimal import Decimal
 import pytest
 from msgspec.structs import replace
 
-from schema.records import DoneStatus, DriftPolicy, Mode, OrderType, Rule, RuleKind, Side, Unfilled
+from brokers.adapter import OrderUpdated
+from schema.records import (
+    ApprovedOrder,
+    DoneOrder,
+    DoneStatus,
+    DriftPolicy,
+    Mode,
+    OrderType,
+    Rule,
+    RuleKind,
+    Side,
+    Unfilled,
+)
 from tests.engine.mirror_table import MirrorTable, reborn
 from tests.engine.table import LEADER
 
 D = Decimal
+
+
+def finished(order: ApprovedOrder) -> DoneOrder:
+    return DoneOrder(
+        account=order.account,
+        order_id=f"o-{order.cl_ord_id}",
+        symbol=order.symbol,
+        side=order.side,
+        order_type=order.order_type,
+        qty=order.qty,
+        filled_qty=order.qty,
+        cl_ord_id=order.cl_ord_id,
+        status=DoneStatus.FILLED,
+    )
 
 
 def table(**group: object) -> MirrorTable:
@@ -122,3 +148,24 @@ def test_a_new_rule_holds_for_orders_at_rest_whose_leader_is_flat() -> None:
     assert desk.working("DEMO1") == [("limit", +4, D(4790))]
     desk.leader(+1)
     assert [order.qty for order in desk.work()] == [2]
+
+
+def test_lots_of_an_order_the_venue_forgot_that_stood_against_those_of_a_finished_one_are_the_copies_too() -> None:
+    """The position never moved, so that neither showed in it."""
+    desk = MirrorTable({"DEMO1": Rule()}, drift=DriftPolicy.EXITS)
+    desk.leader(+2)
+    (entry,) = desk.take()
+    desk.accept(entry)
+    desk.execute(entry, tell=False)
+    desk.feed(OrderUpdated(connection="at-DEMO1", received_ns=desk.now_ns, order=finished(entry)))
+    desk.leader(-2)
+    (exit_,) = desk.take()
+    desk.accept(exit_)
+    desk.execute(exit_, tell=False)
+    desk.orders.clear()
+    desk.fills = [fill for fill in desk.fills if fill.account != "DEMO1"]
+    for _ in range(3):
+        desk.passes(2, ticks=20)
+        desk.answer_question("DEMO1")
+    assert desk.core.ledger.net("DEMO1", "ESH4") == 0
+    assert desk.core.lots["DEMO1", "ESH4"].copied == 0
