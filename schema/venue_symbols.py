@@ -19,7 +19,7 @@ _PARTS = {
     "root": r"(?P<root>[A-Z0-9]{1,5})",
     "month": rf"(?P<month>[{MONTHS}])",
     "mm": r"(?P<mm>0[1-9]|1[0-2])",
-    "mmm": f"(?P<mmm>{'|'.join(_MONTH_WORDS)})",
+    "mon": rf"(?P<mon>{'|'.join(_MONTH_WORDS)})",
     "year1": r"(?P<year>\d)",
     "year2": r"(?P<year>\d\d)",
     "exchange": r"(?P<exchange>[A-Z]+)",
@@ -30,6 +30,7 @@ _UNSCALED = Decimal(1)
 
 class _Venue(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     form: str
+    other_form: str = ""
     product: str = "{root}"
     exchanges: dict[str, str] = {}
     roots: dict[str, str] = {}
@@ -49,8 +50,13 @@ def venues() -> tuple[str, ...]:
 
 
 @cache
-def _pattern(venue: str) -> re.Pattern[str]:
-    pieces = re.split(r"\{(\w+)\}", _tables()[venue].form)
+def _patterns(venue: str) -> tuple[re.Pattern[str], ...]:
+    table = _tables()[venue]
+    return tuple(_pattern(form) for form in (table.form, table.other_form) if form)
+
+
+def _pattern(form: str) -> re.Pattern[str]:
+    pieces = re.split(r"\{(\w+)\}", form)
     return re.compile("".join(_PARTS[part] if at % 2 else re.escape(part) for at, part in enumerate(pieces)))
 
 
@@ -80,14 +86,15 @@ def price_scale(venue: str, root: str) -> Decimal:
     return _tables()[venue].price_scale.get(root, _UNSCALED)
 
 
-def render(venue: str, key: ContractKey) -> str:
-    """The venue's name of a contract."""
+def render(venue: str, key: ContractKey, *, other_form: bool = False) -> str:
+    """The venue's name of a contract; `other_form`: in the second way that the venue may have."""
     table = _tables()[venue]
-    return table.form.format(
+    form = (other_form and table.other_form) or table.form
+    return form.format(
         root=venue_root(venue, key.root),
         month=key.code,
         mm=f"{key.month_number:02d}",
-        mmm=_MONTH_WORDS[key.month_number - 1],
+        mon=_MONTH_WORDS[key.month_number - 1],
         year1=f"{key.year % 10}",
         year2=f"{key.year % 100:02d}",
         exchange=table.exchanges.get(key.exchange, key.exchange),
@@ -98,7 +105,7 @@ def render(venue: str, key: ContractKey) -> str:
 def parts(venue: str, name: str) -> Contract:
     """The parts of a venue's name, the root as the exchange calls it; whether there is such a product is not looked
     at. Raises UnknownProduct when it does not have the form of the venue's names."""
-    found = _pattern(venue).fullmatch(name)
+    found = next((found for pattern in _patterns(venue) if (found := pattern.fullmatch(name))), None)
     if found is None:
         raise UnknownProduct(f"{name!r} is no contract of {venue}; its names look like {render(venue, _SAMPLE)!r}.")
     said = found.groupdict()
@@ -106,9 +113,10 @@ def parts(venue: str, name: str) -> Contract:
 
 
 def _code(said: Mapping[str, str]) -> str:
-    if "mmm" in said:
-        return MONTHS[_MONTH_WORDS.index(said["mmm"])]
-    return said["month"] if "month" in said else MONTHS[int(said["mm"]) - 1]
+    """The month's letter, from whichever part of a name says it."""
+    if "month" in said:
+        return said["month"]
+    return MONTHS[int(said["mm"]) - 1 if "mm" in said else _MONTH_WORDS.index(said["mon"])]
 
 
 def parse(venue: str, name: str, on: date) -> ContractKey:
@@ -124,7 +132,10 @@ def parse(venue: str, name: str, on: date) -> ContractKey:
         raise UnknownProduct(f"{name!r}: {venue} has no product {theirs!r} that the desk knows; {hint}")
     month = full_month(contract.month, contract.year, on)
     key = ContractKey(exchange=product(contract.root).exchange, root=contract.root, month=month)
-    if render(venue, key) != name and contract.root not in _tables()[venue].also.values():
+    if (
+        name not in (render(venue, key), render(venue, key, other_form=True))
+        and contract.root not in _tables()[venue].also.values()
+    ):
         raise UnknownProduct(
             f"{name!r}: {contract.root} is of {key.exchange}; {venue} calls it {render(venue, key)!r}."
         )

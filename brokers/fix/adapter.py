@@ -39,6 +39,7 @@ from brokers.adapter import (
     Wanted,
     WorkingOrder,
 )
+from brokers.alone import alone
 from brokers.budget import Lane, RequestBudget
 from brokers.described import described
 from brokers.finding import absent, shown, unknown
@@ -422,10 +423,10 @@ class FixAdapter:
         self.place_at_once(orders)
 
     def place_at_once(self, orders: Sequence[ApprovedOrder]) -> None:
-        never_twice((order.cl_ord_id for order in orders), self._book)
+        never_twice((leg.cl_ord_id for order in orders for leg in order.legs), self._book)
         # Bytes first, all in one write: what the engine does with each OrderSent must not delay the next order.
         told: list[Event] = []
-        for order in orders:
+        for order in alone(orders, self.config.connection, self._clock, told.append):
             reason = self._put(NewOrder.of(order))
             now_ns = self._clock.now_ns()
             if reason:

@@ -18,7 +18,6 @@ from msgspec.structs import replace
 from brokers.adapter import (
     AccountUpdated,
     AdapterSettings,
-    Capabilities,
     ConnectionHealth,
     Credentials,
     Emit,
@@ -32,7 +31,6 @@ from brokers.adapter import (
     PositionUpdated,
     QuoteUpdated,
     RequestRefused,
-    Requests,
     RequestUnknown,
     Snapshot,
     StreamDown,
@@ -44,7 +42,8 @@ from brokers.budget import RequestBudget
 from brokers.described import described
 from brokers.fix.numbers import SessionStore
 from brokers.ninjatrader import finding, shown, wire
-from brokers.ninjatrader.book import NO_REASON, VENUE, Book, Entry
+from brokers.ninjatrader.book import NO_REASON, Book, Entry
+from brokers.ninjatrader.capabilities import capabilities_of
 from brokers.ninjatrader.directory import Directory
 from brokers.ninjatrader.files import Files
 from brokers.ninjatrader.link import Link
@@ -93,33 +92,6 @@ LOOK_EVERY_S = 0.25
 LONGEST_PAUSE_S = 30.0
 FORGET_EVERY_NS = 600_000_000_000
 
-CAPABILITIES = Capabilities(
-    venue=VENUE,
-    client_tag=True,
-    duplicate_tag_rejected=False,  # what a repeated id does is not documented (B3)
-    native_brackets=False,  # only by a template of the trader's own, which the desk does not know
-    native_trailing=False,
-    flips=True,
-    liquidates=True,
-    market_data=True,
-    bars=False,
-    order_types=frozenset(wire.ORDER_TYPES),
-    times_in_force=frozenset(wire.TIMES_IN_FORCE),
-    lists_accounts=False,  # only the accounts that the trader named (B2)
-    describes_contracts=False,
-    authenticates=False,
-    tokens_expire=False,
-    answers_commands=False,
-    reject_reasons=False,  # its Log tab has them (B3)
-    tells_terms=False,
-    executions=False,  # they are derived from totals (B4)
-    tags_closes=False,
-    throttles=False,  # no limit is documented (B5)
-    tells_gap=False,  # of others' trades in it the positions alone are known
-    find=Requests(once=0, each=0),  # both are a new connection, and no command
-    reading=Requests(once=0, each=0),
-)
-
 
 class NinjaTraderAdapter:
     """One NinjaTrader (see `brokers.adapter.BrokerAdapter` for the contract of every method). `sessions` keeps the
@@ -138,8 +110,8 @@ class NinjaTraderAdapter:
         sessions: SessionStore,
     ) -> None:
         self.config = config
-        self.capabilities = replace(CAPABILITIES, exits_without_stream=bool(config.ninja and config.ninja.folder))
         self._login = login = config.ninja or NinjaLogin(host="")
+        self.capabilities = capabilities_of(login)
         self._settings = settings
         self._clock = clock
         self._engine_emit = emit
@@ -297,6 +269,8 @@ class NinjaTraderAdapter:
             link.write(wire.subscribe(self._directory.instrument(symbol)))
         # Nothing awaits from here to the end: no event can come between the snapshot and what follows it.
         at_ns = self._clock.now_ns()
+        if not self._first:
+            self._strangers.catch_up(link.told, self._directory, at_ns)
         self._settle(everything=True)
         self._strangers.rebase(link.told, self._directory)
         first, self._first, self._told = self._first, False, True
@@ -400,23 +374,26 @@ class NinjaTraderAdapter:
 
     # --- reads ---------------------------------------------------------------------------------------------------
 
-    async def _read_truth(self) -> Told:
-        """What NinjaTrader says now; what it says of the desk's orders is told at once. Raises RequestUnknown."""
-        link = self._link
-        if link is None or not self._told:
-            raise RequestUnknown(f"connection {self.config.connection} is not connected")
+    async def _read_truth(self, wanted: Sequence[Wanted] = ()) -> Told:
+        """What NinjaTrader says now; what it says of the desk's orders, and of those `wanted`, is told at once. Raises
+        RequestUnknown."""
+        link = self._ready()
         if self._login.readings is NinjaReadings.CACHE:
+            recalled = finding.recall(link.told, self._book, self._directory, wanted)
+            for entry in self._book.take_told(link.told, recalled, self._clock.now_ns()):
+                self._prove(entry)
             self._settle(everything=True)
             return link.told
         async with self._truth:
+            asked_ns = self._clock.now_ns()
             told = await reading(self._login, self._settings.deadline_s, self.on_unread)
-        for entry in self._book.take_all(told, self._clock.now_ns()):
+        finding.recall(told, self._book, self._directory, wanted)
+        for entry in self._book.take_all(told, asked_ns, self._clock.now_ns()):
             self._prove(entry)
         for _, instrument in told.nets:
             self._directory.learn(instrument)
         if self._strangers.waiting:  # they belong to what was read: after it they would count twice
-            settled_ns = self._clock.now_ns() + self._login.settle_ms * 1_000_000
-            self._strangers.meet(link.told, self._directory, settled_ns)
+            self._strangers.catch_up(link.told, self._directory, self._clock.now_ns())
             self._strangers.rebase(link.told, self._directory)
         self._settle(everything=True)
         return told
@@ -439,10 +416,8 @@ class NinjaTraderAdapter:
         return shown.snapshot(told, self._book, self._directory, complete, at_ns=at_ns, since_ns=self._recently())
 
     async def find(self, wanted: Sequence[Wanted]) -> tuple[Found, ...]:
-        for each in wanted:
-            finding.expect(self._book, each)
-        await self._read_truth()
-        return tuple(finding.answer(self._book, each) for each in wanted)
+        told = await self._read_truth(wanted)
+        return finding.answers(told, self._book, self._directory, wanted)
 
     async def exposure(self) -> Exposure:
         at_ns = self._clock.now_ns()
@@ -461,12 +436,16 @@ class NinjaTraderAdapter:
             raise RequestRefused(str(unknown), RejectClass.CONTRACT) from None
 
     async def watch(self, symbol: str, interval_s: int, history: int) -> None:
-        """Prices only: there are no bars and no history here."""
+        """Prices only: there are no bars and no history here. A contract that NinjaTrader does not have is told
+        nothing of (B6)."""
+        link, subscription = self._ready(), wire.subscribe(self._instrument(symbol))
+        self._quotes.setdefault(symbol, Quote(symbol=symbol))
+        link.write(subscription)
+
+    def _ready(self) -> Link:
         if self._link is None or not self._told:
             raise RequestUnknown(f"connection {self.config.connection} is not connected")
-        instrument = self._instrument(symbol)
-        self._quotes.setdefault(symbol, Quote(symbol=symbol))
-        self._link.write(wire.subscribe(instrument))
+        return self._link
 
     def health(self) -> ConnectionHealth:
         link = self._link

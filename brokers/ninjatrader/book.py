@@ -15,7 +15,8 @@ from typing import Any
 
 import msgspec
 
-from brokers.ninjatrader.names import status_of
+from brokers.adapter import Wanted
+from brokers.ninjatrader.names import VENUE, status_of
 from brokers.ninjatrader.values import AvgPrice, FilledQty, OrderState, Told
 from schema.fix import SavedRow
 from schema.records import (
@@ -32,7 +33,6 @@ from schema.records import (
 )
 from schema.symbols import UnknownProduct, parse_contract, product
 
-VENUE = "ninjatrader"
 KEPT_NS = 2 * 86_400_000_000_000
 """How long ended orders are kept: longer than a session lasts without a weekend."""
 _FINEST = Decimal("0.0000001")
@@ -65,6 +65,7 @@ class Entry(msgspec.Struct):
     changed_ns: int = 0  # when something came that is not told yet; 0: all is told
     seen_ns: int = 0
     ours: bool = True
+    asked: bool = False  # a reading begun after it was sent told nothing of it
 
     @property
     def status(self) -> LiveStatus | DoneStatus:
@@ -141,6 +142,7 @@ class Book:
         self._settle_ns = settle_ns
         self._entries: dict[str, Entry] = {}
         self._unsettled: dict[str, Entry] = {}
+        self._unheard: dict[str, Entry] = {}  # of these NinjaTrader has told nothing
         self._changed: set[str] = set()
         self._gone: set[str] = set()
 
@@ -166,7 +168,25 @@ class Book:
             stop_price=order.stop_price,
             sent_ns=now_ns,
         )
-        self._entries[entry.order_id] = entry
+        return self._add(entry)
+
+    def recall(self, wanted: Wanted) -> Entry:
+        """An order of the desk's that is not here, by what is known of it elsewhere."""
+        entry = Entry(
+            order_id=wanted.cl_ord_id,
+            account=wanted.account,
+            symbol=wanted.symbol,
+            side=wanted.side,
+            order_type=wanted.order_type,
+            qty=wanted.qty,
+            limit_price=None,
+            stop_price=None,
+            sent_ns=wanted.sent_ns,
+        )
+        return self._add(entry)
+
+    def _add(self, entry: Entry) -> Entry:
+        self._entries[entry.order_id] = self._unheard[entry.order_id] = entry
         self._changed.add(entry.order_id)
         return entry
 
@@ -219,6 +239,7 @@ class Book:
         if entry is None or not self._news(entry, fact):
             return None
         entry.known = True
+        self._unheard.pop(entry.order_id, None)
         entry.seen_ns = now_ns
         entry.changed_ns = now_ns
         self._unsettled[entry.order_id] = entry
@@ -242,10 +263,10 @@ class Book:
                 entry.average = fact.price
         return True
 
-    def take_all(self, told: Told, now_ns: int) -> list[Entry]:
-        """Take in everything a reading was told; the orders about which it had news."""
+    def take_told(self, told: Told, entries: Iterable[Entry], now_ns: int) -> list[Entry]:
+        """Take in what a connection was told of these orders; those about which it had news."""
         found: dict[str, Entry] = {}
-        for entry in self._entries.values():
+        for entry in entries:
             order_id = entry.order_id
             facts: list[OrderState | FilledQty | AvgPrice] = []
             if order_id in told.averages:
@@ -257,13 +278,22 @@ class Book:
             for fact in facts:
                 if self.take(fact, now_ns):
                     found[order_id] = entry
+        return list(found.values())
+
+    def take_all(self, told: Told, asked_ns: int, now_ns: int) -> list[Entry]:
+        """Take in everything that a reading begun at `asked_ns` was told; the orders about which it had news."""
+        found = self.take_told(told, list(self._entries.values()), now_ns)
+        for entry in self._unheard.values():
+            entry.asked = entry.asked or entry.sent_ns < asked_ns
+        for entry in self._entries.values():
+            order_id = entry.order_id
             if (
                 not entry.whole
                 and 0 < entry.filled == told.filled.get(order_id)
                 and told.words.get(order_id) == "filled"
             ):
                 entry.qty = entry.filled  # somebody made it smaller
-        return list(found.values())
+        return found
 
     def settle(self, now_ns: int, *, everything: bool = False) -> list[Settled]:
         """What has settled by now (`everything`: take the values as they stand)."""
@@ -300,12 +330,15 @@ class Book:
         return bool(self._unsettled)
 
     def doubtful(self, before_ns: int) -> bool:
-        """Whether the values of an order have not been of one piece since `before_ns`: something was not told."""
-        return any(entry.changed_ns <= before_ns for entry in self._unsettled.values())
+        """Whether the values of an order have not been of one piece since `before_ns`, or nothing came of one that was
+        sent before it and was not asked for since: something was not told."""
+        return any(entry.changed_ns <= before_ns for entry in self._unsettled.values()) or any(
+            entry.sent_ns <= before_ns and not entry.asked for entry in self._unheard.values()
+        )
 
     def unanswered(self) -> set[str]:
         """Accounts with an order that NinjaTrader has not shown yet."""
-        return {entry.account for entry in self._entries.values() if not entry.known}
+        return {entry.account for entry in self._unheard.values()}
 
     # --- outliving the process -----------------------------------------------------------------------------------
 
@@ -314,6 +347,8 @@ class Book:
         for row in rows:
             entry = msgspec.json.decode(row.body, type=Entry)
             self._entries[entry.order_id] = entry
+            if not entry.known:
+                self._unheard[entry.order_id] = entry
             if entry.changed_ns:
                 self._unsettled[entry.order_id] = entry
         self._changed.clear()
@@ -344,6 +379,7 @@ class Book:
     def _drop(self, entry: Entry) -> None:
         self._entries.pop(entry.order_id, None)
         self._unsettled.pop(entry.order_id, None)
+        self._unheard.pop(entry.order_id, None)
         self._changed.discard(entry.order_id)
         self._gone.add(entry.order_id)
 

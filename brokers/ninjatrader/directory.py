@@ -3,18 +3,18 @@
 from collections.abc import Sequence
 
 from brokers.ninjatrader.names import instrument_name, symbol_of
-from schema.clock import Clock, to_datetime
+from schema.clock import Clock
 from schema.records import AccountConfig
 from schema.symbols import UnknownProduct
+from schema.trading_day import trading_day
 
 
 class Directory:
-    """`theirs` and `ours` are the accounts' names, both ways; `symbols` the contracts that NinjaTrader itself named."""
+    """`theirs` and `ours` are the accounts' names, both ways."""
 
     def __init__(self, accounts: Sequence[AccountConfig], clock: Clock, *, month_words: bool) -> None:
         self.theirs = {each.account: each.venue_id or each.account for each in accounts}
         self.ours = {theirs: ours for ours, theirs in self.theirs.items()}
-        self.symbols: dict[str, str] = {}
         self._names: dict[str, str] = {}
         self._clock = clock
         self._month_words = month_words
@@ -30,11 +30,10 @@ class Directory:
         except UnknownProduct:
             symbol = instrument
         self._names[symbol] = instrument
-        self.symbols[instrument] = symbol
         return symbol
 
     def instrument(self, symbol: str) -> str:
         """NinjaTrader's own name of a contract where it was told one. Raises UnknownProduct."""
         if symbol in self._names:
             return self._names[symbol]
-        return instrument_name(symbol, to_datetime(self._clock.now_ns()).date(), month_words=self._month_words)
+        return instrument_name(symbol, trading_day(self._clock.now_ns()), month_words=self._month_words)

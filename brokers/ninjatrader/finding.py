@@ -1,37 +1,49 @@
-"""Orders of ours asked for by their ids, from one reading. `adapter.py` calls it.
+"""Orders of ours asked for by their ids, all with one new connection: it is told every value, and any value of an order
+shows that it arrived (`protocols/ninjatrader.md B3, B6`). `adapter.py` calls it.
 
-NinjaTrader has no question about one order: a new connection is told every value there is, and an order of which there
-is any value arrived (`protocols/ninjatrader.md B3`). What is told to a new connection is not promised to be all (B6),
-so an order of which nothing was told may have arrived all the same.
+That none is told proves nothing. What a new connection is told is not verified, a NinjaTrader that was started anew has
+forgotten ids, and a command is never answered: nobody says that there is no such order.
 """
+
+from collections.abc import Sequence
 
 from brokers.adapter import Found, Wanted
 from brokers.finding import shown, unknown, unlisted
-from brokers.ninjatrader.book import Book
-from schema.records import ApprovedOrder
+from brokers.ninjatrader.book import Book, Entry
+from brokers.ninjatrader.directory import Directory
+from brokers.ninjatrader.values import Told
 
 
-def expect(book: Book, wanted: Wanted) -> None:
-    """Make the order one of ours, if another process sent it and its row was not kept: its values then count."""
-    if wanted.cl_ord_id not in book:
-        order = ApprovedOrder(
-            account=wanted.account,
-            venue_account_id="",
-            symbol=wanted.symbol,
-            side=wanted.side,
-            order_type=wanted.order_type,
-            qty=wanted.qty,
-            cl_ord_id=wanted.cl_ord_id,
-            reducing=False,
-        )
-        book.open(order, wanted.sent_ns)
+def recall(told: Told, book: Book, directory: Directory, wanted: Sequence[Wanted]) -> list[Entry]:
+    """Open orders that another process sent and could not write down: what is asked says what they trade, which no
+    value does. Not those that NinjaTrader lists with another account."""
+    return [
+        book.recall(each)
+        for each in wanted
+        if each.cl_ord_id not in book and _may_hold(told, each.cl_ord_id, directory.account(each.account))
+    ]
 
 
-def answer(book: Book, wanted: Wanted) -> Found:
-    """What the reading that has been taken in shows of the order."""
-    entry = book.get(wanted.cl_ord_id)
-    if entry is None or not entry.known:
-        return unlisted(wanted, "value of this order")
-    if not entry.whole:
-        return unknown(wanted, "NinjaTrader's values of this order do not fit together yet")
-    return shown(wanted, entry.record(), (entry.fill(number) for number in range(1, len(entry.lots) + 1)))
+def _may_hold(told: Told, order_id: str, theirs: str) -> bool:
+    return bool(theirs) and told.account_of(order_id) in ("", theirs)
+
+
+def answers(told: Told, book: Book, directory: Directory, wanted: Sequence[Wanted]) -> tuple[Found, ...]:
+    """What was told of each. The book has taken it in."""
+    return tuple(_answer(told, book, directory, each) for each in wanted)
+
+
+def _answer(told: Told, book: Book, directory: Directory, wanted: Wanted) -> Found:
+    entry, theirs = book.get(wanted.cl_ord_id), directory.account(wanted.account)
+    if entry is None or entry.account != wanted.account or not _may_hold(told, wanted.cl_ord_id, theirs):
+        return unknown(wanted, f"order {wanted.cl_ord_id} is not one of {wanted.account} here")
+    is_told = wanted.cl_ord_id in told.words or wanted.cl_ord_id in told.filled
+    if is_told or (entry.known and entry.done):
+        if not entry.whole:
+            return unknown(wanted, "NinjaTrader has it, and has not told all of its fills yet")
+        return shown(wanted, entry.record(), (entry.fill(number) for number in range(1, len(entry.lots) + 1)))
+    if told.account_of(wanted.cl_ord_id):
+        return unknown(wanted, "NinjaTrader lists its id without a state")
+    if theirs not in told.shown:
+        return unknown(wanted, f"NinjaTrader tells nothing of {wanted.account}")
+    return unlisted(wanted, "order of this id")

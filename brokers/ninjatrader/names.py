@@ -4,11 +4,10 @@ from datetime import date
 from decimal import Decimal, InvalidOperation
 
 from schema.records import DoneStatus, LiveStatus
-from schema.symbols import UnknownProduct, key_of
+from schema.symbols import key_of
 from schema.venue_symbols import parts, render
 
-VENUE, _WORDS = "ninjatrader", "ninjatrader_words"
-
+VENUE = "ninjatrader"
 _LIVE = {
     "initialized": LiveStatus.PENDING,
     "submitted": LiveStatus.PENDING,
@@ -63,15 +62,12 @@ def whole(text: str) -> int | None:
 
 
 def instrument_name(symbol: str, on: date, *, month_words: bool = False) -> str:
-    """``ESZ6`` as NinjaTrader calls it: ``ES 12-26`` (or ``ES DEC26``), as meant on a day. Raises UnknownProduct."""
-    return render(_WORDS if month_words else VENUE, key_of(symbol, on))
+    """``ESZ6`` as NinjaTrader calls it: ``ES 12-26`` (or ``ES DEC26``), the contract that is meant on that day. Raises
+    UnknownProduct."""
+    return render(VENUE, key_of(symbol, on), other_form=month_words)
 
 
 def symbol_of(instrument: str) -> str:
     """``ES 12-26``, ``ES DEC26`` or ``ES 12-26 Globex`` as the desk calls it. Raises UnknownProduct."""
-    name = " ".join(instrument.split(" ")[:2])
-    try:
-        contract = parts(VENUE, name)
-    except UnknownProduct:
-        contract = parts(_WORDS, name)
+    contract = parts(VENUE, " ".join(instrument.split(" ")[:2]))
     return f"{contract.root}{contract.month}{contract.year[-1]}"

@@ -5,12 +5,13 @@ says so; a close when the position comes down. Nothing of it by the deadline is 
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import TypeVar
 
 from brokers.adapter import Emit, OrderNotSent, OrderSent, RequestRefused, RequestUnknown, VenueError
+from brokers.alone import alone
 from brokers.budget import Lane, RequestBudget
 from brokers.ninjatrader import wire
 from brokers.ninjatrader.book import NO_REASON, Book, Entry
@@ -106,10 +107,10 @@ class Sender:
 
     async def place(self, orders: Sequence[ApprovedOrder]) -> None:
         """See the port. Orders that go by file are followed there until they are proven or their deadline has come."""
-        never_twice((order.cl_ord_id for order in orders), self._book)
+        self._never_twice(leg.cl_ord_id for order in orders for leg in order.legs)
         filed: list[tuple[Entry, wire.Command]] = []
         told: list[OrderSent | OrderNotSent] = []
-        for order in orders:
+        for order in alone(orders, self._connection, self._clock, self._emit):
             command = self._command(order)
             if isinstance(command, str):
                 told.append(self._not_sent(order.account, order.cl_ord_id, command))
@@ -129,6 +130,11 @@ class Sender:
         for event in told:
             self._emit(event)
         await asyncio.gather(*(self._place_by_file(entry, command) for entry, command in filed))
+
+    def _never_twice(self, cl_ord_ids: Iterable[str]) -> None:
+        """Raises ValueError when an order or a close has one of the ids, or it stands there twice."""
+        ids = tuple(cl_ord_ids)
+        never_twice(ids, {each for each in ids if each in self._book or each in self._closings})
 
     def _command(self, order: ApprovedOrder) -> wire.Command | str:
         """The order as it leaves, or why it can't."""
@@ -224,6 +230,8 @@ class Sender:
             raise RequestRefused(f"order {order_id} of {account} is not the desk's; its terms are not known")
         if order_type is not entry.order_type:
             raise RequestRefused(f"NinjaTrader can't make a {entry.order_type} order a {order_type} order")
+        if qty < entry.filled:
+            raise RequestRefused(f"{entry.filled} of order {order_id} are filled; it can't become one of {qty}")
         self._may_send(Lane.MODIFY)
         command = self._said(
             lambda: wire.change(order_id=order_id, qty=qty, limit_price=limit_price, stop_price=stop_price)
@@ -246,8 +254,7 @@ class Sender:
         theirs = self._directory.account(account)
         if not theirs:
             raise RequestRefused(f"account {account} is not of this connection")
-        never_twice((cl_ord_id,), self._closings)
-        never_twice((cl_ord_id,), self._book)
+        self._never_twice((cl_ord_id,))
         instrument = self._said(lambda: self._directory.instrument(symbol))
         command = self._said(lambda: wire.close_position(theirs, instrument))
         by_file = bool(self._refusal()) and self._files is not None

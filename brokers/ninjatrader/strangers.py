@@ -77,6 +77,14 @@ class Strangers:
         stranger.average = self._averages.get(order_id)
         return True
 
+    def catch_up(self, told: Told, directory: Directory, now_ns: int) -> None:
+        """`told` is whole: what it says was filled since the last look needs no time to settle."""
+        self._averages |= told.averages
+        for order_id, qty in told.filled.items():
+            if order_id not in self._book:
+                self.take(FilledQty(order_id=order_id, qty=qty), told, now_ns)
+        self.meet(told, directory, now_ns + self._settle_ns)
+
     def meet(self, told: Told, directory: Directory, now_ns: int) -> None:
         """Give the orders that wait to the contracts that moved: they are the book's from then on."""
         for theirs in {each.account for each in self._waiting.values()}:

@@ -142,6 +142,8 @@ def place(
 ) -> Command:
     """A new order. Raises ValueError when it can't be said."""
     _named(account=account, instrument=instrument, order_id=order_id)
+    if order_type not in ORDER_TYPES:
+        raise ValueError(f"NinjaTrader has no {order_type} orders here")
     if time_in_force not in TIMES_IN_FORCE:
         raise ValueError(f"NinjaTrader takes day and GTC orders, not {time_in_force}")
     if qty <= 0:

@@ -19,6 +19,7 @@ from brokers.adapter import (
     VenueError,
     VenueUnreachable,
 )
+from brokers.alone import alone
 from brokers.budget import Lane
 from brokers.own import OwnOrder, OwnOrders, never_twice
 from brokers.projectx import wire
@@ -67,8 +68,8 @@ class Sender:
 
     def place(self, orders: Sequence[ApprovedOrder]) -> None:
         """Start every order's request, exits first; what may not leave is told at once."""
-        never_twice((order.cl_ord_id for order in orders), self._own)
-        for order in sorted(orders, key=_lane):
+        never_twice((leg.cl_ord_id for order in orders for leg in order.legs), self._own)
+        for order in sorted(alone(orders, self._config.connection, self._clock, self._emit), key=_lane):
             self._start(order)
 
     def _start(self, order: ApprovedOrder) -> None:

@@ -87,6 +87,9 @@ class Desktop:
             note.outcome = "not thirteen fields"
             return
         faults = self._house.faults
+        if faults.lost_requests.take(account_id):
+            note.outcome = "lost"
+            return
         self._muted = bool(faults.hidden_answers.take(account_id) or faults.broken_answers.take(account_id))
         try:
             note.outcome = self._do(found, note, account_id) or "taken"

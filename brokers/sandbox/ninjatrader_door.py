@@ -2,8 +2,9 @@
 (`protocols/ninjatrader.md B1, B6`). Built by `server.py`.
 
 There is no login on the wire: who reaches the port may trade. What the faults mean here: a value that is dropped or
-hidden is in the cache all the same, and a new connection is told it; `expire` and `go_away` switch the AT interface off
-for 2 s; `empty` makes new connections be told nothing but that the interface is on.
+hidden is in the cache all the same, and a new connection is told it; a lost request is a command that nobody carried
+out; `go_away` switches the AT interface off for 2 s; nothing expires and nothing is throttled (B1, B5); `empty` makes
+new connections be told nothing but that the interface is on.
 """
 
 import asyncio
@@ -99,9 +100,6 @@ class NinjaTraderDoor:
         return self.disconnect(login)
 
     def go_away(self, login: str) -> int:
-        return self._switch_off(login)
-
-    def _switch_off(self, login: str) -> int:
         chosen = [each for name, each in self._desktops.items() if login in ("", name)]
         for desktop in chosen:
             self._switch(desktop, on=False)

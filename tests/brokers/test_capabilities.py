@@ -5,9 +5,19 @@ from random import Random
 import pytest
 
 from brokers.adapter import AdapterSettings, BrokerAdapter, Credentials, Trails
+from brokers.ninjatrader.capabilities import capabilities_of
 from brokers.registry import build_adapter
 from schema.clock import SYSTEM_CLOCK
-from schema.records import AccountConfig, ConnectionConfig, Environment, FixLogin, OrderType, TimeInForce
+from schema.records import (
+    AccountConfig,
+    ConnectionConfig,
+    Environment,
+    FixLogin,
+    NinjaLogin,
+    NinjaReadings,
+    OrderType,
+    TimeInForce,
+)
 
 PLAIN = {OrderType.MARKET, OrderType.LIMIT, OrderType.STOP}
 
@@ -57,3 +67,17 @@ def test_what_an_adapter_says_it_can_hangs_together(venue: str) -> None:
     # A venue that trails stops has an adapter that can change one, and takes such orders.
     assert able.native_trailing == (OrderType.TRAILING_STOP in able.order_types)
     assert isinstance(adapter, Trails) or not able.native_trailing
+
+
+@pytest.mark.parametrize(
+    ("login", "asks", "exits"),
+    [
+        (NinjaLogin(host="127.0.0.1"), True, False),
+        (NinjaLogin(host="127.0.0.1", readings=NinjaReadings.CACHE), False, False),
+        (NinjaLogin(host="127.0.0.1", folder="/nowhere"), True, True),
+    ],
+)
+def test_a_ninjatrader_can_what_its_login_is_set_to(login: NinjaLogin, asks: bool, exits: bool) -> None:
+    """What accounts hold can be asked of new connections only, exits have the files beside the socket."""
+    able = capabilities_of(login)
+    assert (able.lists_positions, able.tells_gap, able.exits_without_stream) == (asks, asks, exits)

@@ -130,3 +130,36 @@ async def test_a_ninjatrader_account_can_not_lead(state_dir: Path) -> None:
             await desk.store.put_group(GroupConfig(group="second", leader="DEMO1001"))
         with pytest.raises(CommandRefused, match="DEMO1001 can't lead"):
             await desk.desk.set_group("main", "leader", "DEMO1001")
+
+
+async def test_t_unknown_an_order_whose_answer_was_lost_is_settled_by_its_id_and_never_sent_again(
+    state_dir: Path,
+) -> None:
+    async with practice(state_dir, *MIXED) as desk:
+        await desk.control("drop_answer", account="DEMO1001")
+        await desk.leader(2)
+        await until(lambda: bool(desk.core.inflight.all()), 2.0)
+        await until(lambda: not desk.core.inflight.all(), 8.0)
+        copy = next(each for each in await desk.decisions() if each.follower == "DEMO1001")
+        assert (copy.decision, copy.filled_qty) == (Decision.COPIED, copy.qty)
+        await desk.promise_holds(5.0)
+        received = (await desk.control("state", account="DEMO1001"))["received"]
+        assert [each["cl_ord_id"] for each in received] == [copy.cl_ord_id]
+
+
+async def test_t_unknown_an_order_ninjatrader_never_got_ends_as_expired_and_is_never_sent_again(
+    state_dir: Path,
+) -> None:
+    """Nobody says that there is none: it is asked for by its id, then whole truths that leave it out count."""
+    async with practice(state_dir, *MIXED) as desk:
+        await desk.control("lose_request", account="DEMO1001")
+        await desk.leader(2)
+        await until(lambda: bool(desk.core.inflight.all()), 2.0)
+        await until(lambda: not desk.core.inflight.all(), 12.0)
+        copy = next(each for each in await desk.decisions() if each.follower == "DEMO1001")
+        assert copy.decision is Decision.EXPIRED and "not sent again" in copy.reason, copy.reason
+        assert "asked by tag: the venue lists no order of this id, which proves nothing" in copy.reason
+        await desk.promise_holds(5.0)
+        books = await desk.books()
+        assert books.net("DEMO1001", copy.symbol) == 0
+        assert sum(each.cl_ord_id == copy.cl_ord_id for each in books.received) <= 1

@@ -5,8 +5,10 @@ from pathlib import Path
 import pytest
 
 from engine import desk as desk_module
+from engine import rollover
 from engine.seat import AccountRow, Topic
 from schema.clock import SYSTEM_CLOCK
+from schema.expiry import expires_ns
 from schema.records import Copy, Decision, RuleKind
 from schema.symbols import key_of
 from schema.trading_day import ends_ns, trading_day
@@ -129,12 +131,50 @@ async def test_a_tick_that_differs_at_projectx_arms_nobody_there(state_dir: Path
         assert any(copy.decision is Decision.COPIED for name, copy in copies.items() if name not in mine)
 
 
-async def test_fix_describes_no_contract_and_the_desk_says_what_it_was_checked_against(state_dir: Path) -> None:
-    """Standard FIX has no word on ticks or months: the product table's stand, and are marked as such."""
-    async with practice(state_dir, "--venue", "fix", *OPTIONS) as desk:
+@pytest.mark.parametrize("venue", ["fix", "ninjatrader"])
+async def test_a_venue_that_describes_no_contract_is_checked_against_the_table_and_the_desk_says_so(
+    state_dir: Path, venue: str
+) -> None:
+    """Standard FIX and NinjaTrader's socket have no word on ticks or months: the product table's stand, and are marked
+    as such. At NinjaTrader its own name of the contract is kept."""
+    async with practice(state_dir, "--venue", venue, *OPTIONS) as desk:
         assert {copy.decision for copy in (await decided(desk, +2)).values() if copy.qty} == {Decision.COPIED}
         stored = {(each.connection, each.symbol): each for each in await desk.store.contracts()}
-        fix = {each.connection for each in desk.core.config.connections if each.venue == "fix"}
-        assert fix and all(each.described is (each.connection not in fix) for each in stored.values())
+        silent = {each.connection for each in desk.core.config.connections if each.venue == venue}
+        assert silent and all(each.described is (each.connection not in silent) for each in stored.values())
+        key = key_of("ESH4", trading_day(SYSTEM_CLOCK.now_ns()))
+        for (connection, symbol), each in stored.items():
+            if connection in silent and symbol == "ESH4":
+                assert (each.key, each.expires_ns, each.error) == (key, expires_ns(key), "")
+                assert each.venue_symbol == ("ESH4" if venue == "fix" else f"ES 03-{key.year % 100}")
         # ESH4 is the front month at Tradovate, which is the same market: the table's rule is not asked.
         assert not [text for text in alerts(desk) if "the front month is" in text]
+
+
+async def test_t_roll_a_ninjatrader_follower_opens_nothing_when_the_table_says_that_a_contract_expires(
+    state_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """T-ROLL: NinjaTrader tells no expiry, so the product table's date decides there, and there alone; acknowledged,
+    the contract opens and closes."""
+    soon_ns = SYSTEM_CLOCK.now_ns() + 5 * 86_400_000_000_000
+    monkeypatch.setattr(rollover, "expires_ns", lambda key: soon_ns)  # as if five days before it
+    async with practice(state_dir, "--venue", "ninjatrader", *OPTIONS) as desk:
+        first = await decided(desk, +2)
+        reasons = {copy.reason for copy in first.values()}
+        assert {(copy.decision, copy.qty) for copy in first.values()} == {(Decision.SKIPPED, 0)}
+        assert all(" expires in 5 days; roll, or acknowledge with :ack " in reason for reason in reasons), reasons
+        assert {row(desk, name).state for name in desk.core.followers} == {"disarmed"}
+        assert not (await desk.control("state"))["received"]
+        await desk.leader(-2)
+        for symbol in ("ESH4", "MESH4"):
+            await desk.store.acknowledge(key_of(symbol, trading_day(SYSTEM_CLOCK.now_ns())))
+        await until(lambda: all(row(desk, name).state == "armed" for name in desk.core.followers), 5)
+        opened = await decided(desk, +2)
+        copied = {name for name, copy in opened.items() if copy.decision is Decision.COPIED}
+        assert copied
+        await decided(desk, -2)
+        assert all(net == 0 for owner, _, net in _nets(desk) if owner in copied)
+
+
+def _nets(desk: PracticeDesk) -> list[tuple[str, str, int]]:
+    return [(owner, symbol, held.net) for owner, symbol, held in desk.core.ledger.positions()]

@@ -55,6 +55,17 @@ def test_each_venue_writes_it_as_its_page_says(venue: str, name: str) -> None:
     assert parse(venue, name, date(2026, 11, 25)) == key
 
 
+@given(on=DAYS, months=st.integers(0, 119))
+def test_a_second_way_to_write_a_name_comes_back_to_the_same_contract(on: date, months: int) -> None:
+    month = within_a_year_back_and_nine_ahead(on, months)
+    for root, product in products().items():
+        key = ContractKey(exchange=product.exchange, root=root, month=month)
+        name = render("ninjatrader", key, other_form=True)
+        assert name != render("ninjatrader", key)
+        assert parse("ninjatrader", name, on) == key
+    assert render("tradovate", key, other_form=True) == render("tradovate", key)
+
+
 @pytest.mark.parametrize(
     ("venue", "name", "says"),
     [
@@ -65,6 +76,7 @@ def test_each_venue_writes_it_as_its_page_says(venue: str, name: str) -> None:
         ("tradovate", "MESSZ6", "tradovate has no product 'MESS' that the desk knows; did you mean MES?"),
         ("tradovate", "ESZ6 C5000", "is no contract of tradovate"),
         ("ninjatrader", "ES 13-26", "is no contract of ninjatrader"),
+        ("ninjatrader", "ES XXX26", "is no contract of ninjatrader"),
         ("dxfeed", "/ESZ26:XCBT", "ES is of CME; dxfeed calls it '/ESZ26:XCME'."),
     ],
 )

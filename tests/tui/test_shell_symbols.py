@@ -10,7 +10,7 @@ import pytest
 
 from schema.clock import SYSTEM_CLOCK
 from schema.expiry import front_of
-from schema.records import ConnectionConfig, Environment
+from schema.records import ConnectionConfig, Environment, NinjaLogin
 from schema.settings import load_settings
 from schema.store import CheckedContract, Store
 from schema.symbols import ContractKey
@@ -19,6 +19,7 @@ from tests.tui.shell import Shell, server_kept_up
 
 TODAY = trading_day(SYSTEM_CLOCK.now_ns())
 FRONT = front_of("ES", TODAY)
+NAMED = f"ES {FRONT.month_number:02d}-{FRONT.year % 100}"  # at NinjaTrader
 SOON = at_chicago(TODAY + timedelta(days=5), 8, 30)
 OLD = ContractKey(exchange="CME", root="ES", month=(TODAY.year - 1) * 100 + 12)
 
@@ -54,9 +55,13 @@ def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
     async def fill() -> None:
         store = await Store.open(settings, SYSTEM_CLOCK)
         try:
-            for venue in ("tradovate", "projectx", "fix"):
+            for venue in ("tradovate", "projectx", "fix", "ninjatrader"):
                 login = ConnectionConfig(
-                    connection=f"at-{venue}", venue=venue, environment=Environment.DEMO, username="demo"
+                    connection=f"at-{venue}",
+                    venue=venue,
+                    environment=Environment.DEMO,
+                    username="demo",
+                    ninja=NinjaLogin(host="127.0.0.1") if venue == "ninjatrader" else None,
                 )
                 await store.add_connection(login, b"sealed")
             await store.put_contracts(
@@ -64,6 +69,7 @@ def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
                     said("at-tradovate", FRONT, front="ESX9"),
                     said("at-projectx", FRONT, error="tick size of ES is wrong"),
                     said("at-fix", FRONT, described=False, front=""),
+                    said("at-ninjatrader", FRONT, described=False, front=FRONT.symbol, venue_symbol=NAMED),
                     said("at-tradovate", OLD, expires_ns=at_chicago(TODAY - timedelta(days=30), 8, 30), symbol="ESZ0"),
                     said("gone", FRONT),  # its login was taken off meanwhile
                 ]
@@ -78,10 +84,10 @@ def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
 
 def test_every_contract_is_listed_with_ticks_expiry_front_month_and_what_it_was_checked_against(shell: Shell) -> None:
     lines = shell.does("symbols", "list").splitlines()
-    assert len(lines) == 4
+    assert len(lines) == 5
     mine = {line.split()[0]: line for line in lines if f" {FRONT.symbol} " in line}
     assert {name: line.split()[1:5] for name, line in mine.items()} == {
-        venue: [FRONT.symbol, *str(FRONT).split()] for venue in ("tradovate", "projectx", "fix")
+        venue: [FRONT.symbol, *str(FRONT).split()] for venue in ("tradovate", "projectx", "fix", "ninjatrader")
     }
     assert "0.25/12.5" in mine["tradovate"] and "(in 5 days)" in mine["tradovate"]
     assert mine["tradovate"].endswith("front is ESX9")
@@ -89,6 +95,9 @@ def test_every_contract_is_listed_with_ticks_expiry_front_month_and_what_it_was_
     assert mine["fix"].endswith(
         "front month not said, not described by the venue: checked against the product table only"
     )
+    assert mine["ninjatrader"].endswith(
+        "front, not described by the venue: checked against the product table only"
+    )  # fmt: skip
     assert f"expired {TODAY - timedelta(days=30)}" in next(line for line in lines if " ESZ0 " in line)
     assert [line.split()[0] for line in shell.does("symbols", "list", "--venue", "fix").splitlines()] == ["fix"]
 
@@ -99,11 +108,12 @@ def test_a_contract_is_shown_with_its_key_and_its_name_at_every_venue(shell: She
     for shown in (
         "tick size 0.25, tick value 12.5",
         f"CON.F.US.EP.{FRONT.code}{FRONT.year % 100}",
-        f"ES {FRONT.month_number:02d}-{FRONT.year % 100}",
+        NAMED,
         f"/ES{FRONT.code}{FRONT.year % 100}:XCME",
         f"front month {FRONT.symbol}",
         "third Friday",
         "at-fix: fix",
+        "at-ninjatrader: ninjatrader",
     ):
         assert shown in text
     assert "NYMEX CL" in shell.does("symbols", "show", "CLF8")  # of the table, though no venue was asked

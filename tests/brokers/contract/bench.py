@@ -20,6 +20,7 @@ from brokers.adapter import (
     BrokerAdapter,
     Credentials,
     Event,
+    Exposure,
     Filled,
     OrderAccepted,
     OrderNotSent,
@@ -33,6 +34,7 @@ from brokers.adapter import (
     StreamDown,
     StreamUp,
     VenueError,
+    Wanted,
 )
 from brokers.fix.numbers import MemorySessions
 from brokers.sandbox.control import Control
@@ -193,7 +195,7 @@ class Bench:
     # --- the adapter -------------------------------------------------------------------------------------------------
 
     async def place(self, *orders: ApprovedOrder) -> None:
-        self.placed += [order.cl_ord_id for order in orders]
+        self.placed += [leg.cl_ord_id for order in orders for leg in order.legs]
         await self.adapter.place(orders)
 
     async def buy(self, tag: str, qty: int = 1, **changes: Any) -> None:
@@ -207,6 +209,20 @@ class Bench:
         await self.buy(tag, qty, **{"order_type": OrderType.LIMIT, "limit_price": self.price(away), **changes})
         await self.until(lambda: self.shown(tag) is not None and self.live(tag), f"{tag} rests")
         return self.shown_order(tag).order_id
+
+    def wanted(self, tag: str, qty: int = 1, **changes: Any) -> Wanted:
+        """A question about an order of this test (`order`), of which the venue's id is not known."""
+        about = order(tag, qty, **changes)
+        return Wanted(
+            account=about.account,
+            cl_ord_id=tag,
+            order_id="",
+            symbol=about.symbol,
+            side=about.side,
+            order_type=about.order_type,
+            qty=qty,
+            sent_ns=SYSTEM_CLOCK.now_ns() - 5_000_000_000,
+        )
 
     async def filled(self, tag: str, qty: int) -> list[Filled]:
         """Wait until so many lots of an order were told as filled."""
@@ -319,6 +335,20 @@ class Bench:
         """Wait for the first outcome of an order."""
         await self.until(lambda: self.outcomes(tag) or self.of(OrderNotSent, tag), f"an outcome of {tag}")
         return self.outcomes(tag)
+
+    async def known(self, order_id: str) -> None:
+        """Wait until an order of somebody else's is told, or, where orders are told without terms, is seen to work."""
+        if self.adapter.capabilities.tells_terms:
+            await self.until(lambda: any(e.order.order_id == order_id for e in self.of(OrderUpdated)), "it is told")
+            return
+        await self.until_read(lambda exposure: order_id in {each.order_id for each in exposure.working}, "it works")
+
+    async def until_read(self, condition: Callable[[Exposure], bool], what: str) -> None:
+        """As `until`, of what is open as the adapter reads it."""
+        ends = time.monotonic() + 4.0
+        while not condition(exposure := await self.adapter.exposure()):
+            assert time.monotonic() < ends, f"not within 4 s: {what}; read last: {exposure}"
+            await asyncio.sleep(0.02)
 
     async def back(self, ups: int = 2) -> StreamUp:
         """Wait until the stream is up for the nth time."""

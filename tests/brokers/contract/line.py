@@ -9,9 +9,10 @@ from contextlib import asynccontextmanager
 
 
 class _Link:
-    """One connection through the line; `opening` is how its client began."""
+    """One connection through the line; `opening` is how its client began, `mute` that its door is not heard."""
 
-    def __init__(self, client: asyncio.StreamWriter, door: asyncio.StreamWriter) -> None:
+    def __init__(self, client: asyncio.StreamWriter, door: asyncio.StreamWriter, *, mute: bool) -> None:
+        self.mute = mute
         self.client = client
         self.door = door
         self.opening = b""
@@ -23,7 +24,8 @@ class _Link:
 
 class Line:
     """`piece`: bytes to the client come in pieces of so many. `swallow`: what the client writes from now on never
-    arrives. `cut_at`: once so many more bytes have gone to a client, its line breaks there, in mid-message."""
+    arrives, nor does what the door says on a connection opened from now on. `opened` counts connections. `cut_at`: once
+    so many more bytes have gone to a client, its line breaks there, in mid-message."""
 
     def __init__(self, port: int) -> None:
         self.port = 0
@@ -33,6 +35,7 @@ class Line:
         self.swallowed = bytearray()
         self.cut_at = 0
         self.cuts = 0
+        self.opened = 0
         self._door_port = port
         self._links: list[_Link] = []
 
@@ -55,7 +58,8 @@ class Line:
         except OSError:
             writer.transport.abort()
             return
-        link = _Link(writer, door_writer)
+        link = _Link(writer, door_writer, mute=self.swallow)
+        self.opened += 1
         self._links.append(link)
         try:
             async with asyncio.TaskGroup() as group:
@@ -81,6 +85,8 @@ class Line:
 
     async def _down(self, reader: asyncio.StreamReader, link: _Link) -> None:
         while data := await reader.read(65_536):
+            if link.mute:
+                continue
             if self.cut_at:
                 data, self.cut_at = data[: self.cut_at], self.cut_at - len(data)
                 if self.cut_at <= 0:

@@ -61,7 +61,7 @@ def test_what_a_venue_lacks_has_a_fact_and_every_fact_is_needed(venue: Venue) ->
 @EVERY
 def test_every_class_of_reject_has_words_at_every_venue(venue: Venue) -> None:
     classes = [said.reject_class for said in venue.rejects]
-    assert len(set(classes)) == len(classes) == (7 if venue.capabilities.reject_reasons else 0)
+    assert len(set(classes)) == len(classes) == 7
 
 
 def test_a_card_needs_what_there_is() -> None:

@@ -3,14 +3,12 @@
 from decimal import Decimal
 
 from brokers.adapter import (
-    Finding,
     OrderAccepted,
     OrderNotSent,
     OrderRejected,
     OrderSent,
     OrderUnknown,
     RequestUnknown,
-    Wanted,
 )
 from schema.records import OrderType
 from tests.brokers.contract.bench import DEADLINE_S, ES, A, Bench, order
@@ -40,30 +38,7 @@ async def _known(bench: Bench, tag: str, qty: int) -> None:
     await bench.until(lambda: lots() == qty, f"{qty} lots of {tag} are known", 8)
 
 
-async def what_shows_nothing_is_asked_for(bench: Bench) -> None:
-    """Carried out, and nothing told: unknown by the deadline; asked for by its id it is found, its fill once."""
-    bench.control("drop_answer", account=A)
-    await bench.buy("a")
-    await bench.until(lambda: bench.of(OrderUnknown, "a"), "unknown", DEADLINE_S + 0.3)
-    placed = order("a")
-    wanted = Wanted(
-        account=A,
-        cl_ord_id="a",
-        order_id="",
-        symbol=ES,
-        side=placed.side,
-        order_type=placed.order_type,
-        qty=placed.qty,
-        sent_ns=bench.of(OrderSent, "a")[0].received_ns,
-    )
-    (found,) = await bench.adapter.find([wanted])
-    assert (found.finding, sum(fill.qty for fill in found.fills)) == (Finding.FOUND, 1)
-    await _came_to_light(bench, "a")
-    await _known(bench, "a", 1)
-    assert bench.net() == 1
-
-
-@card(1001, needs="answers_commands", without=what_shows_nothing_is_asked_for)
+@card(1001)
 async def a_lost_answer_to_an_order_is_no_reject(bench: Bench) -> None:
     """Carried out, never answered: the order is found, its fill told once, nothing is sent again."""
     await bench.adapter.instrument(ES)
@@ -74,7 +49,7 @@ async def a_lost_answer_to_an_order_is_no_reject(bench: Bench) -> None:
     assert bench.net() == 1
 
 
-@card(1005, needs="answers_commands", without=what_shows_nothing_is_asked_for)
+@card(1005)
 async def a_server_error_is_no_reject(bench: Bench) -> None:
     """Carried out and answered by a failure of the server (or of the line): the same."""
     await bench.adapter.instrument(ES)
@@ -225,18 +200,7 @@ async def a_lost_answer_to_a_flatten_turns_nothing(bench: Bench) -> None:
     assert len([f for f in bench.fills_at_venue() if f["action"] == "Sell"]) >= 1 and bench.net() == 0
 
 
-async def an_unknown_order_holds_up_nobody(bench: Bench) -> None:
-    """Nothing is told of one order: the one beside it and the next one trade as ever."""
-    bench.control("drop_answer", account=A)
-    await bench.place(order("a"), order("b", account="DEMO1002"))
-    await bench.filled("b", 1)
-    await bench.until(lambda: bench.of(OrderUnknown, "a"), "unknown", DEADLINE_S + 0.3)
-    await bench.buy("c")
-    await bench.filled("c", 1)
-    assert (bench.net(), bench.net("DEMO1002")) == (2, 1)
-
-
-@card(1055, needs="answers_commands", without=an_unknown_order_holds_up_nobody)
+@card(1055)
 async def unknown_orders_do_not_hold_up_others(bench: Bench) -> None:
     """One answer is lost: the order beside it is told as it stands at the venue, and later ones are as ever."""
     await bench.adapter.instrument(ES)

@@ -8,21 +8,9 @@ from tests.brokers.contract.cards import Group
 card = Group("Flatten", 1300)
 
 
-async def a_close_is_known_by_its_lots(bench: Bench) -> None:
-    """T-ORPHAN: closed with what worked, told as flat lot for lot; whose close it was is not told."""
-    await bench.sell("in", 3)
-    await bench.filled("in", 3)
-    await bench.resting("rest")
-    await bench.adapter.liquidate(A, ES, "flat")
-    await bench.until(lambda: (bench.net(), bench.working()) == (0, 0), "flat, and nothing works")
-    await bench.until(lambda: bench.position() == 0 and bench.told_net() == 0, "flat is told")
-    await bench.until(lambda: bench.done("rest", "canceled"), "its order is over")
-    assert {e.fill.cl_ord_id for e in bench.fills() if e.fill.net_qty > 0} == {""}
-
-
-@card(1301, needs="tags_closes", without=a_close_is_known_by_its_lots)
+@card(1301)
 async def a_long_position_is_closed_and_its_orders_are_gone(bench: Bench) -> None:
-    """T-ORPHAN: working orders canceled, position closed, told as flat, under the flatten's own tag."""
+    """T-ORPHAN: working orders canceled, position closed, told as flat."""
     await bench.buy("in", 3)
     await bench.filled("in", 3)
     await bench.resting("rest")
@@ -32,17 +20,38 @@ async def a_long_position_is_closed_and_its_orders_are_gone(bench: Bench) -> Non
     await bench.until(lambda: (bench.net(), bench.working()) == (0, 0), "flat, and nothing works")
     await bench.until(lambda: bench.position() == 0 and bench.told_net() == 0, "flat is told")
     await bench.until(lambda: bench.done("rest", "canceled") and bench.done("stop", "canceled"), "both orders are over")
+    assert (bench.net(), bench.working()) == (0, 0)
+
+
+async def a_close_trades_without_a_tag(bench: Bench) -> None:
+    """What a flatten trades is told in full, and under no tag: it is not claimed for one by its size alone."""
+    await bench.buy("in", 3)
+    await bench.filled("in", 3)
+    await bench.adapter.liquidate(A, ES, "flat")
+    await bench.until(lambda: bench.told_net() == 0, "flat is told")
+    assert {e.fill.cl_ord_id for e in bench.fills() if e.fill.net_qty < 0} == {""}
+
+
+@card(1303, needs="tags_closes", without=a_close_trades_without_a_tag)
+async def a_flatten_trades_under_its_own_tag(bench: Bench) -> None:
+    """Each fill of a flatten carries the flatten's tag, whoever opened the position."""
+    await bench.buy("in", 2)
+    await bench.filled("in", 2)
+    bench.foreign(1)
+    await bench.until(lambda: bench.told_net() == 3, "the foreign trade")
+    await bench.adapter.liquidate(A, ES, "flat")
+    await bench.until(lambda: bench.told_net() == 0, "flat is told")
     assert {e.fill.cl_ord_id for e in bench.fills() if e.fill.net_qty < 0} == {"flat"}
 
 
-@card(1305, needs="tags_closes", without=a_close_is_known_by_its_lots)
+@card(1305)
 async def a_short_position_is_closed(bench: Bench) -> None:
     """A short is bought back, lot for lot."""
     await bench.sell("in", 2)
     await bench.filled("in", 2)
     await bench.adapter.liquidate(A, ES, "flat")
     await bench.until(lambda: bench.net() == 0 and bench.told_net() == 0, "flat")
-    assert sum(e.fill.net_qty for e in bench.fills("flat")) == 2
+    assert sum(e.fill.net_qty for e in bench.fills() if e.fill.net_qty > 0) == 2
 
 
 @card(1310)
@@ -92,25 +101,13 @@ async def another_contract_and_another_account_are_left_alone(bench: Bench) -> N
     await bench.resting("keep", symbol=MES, limit_price=bench.price(-200, MES))
     await bench.resting("keep2", account=B)
     await bench.adapter.liquidate(A, ES, "flat")
-    await bench.until(lambda: bench.net() == 0 and bench.told_net() == 0, "flat")
+    await bench.until(lambda: bench.net() == bench.told_net() == 0, "flat, and told")
     await bench.marker(A)
     assert (bench.net(A, MES), bench.net(B)) == (4, 1)
     assert (bench.working(A), bench.working(B)) == (1, 1)
 
 
-async def a_position_of_others_is_closed_without_a_name(bench: Bench) -> None:
-    """What somebody else opened on the account is closed, and what they have at rest there goes with it."""
-    bench.foreign(2)
-    await bench.until(lambda: bench.told_net() == 2, "the foreign trade")
-    bench.foreign(1, type="limit", limit=str(bench.price(-200)))
-    await bench.marker(B)
-    await bench.adapter.liquidate(A, ES, "flat")
-    await bench.until(lambda: (bench.net(), bench.working()) == (0, 0), "flat, and nothing works")
-    await bench.until(lambda: bench.told_net() == 0 and bench.position() == 0, "told")
-    assert not [p for p in (await bench.adapter.exposure()).positions if p.account == A and p.net_qty]
-
-
-@card(1330, needs="tags_closes", without=a_position_of_others_is_closed_without_a_name)
+@card(1330)
 async def a_position_of_others_is_closed_too(bench: Bench) -> None:
     """What somebody else opened on the account is closed like our own."""
     bench.foreign(2)
@@ -120,22 +117,23 @@ async def a_position_of_others_is_closed_too(bench: Bench) -> None:
     await bench.adapter.liquidate(A, ES, "flat")
     await bench.until(lambda: (bench.net(), bench.working()) == (0, 0), "flat, and nothing works")
     await bench.until(lambda: bench.told_net() == 0, "told")
-    assert {e.fill.cl_ord_id for e in bench.fills() if e.fill.net_qty < 0} == {"flat"}
+    assert sum(f["qty"] for f in bench.fills_at_venue() if f["action"] == "Sell") == 2
 
 
-async def a_flatten_that_shows_nothing_is_unknown(bench: Bench) -> None:
-    """The venue refuses the close without a word: RequestUnknown; the position stays, and the next try closes."""
+async def a_flatten_nobody_answers_is_unknown(bench: Bench) -> None:
+    """Refused without a word: unknown at the deadline, the position stays and is shown; the next try closes."""
     await bench.buy("in", 2)
     await bench.filled("in", 2)
     bench.control("reject", account=A, text="Not during the auction")
     with bench.refused(RequestUnknown):
         await bench.adapter.liquidate(A, ES, "flat1")
     assert bench.net() == 2
+    assert [p.net_qty for p in (await bench.adapter.exposure()).positions] == [2]
     await bench.adapter.liquidate(A, ES, "flat2")
     await bench.until(lambda: bench.net() == 0, "flat")
 
 
-@card(1335, needs="answers_commands", without=a_flatten_that_shows_nothing_is_unknown)
+@card(1335, needs="answers_commands", without=a_flatten_nobody_answers_is_unknown)
 async def a_flatten_the_venue_refuses_says_so(bench: Bench) -> None:
     """The venue refuses the close: RequestRefused with its words; the position stays, and the next try closes."""
     await bench.buy("in", 2)

@@ -37,8 +37,7 @@ async def only_our_own_is_known_of_the_gap(bench: Bench) -> None:
     bench.trades_at(bench.price(-201), 2)
     await bench.back()
     await bench.until(lambda: sum(_known(bench).values()) == 2, "our own two lots are known")
-    if not bench.adapter.capabilities.lists_positions:
-        assert "add up to" in bench.adapter.health().reason
+    assert "add up to" in bench.adapter.health().reason
     assert [p.net_qty for p in (await bench.adapter.snapshot()).positions if p.account == A] == [2]
 
 

@@ -1,5 +1,7 @@
 """C-600: rejects, by class and in the venue's own words."""
 
+from decimal import Decimal
+
 from brokers.adapter import OrderRejected, OrderUpdated
 from schema.records import DoneOrder, LiveOrder, LiveStatus, OrderType, RejectClass
 from tests.brokers.contract.bench import A, Bench
@@ -20,68 +22,89 @@ async def _class(bench: Bench, reject_class: RejectClass) -> None:
     assert bench.net() == 0 and bench.reached("a") == 1
 
 
-async def no_reason_is_told(bench: Bench) -> None:
-    """The refusal is told once, of no class, with words that say where its reason is; none is made up."""
-    bench.control("reject", account=A, reason="MaxPosLimitReached", text="Position limit reached")
-    await bench.buy("a")
-    await bench.outcome("a")
-    assert bench.outcomes("a") == ["OrderRejected"]
-    (told,) = bench.of(OrderRejected, "a")
-    assert (told.reject_class, told.account) == (RejectClass.OTHER, A)
-    assert "limit" not in told.text and "Log" in told.text
-    assert bench.net() == 0 and bench.reached("a") == 1
+async def a_reject_has_no_words(bench: Bench) -> None:
+    """Whatever the venue's reason: one reject of the class of those without, a sentence that says where the reason is,
+    and none of the venue's words or of our own making."""
+    for number, said in enumerate(bench.venue.rejects):
+        bench.control("reject", account=A, reason=said.reason.value, text=said.text)
+        await bench.buy(f"a{number}")
+        await bench.outcome(f"a{number}")
+        (told,) = bench.of(OrderRejected, f"a{number}")
+        assert (told.reject_class, said.text in told.text, told.account) == (RejectClass.OTHER, False, A)
+        assert "no reason" in told.text and bench.reached(f"a{number}") == 1
+    assert bench.net() == 0 and bench.fills() == []
 
 
-@card(601, needs="reject_reasons", without=no_reason_is_told)
+async def the_books_refuse_without_words(bench: Bench) -> None:
+    """More than the account may hold, a price between two ticks, a locked account: each rejected once, without words;
+    nothing stands, and the next order trades."""
+    between = bench.price(-200) + Decimal("0.10")
+    await bench.buy("many", 500)
+    await bench.buy("between", order_type=OrderType.LIMIT, limit_price=between)
+    for tag in ("many", "between"):
+        await bench.outcome(tag)
+    bench.control("account", account=A, locked=True)
+    await bench.buy("locked")
+    await bench.outcome("locked")
+    bench.control("account", account=A, locked=False)
+    for tag in ("many", "between", "locked"):
+        (told,) = bench.of(OrderRejected, tag)
+        assert told.reject_class is RejectClass.OTHER and "no reason" in told.text
+    assert (bench.net(), bench.working()) == (0, 0)
+    await bench.buy("b")
+    await bench.filled("b", 1)
+
+
+@card(601, needs="reject_reasons", without=a_reject_has_no_words)
 async def a_limit_of_the_account(bench: Bench) -> None:
     """T-VERBATIM: over a limit."""
     await _class(bench, RejectClass.LIMIT)
     assert bench.fills() == []
 
 
-@card(605, needs="reject_reasons", without=no_reason_is_told)
+@card(605, needs="reject_reasons", without=a_reject_has_no_words)
 async def a_closed_market(bench: Bench) -> None:
     """T-VERBATIM: the session is closed."""
     await _class(bench, RejectClass.MARKET_CLOSED)
     assert bench.fills() == []
 
 
-@card(610, needs="reject_reasons", without=no_reason_is_told)
+@card(610, needs="reject_reasons", without=a_reject_has_no_words)
 async def a_contract_that_is_not_traded(bench: Bench) -> None:
     """T-VERBATIM: no such contract."""
     await _class(bench, RejectClass.CONTRACT)
     assert bench.fills() == []
 
 
-@card(615, needs="reject_reasons", without=no_reason_is_told)
+@card(615, needs="reject_reasons", without=a_reject_has_no_words)
 async def a_locked_account(bench: Bench) -> None:
     """T-VERBATIM: trading is locked."""
     await _class(bench, RejectClass.LOCKED)
     assert bench.fills() == []
 
 
-@card(620, needs="reject_reasons", without=no_reason_is_told)
+@card(620, needs="reject_reasons", without=a_reject_has_no_words)
 async def a_price_that_is_none(bench: Bench) -> None:
     """T-VERBATIM: a price that the venue does not take."""
     await _class(bench, RejectClass.PRICE)
     assert bench.fills() == []
 
 
-@card(625, needs="reject_reasons", without=no_reason_is_told)
+@card(625, needs="reject_reasons", without=a_reject_has_no_words)
 async def a_lack_of_money(bench: Bench) -> None:
     """T-VERBATIM: margin."""
     await _class(bench, RejectClass.MARGIN)
     assert bench.fills() == []
 
 
-@card(630, needs="reject_reasons", without=no_reason_is_told)
+@card(630, needs="reject_reasons", without=a_reject_has_no_words)
 async def a_reason_the_desk_does_not_know(bench: Bench) -> None:
     """T-VERBATIM: whatever else, in the venue's words."""
     await _class(bench, RejectClass.OTHER)
     assert bench.fills() == []
 
 
-@card(635, needs="reject_reasons", without=no_reason_is_told)
+@card(635, needs="reject_reasons", without=the_books_refuse_without_words)
 async def a_reject_of_the_books_is_told_once(bench: Bench) -> None:
     """More than the account may hold: one reject, with the reason, whatever the answer and the stream each say."""
     await bench.buy("a", 500)
@@ -104,7 +127,7 @@ async def a_late_reject_follows_its_acceptance(bench: Bench) -> None:
     assert bench.net() == 0
 
 
-@card(645, needs="reject_reasons", without=no_reason_is_told)
+@card(645, needs="reject_reasons", without=a_reject_has_no_words)
 async def words_are_fit_for_a_screen(bench: Bench) -> None:
     """Control characters and endless words of a venue do not pass; the words themselves do."""
     bench.control("reject", account=A, text="\u001b[31mNot today\u0007 " + "x" * 2_000)
@@ -136,16 +159,15 @@ async def a_reject_of_one_is_a_reject_of_one(bench: Bench) -> None:
     await bench.filled("a", 1)
     await bench.filled("c", 1)
     await bench.outcome("b")
-    await bench.until(lambda: bench.of(OrderRejected, "b"), "the reject")  # it may be told as taken before
-    assert [bench.outcomes(tag)[-1] for tag in "abc"] == ["OrderAccepted", "OrderRejected", "OrderAccepted"]
+    await bench.until(lambda: bench.of_rejects("b"), "the reject")
+    assert bench.outcomes("a") == bench.outcomes("c") == ["OrderAccepted"]
+    assert bench.of_rejects("a") == bench.of_rejects("c") == []
     assert (bench.net(), bench.net("DEMO1002")) == (2, 0)
 
 
-@card(660, needs="reject_reasons", without=no_reason_is_told)
+@card(660, needs="reject_reasons", without=the_books_refuse_without_words)
 async def a_price_between_ticks_is_refused_and_nothing_stands(bench: Bench) -> None:
     """The venue's own check of a price: rejected with its words, or not sent; nothing works."""
-    from decimal import Decimal
-
     await bench.buy("a", order_type=OrderType.LIMIT, limit_price=bench.price(-200) + Decimal("0.10"))
     await bench.outcome("a")
     (told,) = bench.of(OrderRejected, "a")
@@ -153,7 +175,7 @@ async def a_price_between_ticks_is_refused_and_nothing_stands(bench: Bench) -> N
     assert bench.working() == 0
 
 
-@card(665, needs="reject_reasons", without=no_reason_is_told)
+@card(665, needs="reject_reasons", without=the_books_refuse_without_words)
 async def an_account_the_venue_locked_opens_nothing(bench: Bench) -> None:
     """The venue locks the account: LOCKED, in its words; after it is unlocked, orders go again."""
     bench.control("account", account=A, locked=True)
