@@ -382,17 +382,19 @@ class NinjaTraderAdapter:
             recalled = finding.recall(link.told, self._book, self._directory, wanted)
             for entry in self._book.take_told(link.told, recalled, self._clock.now_ns()):
                 self._prove(entry)
+            if recalled:
+                self._strangers.rebase(link.told, self._directory)
             self._settle(everything=True)
             return link.told
         async with self._truth:
             asked_ns = self._clock.now_ns()
             told = await reading(self._login, self._settings.deadline_s, self.on_unread)
-        finding.recall(told, self._book, self._directory, wanted)
+        recalled = finding.recall(told, self._book, self._directory, wanted)
         for entry in self._book.take_all(told, asked_ns, self._clock.now_ns()):
             self._prove(entry)
         for _, instrument in told.nets:
             self._directory.learn(instrument)
-        if self._strangers.waiting:  # they belong to what was read: after it they would count twice
+        if self._strangers.waiting or recalled:  # they belong to what was read: after it they would count twice
             self._strangers.catch_up(link.told, self._directory, self._clock.now_ns())
             self._strangers.rebase(link.told, self._directory)
         self._settle(everything=True)

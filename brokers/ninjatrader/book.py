@@ -157,6 +157,20 @@ class Book:
 
     def open(self, order: ApprovedOrder, now_ns: int) -> Entry:
         """An order that is about to leave."""
+        return self._add(order, now_ns, order.limit_price, order.stop_price)
+
+    def recall(self, wanted: Wanted) -> Entry:
+        """An order of the desk's that is not here, or was taken for somebody else's, by what is known of it elsewhere:
+        not its prices. Lots that were told stay as they are."""
+        taken = self._entries.get(wanted.cl_ord_id)
+        entry = self._add(wanted, wanted.sent_ns, None, None)
+        entry.lots = taken.lots if taken is not None else []
+        self._unsettled.pop(entry.order_id, None)
+        return entry
+
+    def _add(
+        self, order: ApprovedOrder | Wanted, sent_ns: int, limit_price: Decimal | None, stop_price: Decimal | None
+    ) -> Entry:
         entry = Entry(
             order_id=order.cl_ord_id,
             account=order.account,
@@ -164,28 +178,10 @@ class Book:
             side=order.side,
             order_type=order.order_type,
             qty=order.qty,
-            limit_price=order.limit_price,
-            stop_price=order.stop_price,
-            sent_ns=now_ns,
+            limit_price=limit_price,
+            stop_price=stop_price,
+            sent_ns=sent_ns,
         )
-        return self._add(entry)
-
-    def recall(self, wanted: Wanted) -> Entry:
-        """An order of the desk's that is not here, by what is known of it elsewhere."""
-        entry = Entry(
-            order_id=wanted.cl_ord_id,
-            account=wanted.account,
-            symbol=wanted.symbol,
-            side=wanted.side,
-            order_type=wanted.order_type,
-            qty=wanted.qty,
-            limit_price=None,
-            stop_price=None,
-            sent_ns=wanted.sent_ns,
-        )
-        return self._add(entry)
-
-    def _add(self, entry: Entry) -> Entry:
         self._entries[entry.order_id] = self._unheard[entry.order_id] = entry
         self._changed.add(entry.order_id)
         return entry

@@ -20,8 +20,16 @@ def recall(told: Told, book: Book, directory: Directory, wanted: Sequence[Wanted
     return [
         book.recall(each)
         for each in wanted
-        if each.cl_ord_id not in book and _may_hold(told, each.cl_ord_id, directory.account(each.account))
+        if _is_new(book.get(each.cl_ord_id), each) and _may_hold(told, each.cl_ord_id, directory.account(each.account))
     ]
+
+
+def _is_new(entry: Entry | None, wanted: Wanted) -> bool:
+    """Whether the order is not here, or was taken for somebody else's of the same account, contract and side."""
+    if entry is None:
+        return True
+    same = (entry.account, entry.symbol, entry.side) == (wanted.account, wanted.symbol, wanted.side)
+    return same and not entry.ours
 
 
 def _may_hold(told: Told, order_id: str, theirs: str) -> bool:
@@ -35,7 +43,12 @@ def answers(told: Told, book: Book, directory: Directory, wanted: Sequence[Wante
 
 def _answer(told: Told, book: Book, directory: Directory, wanted: Wanted) -> Found:
     entry, theirs = book.get(wanted.cl_ord_id), directory.account(wanted.account)
-    if entry is None or entry.account != wanted.account or not _may_hold(told, wanted.cl_ord_id, theirs):
+    if (
+        entry is None
+        or not entry.ours
+        or entry.account != wanted.account
+        or not _may_hold(told, wanted.cl_ord_id, theirs)
+    ):
         return unknown(wanted, f"order {wanted.cl_ord_id} is not one of {wanted.account} here")
     is_told = wanted.cl_ord_id in told.words or wanted.cl_ord_id in told.filled
     if is_told or (entry.known and entry.done):

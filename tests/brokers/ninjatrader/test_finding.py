@@ -59,6 +59,26 @@ async def test_an_order_that_nobody_wrote_down_is_found_by_what_is_asked(reading
             assert venue.received() == ["C1"]
 
 
+async def test_an_order_that_was_taken_for_somebody_elses_is_known_again_and_its_lots_keep_their_names() -> None:
+    """It rests when the next process comes, and fills before that asks for it."""
+    async with practice() as venue:
+        price = venue.price() - 50
+        async with seat(venue.port) as before:
+            await before.buy("C1", 3, order_type=OrderType.LIMIT, limit_price=price)
+            await before.one(OrderUpdated, "C1")
+        async with seat(venue.port) as on:
+            venue.order("print", symbol="ESH4", limit=str(price - 1), qty=1, side="sell")
+            await until(lambda: [event.fill.cl_ord_id for event in on.all(Filled)] == [""])
+            (found,) = await on.adapter.find([wanted("C1", 3, kind=OrderType.LIMIT)])
+            assert found.order is not None and found.order.status is LiveStatus.WORKING
+            assert [(fill.fill_id, fill.cl_ord_id) for fill in found.fills] == [("C1@1", "C1")]
+            venue.order("print", symbol="ESH4", limit=str(price - 1), qty=2, side="sell")
+            await filled(on, "C1", 2)
+            assert [event.fill.fill_id for event in on.all(Filled)] == ["C1@1", "C1@2", "C1@3"]
+            venue.order("trade", account="SIM1", side="buy", qty=1, symbol="ESH4")
+            await until(lambda: len(on.all(Filled)) == 4)  # and others are still told apart
+
+
 async def test_an_order_at_rest_is_found_working_with_what_it_filled() -> None:
     async with practice() as venue, seat(venue.port) as on:
         price = venue.price() - 50
