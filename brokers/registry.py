@@ -1,9 +1,10 @@
 """The venues the desk knows: one row each. An adapter is imported when the first login of its venue is built."""
 
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from random import Random
 
-from brokers.adapter import AdapterSettings, BrokerAdapter, Credentials, Emit
+from brokers.adapter import AdapterSettings, BrokerAdapter, Capabilities, Credentials, Emit
 from brokers.fix.numbers import MemorySessions, SessionStore
 from brokers.projectx import POLICY as PROJECTX_POLICY
 from schema.clock import Clock
@@ -69,20 +70,27 @@ def _ninjatrader(wanted: Wanted) -> BrokerAdapter:
 
 
 class Venue(Record, frozen=True):
-    """A venue's row: its adapter, what it calls a login's proof (empty: it wants none), and what it demands of where a
-    desk runs (one sentence to show before an account of it is armed; empty: nothing)."""
+    """A venue's row: its name in sentences, its adapter, what it calls a login's proof (empty: it wants none), and what
+    it demands of where a desk runs (one sentence to show before an account of it is armed; empty: nothing)."""
 
+    name: str
     build: Callable[[Wanted], BrokerAdapter]
     proof: str = "Password"
     policy: str = ""
 
 
 VENUE_TABLE: dict[str, Venue] = {
-    "tradovate": Venue(build=_tradovate),
-    "projectx": Venue(build=_projectx, proof="API key", policy=PROJECTX_POLICY),
-    "fix": Venue(build=_fix),
-    "ninjatrader": Venue(build=_ninjatrader, proof=""),
+    "tradovate": Venue(name="Tradovate", build=_tradovate),
+    "projectx": Venue(name="ProjectX", build=_projectx, proof="API key", policy=PROJECTX_POLICY),
+    "fix": Venue(name="FIX", build=_fix),
+    "ninjatrader": Venue(name="NinjaTrader", build=_ninjatrader, proof=""),
 }
+
+
+def capabilities_of(venue: str) -> Capabilities:
+    """What a venue can do, whoever logs in. Imports its adapter."""
+    found: Capabilities = import_module(f"brokers.{venue}.adapter").CAPABILITIES
+    return found
 
 
 def build_adapter(

@@ -8,7 +8,7 @@ gives it a thread of its own and a seat to other threads.
 import asyncio
 import contextlib
 import difflib
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from random import Random
 from typing import Any
 
@@ -17,9 +17,9 @@ import structlog
 from msgspec.structs import replace
 
 from brokers import adapter as venue
-from brokers.registry import build_adapter
+from brokers.registry import VENUE_TABLE, build_adapter
 from engine import events as ev
-from engine import guards, instruments, late, mirror_trail, returned, rollover
+from engine import guards, instruments, late, logins, mirror_trail, returned, rollover
 from engine.collector import collect
 from engine.core import Core
 from engine.exits import Exits
@@ -32,13 +32,13 @@ from engine.market import Market
 from engine.recorder import Recorder
 from engine.resyncs import Resyncs
 from engine.rules import RuleRefused, parse_rule
-from engine.seat import CommandRefused, FlattenResult, ResyncPlan, Topic, View
+from engine.seat import Chosen, CommandRefused, FlattenResult, LoginAccounts, ResyncPlan, Topic, View
 from engine.soundness import why_impossible
 from engine.state import CoreLimits
 from engine.views import Views
 from engine.why import why
 from schema.clock import Clock
-from schema.records import ConnectionConfig, DeskConfig, Guard, Mode, RejectClass, TimeInForce
+from schema.records import ConnectionConfig, DeskConfig, Guard, Mode, RejectClass, TimeInForce, VenueAccount
 from schema.settings import Settings
 from schema.store import CheckedContract, JournalDown, Store, StoreRefused
 from schema.vault import Vault, VaultError
@@ -96,6 +96,7 @@ class Desk:
         self._signalled_ns = 0
         self._marked: set[str] = set()
         self._logins: set[str] = set()  # connected, or trying
+        self._refused: set[str] = set()  # whose login its venue refused
         self._asked_day = self.core.rolls.day  # the trading day on which contracts were last read from their venues
         self._checked: dict[tuple[str, str], DeskConfig] = {}  # (leader, symbol) -> the configuration it was whole in
 
@@ -143,9 +144,9 @@ class Desk:
             if self._recorder is not None:
                 group.create_task(self._recorder.run(self._alert), name="recorder")
             group.create_task(self._store.listen(self._config_changed), name="listen")
-            logins = self.core.config.connections
-            self._logins |= {login.connection for login in logins}
-            connects = [group.create_task(self._connect(login), name=login.connection) for login in logins]
+            known = self.core.config.connections
+            self._logins |= {login.connection for login in known}
+            connects = [group.create_task(self._connect(login), name=login.connection) for login in known]
             group.create_task(self._when_connected(connects))
 
     async def _recover(self) -> None:
@@ -191,6 +192,7 @@ class Desk:
         )
 
     async def _connect(self, config: ConnectionConfig) -> None:
+        self._refused.discard(config.connection)
         credentials = self._vault.credentials(config, await self._store.sealed_credentials(config.connection))
         adapter = self._adapter(config, credentials)
         self.adapters[config.connection] = adapter
@@ -214,6 +216,7 @@ class Desk:
                 await adapter.connect()
                 break
             except venue.LoginRefused as refused:
+                self._refused.add(config.connection)
                 self._inbox.put_nowait(
                     ev.ConnectionRefused(at_ns=self._clock.now_ns(), connection=config.connection, reason=str(refused))
                 )
@@ -635,11 +638,73 @@ class Desk:
         try:
             await write
             config = await self._load_config()
-        except StoreRefused as refused:
+        except (StoreRefused, JournalDown) as refused:
             raise CommandRefused(str(refused)) from None
         await self._handle(ev.ConfigLoaded(at_ns=self._clock.now_ns(), config=config))
         self._follow_config()
         self.views.publish(self._clock.now_ns())
+
+    async def try_login(
+        self, login: ConnectionConfig, credentials: venue.Credentials, accounts: Sequence[str]
+    ) -> tuple[VenueAccount, ...]:
+        logins.must_be_free(self.core.config, login)
+        for known in self.core.config.connections:
+            same = (known.venue, known.username, known.environment) == (login.venue, login.username, login.environment)
+            if same and known.connection not in self._refused:
+                # A venue may end a user's oldest session for a new one: it would be the desk's.
+                raise CommandRefused(
+                    f"username: {login.username} is logged in here as {known.connection}; "
+                    f":sync {known.connection} lists its accounts."
+                )
+        try:
+            return tuple(await logins.try_login(login, credentials, self._settings, self._store, accounts))
+        except (venue.VenueError, StoreRefused, JournalDown) as refused:
+            raise CommandRefused(str(refused)) from None
+
+    async def add_login(
+        self, login: ConnectionConfig, credentials: venue.Credentials, wanted: Sequence[VenueAccount], chosen: Chosen
+    ) -> str:
+        await self._configure(self._store_login(login, credentials, wanted, chosen))
+        return f"{login.connection}: {logins.accounts_in(len(wanted), chosen.group)}; connecting."
+
+    async def _store_login(
+        self, login: ConnectionConfig, credentials: venue.Credentials, wanted: Sequence[VenueAccount], chosen: Chosen
+    ) -> None:
+        await logins.add_login(self._store, self._vault, login, credentials, wanted, chosen)
+        if login.connection in self._refused:  # with another password it is worth another try
+            self._logins.discard(login.connection)
+
+    async def login_accounts(self, connection: str) -> LoginAccounts:
+        login, found = await self._listed(connection)
+        return LoginAccounts(
+            connection=connection,
+            venue=login.venue,
+            environment=login.environment,
+            accounts=tuple(logins.compared(self.core.config, connection, found)),
+        )
+
+    async def add_accounts(self, connection: str, accounts: Sequence[str], chosen: Chosen) -> str:
+        login, found = await self._listed(connection)
+        wanted = logins.named(found, accounts)
+        await self._configure(logins.add_accounts(self._store, login, wanted, chosen))
+        self._start(self._ask(connection))  # what they hold
+        return f"{connection}: {logins.accounts_in(len(wanted), chosen.group)}."
+
+    async def _listed(self, connection: str) -> tuple[ConnectionConfig, tuple[VenueAccount, ...]]:
+        """A login of the desk, and its accounts as its venue lists them now."""
+        login = logins.login_of(self.core.config, connection)
+        adapter = self.adapters.get(connection)
+        if adapter is None:
+            raise CommandRefused(f"login: {connection} is not running; look at the alerts for why.")
+        if not adapter.capabilities.lists_accounts:
+            raise CommandRefused(
+                f"login: {VENUE_TABLE[login.venue].name} lists no accounts; leave the desk and name all of them with "
+                f"`copydesk accounts add {connection} --only NAME,NAME`."
+            )
+        try:
+            return login, (await adapter.snapshot()).accounts
+        except venue.VenueError as error:
+            raise CommandRefused(f"login: {connection} can't be read now: {error}") from None
 
     async def flatten(self, target: str) -> FlattenResult:
         assert self._group is not None

@@ -4,11 +4,25 @@ Snapshots are immutable and conflated: a topic's version grows when its rows cha
 any thread and never waits for the engine. Row values are for showing; the truth is in the ledger and the journal.
 """
 
+from collections.abc import Sequence
 from decimal import Decimal
 from enum import StrEnum
 from typing import Protocol
 
-from schema.records import Bar, Decision, Environment, Guard, OrderType, Record, Side
+from schema.login import Credentials
+from schema.records import (
+    Bar,
+    ConnectionConfig,
+    Decision,
+    Environment,
+    Guard,
+    OrderType,
+    Record,
+    Rule,
+    Side,
+    SymbolMap,
+    VenueAccount,
+)
 
 
 class Topic(StrEnum):
@@ -187,6 +201,34 @@ class View(Record, frozen=True):
     rows: tuple[Row, ...]
 
 
+class Chosen(Record, frozen=True):
+    """What is chosen for accounts that are added. None or empty: as it is, or as is usual."""
+
+    group: str = "main"
+    leader: str = ""
+    rule: Rule | None = None
+    symbols: tuple[SymbolMap, ...] = ()
+    max_position: int | None = None
+
+
+class LoginAccount(Record, frozen=True):
+    """An account as its login lists it now: whether its venue lets it trade, and what the desk does with it."""
+
+    account: str
+    state: str
+    role: str
+    mine: bool
+
+
+class LoginAccounts(Record, frozen=True):
+    """A login of the desk, and its accounts as its venue lists them now beside the desk's own."""
+
+    connection: str
+    venue: str
+    environment: Environment
+    accounts: tuple[LoginAccount, ...]
+
+
 class CommandRefused(Exception):
     """The desk will not do it; the text is one sentence naming the field and the remedy."""
 
@@ -280,6 +322,27 @@ class Seat(Protocol):
     async def why(self, account: str, at: str | None = None, signal_id: str | None = None) -> str:
         """The story of one copy, as lines of text: the account's copy of `signal_id`, its newest at or before the
         time `at` (``14:32``), or its last."""
+        ...
+
+    async def try_login(
+        self, login: ConnectionConfig, credentials: Credentials, accounts: Sequence[str]
+    ) -> tuple[VenueAccount, ...]:
+        """Log in at the venue once and say which accounts the login has (at a venue that lists none, those named in
+        `accounts`). Nothing is stored."""
+        ...
+
+    async def add_login(
+        self, login: ConnectionConfig, credentials: Credentials, wanted: Sequence[VenueAccount], chosen: Chosen
+    ) -> str:
+        """Store a login that was tried, with these of its accounts, and connect it."""
+        ...
+
+    async def login_accounts(self, connection: str) -> LoginAccounts:
+        """The accounts that a login of the desk has at its venue now, beside the desk's own."""
+        ...
+
+    async def add_accounts(self, connection: str, accounts: Sequence[str], chosen: Chosen) -> str:
+        """Put more accounts of a login on the desk."""
         ...
 
     async def open_positions(self) -> int:

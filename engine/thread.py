@@ -7,7 +7,7 @@ does not delay orders. `ThreadSeat` is the desk as other threads may use it.
 import asyncio
 import sys
 import threading
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from random import Random
 from typing import Any, TypeVar
 
@@ -15,9 +15,10 @@ import uvloop
 
 from engine.desk import Desk
 from engine.recorder import Recorder
-from engine.seat import FlattenResult, ResyncPlan, Topic, View
+from engine.seat import Chosen, FlattenResult, LoginAccounts, ResyncPlan, Topic, View
 from schema.clock import SYSTEM_CLOCK
-from schema.records import Guard
+from schema.login import Credentials
+from schema.records import ConnectionConfig, Guard, VenueAccount
 from schema.settings import Settings
 from schema.store import Store
 from schema.vault import Vault
@@ -140,6 +141,22 @@ class ThreadSeat:
 
     async def why(self, account: str, at: str | None = None, signal_id: str | None = None) -> str:
         return await self._there(self._desk.why(account, at, signal_id))
+
+    async def try_login(
+        self, login: ConnectionConfig, credentials: Credentials, accounts: Sequence[str]
+    ) -> tuple[VenueAccount, ...]:
+        return await self._there(self._desk.try_login(login, credentials, accounts))
+
+    async def add_login(
+        self, login: ConnectionConfig, credentials: Credentials, wanted: Sequence[VenueAccount], chosen: Chosen
+    ) -> str:
+        return await self._there(self._desk.add_login(login, credentials, wanted, chosen))
+
+    async def login_accounts(self, connection: str) -> LoginAccounts:
+        return await self._there(self._desk.login_accounts(connection))
+
+    async def add_accounts(self, connection: str, accounts: Sequence[str], chosen: Chosen) -> str:
+        return await self._there(self._desk.add_accounts(connection, accounts, chosen))
 
     async def open_positions(self) -> int:
         return await self._there(self._desk.open_positions())

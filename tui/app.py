@@ -7,7 +7,6 @@ workers that the app holds, and what they say goes to the message line.
 import asyncio
 import re
 import time
-import traceback
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any, ClassVar
@@ -18,6 +17,7 @@ from textual.events import Resize
 from textual.geometry import Size
 from textual.widget import Widget
 
+from brokers.registry import VENUE_TABLE
 from engine.seat import (
     AccountRow,
     AlertRow,
@@ -31,11 +31,14 @@ from engine.seat import (
     Topic,
 )
 from tui import commands, theme
+from tui.asking import outcome
 from tui.commandline import Prompt
 from tui.commands import BadCommand, Known
-from tui.dialogs import HelpPage, QuitQuestion, ResyncQuestion, StoryPage
+from tui.dialogs import ArmQuestion, HelpPage, QuitQuestion, ResyncQuestion, StoryPage
 from tui.grid import GridPane
 from tui.keymap import BY_ID, bindings, hints
+from tui.login_form import LoginPage, SyncPage
+from tui.page import Page
 from tui.paint import TICKS_PER_S, PaintClock
 from tui.panes.accounts import AccountsPane
 from tui.panes.candles import CandlePane
@@ -307,6 +310,7 @@ class CopydeskApp(PatientApp):
             accounts=tuple(row.account for row in rows),
             followers=tuple(row.account for row in rows if row.role is Role.FOLLOWER),
             groups=tuple(sorted({row.group for row in rows if row.group})),
+            logins=tuple(sorted({row.connection for row in rows})),
             themes=tuple(theme.themes()),
         )
 
@@ -352,6 +356,11 @@ class CopydeskApp(PatientApp):
                 self.action_help()
             case commands.Quit():
                 self.run_worker(self._leave(), group="leave", exclusive=True)
+            case commands.AddLogin():
+                self._ask(self._page(LoginPage(self._seat)))
+            case commands.Sync(login):
+                self.message.say(f"Sync {login}: asking the venue …")
+                self._ask(self._sync(login))
             case commands.Flatten(target):
                 self.message.say(f"Flattening {target} …")
                 self._ask(self._flattened(self._seat.flatten(target)))
@@ -368,7 +377,7 @@ class CopydeskApp(PatientApp):
             case commands.SetGroup(group, field, value):
                 self._ask(self._seat.set_group(group, field, value))
             case commands.Toggle(account):
-                self._ask(self._seat.toggle(account))
+                self._ask(self._toggle(account))
             case commands.SetRule(account, kind, value):
                 self._ask(self._seat.set_rule(account, kind, value))
             case commands.Why(account, at):
@@ -381,25 +390,29 @@ class CopydeskApp(PatientApp):
 
     async def _answered(self, asked: Coroutine[Any, Any, str]) -> None:
         """Await the desk and say how it went."""
-        try:
-            said = await asked
-        except CommandRefused as refused:
-            self.message.say(str(refused), "refused")
-        except Exception as failure:  # noqa: BLE001 - a command that broke must not take the seat down with it
-            # Where it broke, but not what it said: an exception's text and locals may hold a login.
-            at = traceback.extract_tb(failure.__traceback__)[-1]
-            _log.error(
-                "command failed", kind=type(failure).__name__, file=at.filename, line=at.lineno, function=at.name
-            )
-            self.message.say(f"It was not done: {type(failure).__name__}. The log has the details.", "refused")
-        else:
-            self.message.say(said)
+        self.message.say(*await outcome(asked))
 
     async def _tell(self, asked: Coroutine[Any, Any, str]) -> str:
         """Open the page with the story that is awaited."""
         story = await asked
         self.push_screen(StoryPage(story))
         return ""
+
+    async def _page(self, page: Page) -> str:
+        """What was done on a page, or that nothing was."""
+        return await self.push_screen_wait(page) or "Nothing was changed."
+
+    async def _sync(self, login: str) -> str:
+        return await self._page(SyncPage(self._seat, await self._seat.login_accounts(login)))
+
+    async def _toggle(self, account: str) -> str:
+        """Switch a follower; one that is switched on has what its venue demands shown first."""
+        rows = [row for row in self._seat.view(Topic.ACCOUNTS).rows if isinstance(row, AccountRow)]
+        row = next((row for row in rows if row.account == account), None)
+        venue = VENUE_TABLE.get(row.venue) if row is not None and not row.enabled else None
+        if venue is not None and venue.policy and not await self.push_screen_wait(ArmQuestion(account, venue.policy)):
+            return f"{account} stays off."
+        return await self._seat.toggle(account)
 
     async def _flattened(self, asked: Coroutine[Any, Any, FlattenResult]) -> str:
         result = await asked

@@ -28,6 +28,7 @@ class Known:
     accounts: tuple[str, ...] = ()
     followers: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
+    logins: tuple[str, ...] = ()
     themes: tuple[str, ...] = ()
 
 
@@ -90,6 +91,16 @@ class Why:
 
 
 @dataclass(frozen=True, slots=True)
+class AddLogin:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Sync:
+    login: str
+
+
+@dataclass(frozen=True, slots=True)
 class SetTheme:
     name: str
 
@@ -105,7 +116,9 @@ class Help:
 
 
 Command = (
-    Toggle
+    AddLogin
+    | Sync
+    | Toggle
     | Flatten
     | Resync
     | SetGroup
@@ -183,6 +196,13 @@ SYNTAX: tuple[Syntax, ...] = (
         "why DEMO1001 14:32",
         "the story of a copy: the last one, or the newest at or before a time",
     ),
+    Syntax("add", (), "add", "add a login and pick its accounts"),
+    Syntax(
+        "sync",
+        (Argument("login", "logins"),),
+        "sync YOURNAME",
+        "list a login's accounts as its venue has them now, and pick more",
+    ),
     Syntax("theme", (Argument("theme", "themes"),), "theme desk", "change the colours"),
     Syntax("help", (), "help", "show the keys and commands"),
     Syntax("quit", (), "quit", "leave the desk; asks first when positions are open"),
@@ -249,6 +269,10 @@ def _command(name: str, values: Sequence[str]) -> Command:
             return Export(what, path, account[0] if account else None)
         case "why", account, *at:
             return Why(account, at[0] if at else None)
+        case "add", *_:
+            return AddLogin()
+        case "sync", login:
+            return Sync(login)
         case "theme", theme:
             return SetTheme(theme)
         case "help", *_:

@@ -1,5 +1,5 @@
-"""The pages over the desk: the questions before quitting and before a resync, the keys and commands, and the story of a
-copy. Opened by `tui/app.py`."""
+"""The pages over the desk: the questions before quitting, before a resync and before an account is armed whose venue
+demands something, the keys and commands, and the story of a copy. Opened by `tui/app.py`."""
 
 from typing import Any, ClassVar
 
@@ -40,6 +40,29 @@ class QuitQuestion(PatientModal[bool]):
 
     def action_answer(self, leave: bool) -> None:
         self.dismiss(leave)
+
+
+class ArmQuestion(PatientModal[bool]):
+    """What a venue demands of where a desk runs, before an account of it is switched on."""
+
+    BINDINGS: ClassVar[list[Any]] = [
+        Binding("y", "answer(True)", "switch on"),
+        Binding("n,escape", "answer(False)", "leave off"),
+    ]
+
+    def __init__(self, account: str, policy: str) -> None:
+        super().__init__()
+        self._account = account
+        self._policy = policy
+
+    def compose(self) -> ComposeResult:
+        with Vertical():
+            yield Static(clean(self._policy), markup=False)
+            yield Static(f"Switch {clean(self._account)} on?", markup=False)
+            yield Static("y  switch it on    n  leave it off", markup=False, classes="answer")
+
+    def action_answer(self, arm: bool) -> None:
+        self.dismiss(arm)
 
 
 class ResyncQuestion(PatientModal[bool]):

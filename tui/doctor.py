@@ -9,6 +9,7 @@ import click
 
 from brokers.adapter import VenueError
 from brokers.registry import VENUE_TABLE
+from engine.logins import list_login
 from schema.clock import SYSTEM_CLOCK
 from schema.lock import holder
 from schema.logs import open_log
@@ -17,7 +18,6 @@ from schema.records import AccountConfig, ConnectionConfig
 from schema.settings import Settings, SettingsError, load_settings
 from schema.store import Store, StoreRefused
 from schema.vault import Vault, VaultError
-from tui.accounts import list_login
 from tui.shell import unusable
 
 _TMUX_LINES = "set -g set-clipboard on; set -g allow-passthrough on; set -as terminal-features ',*:RGB'"

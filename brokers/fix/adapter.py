@@ -83,7 +83,7 @@ NUMBERS_KEPT = 5_000
 NAMELESS = ("", "NONE", "0", "UNKNOWN", "[N/A]")
 """What venues write for an OrderID (37) when there is no order."""
 
-_CAPABILITIES = Capabilities(
+CAPABILITIES = Capabilities(
     venue=VENUE,
     client_tag=True,
     duplicate_tag_rejected=False,  # a convention of counterparties (103=6), so not relied on (C3)
@@ -774,10 +774,10 @@ def _capabilities(config: ConnectionConfig) -> Capabilities:
     fix = config.fix
     dialect = dialects().get(fix.dialect) if fix is not None else None
     if dialect is None or fix is None:
-        return _CAPABILITIES
+        return CAPABILITIES
     reading = Requests(once=int(dialect.asks_all_orders(fix.version)), each=1)
     return replace(
-        _CAPABILITIES,
+        CAPABILITIES,
         client_tag=dialect.order_status,
         reading=reading,
         lists_positions=dialect.asks_positions(fix.version),

@@ -5,6 +5,7 @@ of events always give the same rows. Commands do what they say to the rows. Safe
 """
 
 import threading
+from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
 from random import Random
@@ -13,10 +14,13 @@ from engine.seat import (
     AccountRow,
     AlertRow,
     Candles,
+    Chosen,
     CommandRefused,
     CopyRow,
     FlattenResult,
     LatencySummary,
+    LoginAccount,
+    LoginAccounts,
     OrderRow,
     PositionRow,
     ResyncLine,
@@ -28,13 +32,26 @@ from engine.seat import (
     View,
 )
 from schema.group_words import GroupRefused, changed
-from schema.records import Bar, Decision, Environment, GroupConfig, Guard, OrderType, Side
+from schema.login import Credentials
+from schema.records import (
+    Bar,
+    ConnectionConfig,
+    Decision,
+    Environment,
+    GroupConfig,
+    Guard,
+    OrderType,
+    Rule,
+    Side,
+    VenueAccount,
+)
 
 START_NS = 1_703_500_200_000_000_000  # 2023-12-25 10:30 UTC
 EVENT_NS = 20_000_000
 EVENTS_PER_SIGNAL = 400
 FOLLOWERS = 20
 TICK = 0.25
+PASSWORD = "canary-right"
 RULES = ("proportional 1", "fixed 1", "proportional 0.5", "percent 100")
 
 
@@ -53,6 +70,10 @@ class ScriptedSeat:
         self.blocked = ""
         self.guarded = ""
         self.acknowledged: list[str] = []
+        self.added: list[tuple[ConnectionConfig, Credentials, Chosen]] = []
+        self.not_on_the_desk: tuple[str, ...] = ("NEW1", "NEW2")
+        self.login_venue = "tradovate"
+        self.login_environment = Environment.DEMO
         self.flattening = ""
         self.undecided = 0
         self.bars: list[Bar] = []
@@ -409,6 +430,65 @@ class ScriptedSeat:
             raise CommandRefused(f"account: nothing was copied to {account} yet.")
         story = [f"{account} {found[0].signal_id} at {at}", *(f"line {number}" for number in range(60))]
         return "\n".join([*story, f"the end of {found[0].reason}"])
+
+    async def try_login(
+        self, login: ConnectionConfig, credentials: Credentials, accounts: Sequence[str]
+    ) -> tuple[VenueAccount, ...]:
+        """The password is `PASSWORD`, and the login has three accounts, one of which may not trade; where a venue
+        lists none, those that are named."""
+        if credentials.password not in (PASSWORD, ""):
+            raise CommandRefused(f"127.0.0.1 refused the login of {login.username}: Incorrect username or password.")
+        names = accounts or ("NEW1", "NEW2", "NEW3")
+        return tuple(VenueAccount(account=name, venue_id=name, active=True, readonly=name == "NEW3") for name in names)
+
+    async def add_login(
+        self, login: ConnectionConfig, credentials: Credentials, wanted: Sequence[VenueAccount], chosen: Chosen
+    ) -> str:
+        if chosen.group != "main":
+            raise CommandRefused(f"group: there is no {chosen.group}; name the account that leads it.")
+        self.added.append((login, credentials, chosen))
+        self._seat_accounts(login, [each.account for each in wanted], chosen)
+        return f"{login.connection}: {len(wanted)} accounts in group main; connecting."
+
+    async def login_accounts(self, connection: str) -> LoginAccounts:
+        return LoginAccounts(
+            connection=connection,
+            venue=self.login_venue,
+            environment=self.login_environment,
+            accounts=(
+                LoginAccount(account="DEMO1001", state="may trade", role="follows in main, on", mine=True),
+                LoginAccount(account="OLD1", state="not listed", role="the venue no longer lists it", mine=True),
+                *(
+                    LoginAccount(account=name, state="may trade", role="not on the desk", mine=False)
+                    for name in self.not_on_the_desk
+                ),
+            ),
+        )
+
+    async def add_accounts(self, connection: str, accounts: Sequence[str], chosen: Chosen) -> str:
+        login = ConnectionConfig(
+            connection=connection,
+            venue=self.login_venue,
+            environment=self.login_environment,
+            username=connection,
+        )
+        self._seat_accounts(login, accounts, chosen)
+        return f"{connection}: {len(accounts)} accounts in group {chosen.group}."
+
+    def _seat_accounts(self, login: ConnectionConfig, accounts: Sequence[str], chosen: Chosen) -> None:
+        with self._lock:
+            for name in accounts:
+                self.accounts[name] = self.accounts["DEMO1001"]
+                self._change(
+                    name,
+                    account=name,
+                    connection=login.connection,
+                    venue=login.venue,
+                    environment=login.environment,
+                    role=Role.LEADER if name == chosen.leader else Role.FOLLOWER,
+                    rule=str(chosen.rule or Rule()),
+                )
+        self.publish()
 
     async def open_positions(self) -> int:
         return sum(row.net_qty != 0 for row in self.accounts.values())

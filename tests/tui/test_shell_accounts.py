@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from engine.logins import parse_maps, parse_rule_words
+from engine.seat import CommandRefused
 from tests.tui.shell import Shell, at, password_of, server_kept_up, venue
-from tui.accounts import parse_maps, parse_rule_words
 from tui.demo import Sandbox
-from tui.shell import Refused
 
 WRONG_PASSWORD = "canary-wrong-password"
 LOGINS = {"leader": ["DEMO1000"], "desk1": ["DEMO1001", "DEMO1002"], "desk2": ["DEMO2000", "DEMO2001"]}
@@ -126,7 +126,7 @@ def test_a_rule_or_a_map_that_could_not_trade_is_refused(
     ],
 )
 def test_words_that_are_no_rule_are_refused(words: str, says: str) -> None:
-    with pytest.raises(Refused) as refusal:
+    with pytest.raises(CommandRefused) as refusal:
         parse_rule_words(words)
     assert says in str(refusal.value)
 
@@ -143,7 +143,7 @@ def test_words_that_are_no_rule_are_refused(words: str, says: str) -> None:
     ],
 )
 def test_entries_that_are_no_symbol_map_are_refused(entries: list[str], says: str) -> None:
-    with pytest.raises(Refused) as refusal:
+    with pytest.raises(CommandRefused) as refusal:
         parse_maps(entries)
     assert says in str(refusal.value)
 
@@ -153,9 +153,13 @@ def test_entries_that_are_no_symbol_map_are_refused(entries: list[str], says: st
     [
         ("desk1", ["--group", "other"], "account: DEMO1001 already follows in group main and can't follow in other"),
         ("desk1", ["--connection", "again"], "account: DEMO1001 already belongs to connection desk1"),
-        ("desk1", ["--connection", "leader"], "connection: leader is the login leader at tradovate; choose another"),
+        (
+            "desk1",
+            ["--connection", "leader"],
+            "connection: leader is the demo login leader at tradovate; choose another",
+        ),
         ("desk1", ["--leader", "DEMO1002", "--group", "new"], "leader: DEMO1002 follows in group main"),
-        ("desk2", ["--group", "none"], "group: there is no none; name the account that leads it with --leader."),
+        ("desk2", ["--group", "none"], "group: there is no none; name the account that leads it."),
         ("desk2", ["--group", "main"], "account: DEMO2000 leads group other and can't follow in main."),
         ("desk2", ["--only", "DEMO2002"], "account: the login has no DEMO2002; did you mean DEMO200"),
         ("desk2", ["--leader", "nobody"], "account: the login has no nobody; it has DEMO2000, DEMO2001."),

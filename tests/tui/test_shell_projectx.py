@@ -43,7 +43,7 @@ def test_a_projectx_login_is_added_synced_and_examined(folder: Path) -> None:
                 ["DEMO2", "may", "trade", "leads", "main"],
                 ["DEMO3", "may", "trade", "not", "on", "the", "desk"],
             ]
-            assert "1 accounts in group main" in shell.does("accounts", "sync", "px", "--add", "DEMO3")
+            assert "px: 1 account in group main" in shell.does("accounts", "sync", "px", "--add", "DEMO3")
             assert "follows in main, on" in shell.does("accounts", "sync", "px")
             assert "there is no nobody; the desk has px" in shell.refuses("accounts", "sync", "nobody")
             examined = shell("doctor").stdout
