@@ -41,18 +41,18 @@ LOGIN_FIELDS = (
     Field("ninja_folder", "Folder", "its documents folder, for exits; may be empty", ("ninja-folder",), _NINJA),
     Field("ninja", "Switches", "such as readings=cache, settle_ms=50", venues=_NINJA),
     Field("only", "Accounts", "their names, with commas: it lists none", ("account",)),
-    Field("connection", "Name here", "what the desk calls this login; empty: the user name"),
+    Field("connection", "Name here", "for this desk; empty: the user name"),
     Field("rest_url", "REST address", _OWN, venues=_HTTP),
     Field("ws_url", "Stream address", _OWN, venues=_HTTP),
     Field("md_url", "Data address", _OWN, venues=_TRADOVATE),
-    Field("requests_per_min", "Requests", "a minute, at most; empty: as the settings say", venues=_HTTP),
+    Field("requests_per_min", "Requests", "a minute at most; empty: as the settings say", venues=_HTTP),
 )
 NOBODY = "nobody"
 PLACE_FIELDS = (
     Field("leader", "Leader", "nobody: they follow", choices=(NOBODY,), value=NOBODY),
     Field("group", "Group"),
-    Field("rule", "Rule", "such as proportional 0.5 nearest; empty: proportional 1", ("value", "rounding")),
-    Field("maps", "Map", "leader:follower:lots, such as ES:MES:10; may be empty", ("map",)),
+    Field("rule", "Rule", "such as proportional 0.5; empty: one to one", ("value", "rounding")),
+    Field("maps", "Map", "such as ES:MES:10, 10 MES for an ES; or empty", ("map",)),
     Field("max_position", "Position cap", "lots; empty: none", ("cap",)),
 )
 
@@ -139,7 +139,9 @@ class LoginPage(Page):
         if not found:
             raise CommandRefused(f"{login.username} has no account at {name}.")
         page = NewAccountsPage(self._seat, login, credentials, found)
+        self.add_class("-under")
         done: str | None = await self.app.push_screen_wait(page)
+        self.remove_class("-under")
         if done is None:
             self.say("Nothing was stored.")
         return done or ""
@@ -163,14 +165,19 @@ class AccountsPage(Page):
         venue, environment = login
         names = [name for name, _, _ in rows]
         live = environment is Environment.LIVE
-        super().__init__(seat, heading, _place_fields(seat, venue, names, live=live) if rows else (), _note(venue))
         self._live = live
+        self._groups = _groups(seat)
+        fields = _place_fields(self._groups, venue, names, live=live) if rows else ()
+        super().__init__(seat, heading, fields, VENUE_TABLE[venue].policy)
         self._list = PickList(rows, id="picked")
 
     def lines(self) -> ComposeResult:
         if self._fields:
             yield labelled("Accounts", self._list)
             yield from super().lines()
+
+    def line_about(self, text: str) -> str | None:
+        return "picked" if text.startswith(("picked:", "account:")) else super().line_about(text)
 
     def picked(self) -> list[str]:
         """The picked names, the leader's among them. Raises CommandRefused."""
@@ -189,34 +196,38 @@ class AccountsPage(Page):
 
     def chosen(self) -> Chosen:
         """What the lines say. Raises CommandRefused."""
+        group, leader = self.text("group") or "main", self._leader()
+        if not leader and group not in self._groups:
+            if "leader" in self._typed:
+                raise CommandRefused(f"leader: group {group} has none yet; choose the account that leads it.")
+            raise CommandRefused(f"group: there is no {group}; add the login of the account that leads it first.")
         return Chosen(
-            group=self.text("group") or "main",
-            leader=self._leader(),
+            group=group,
+            leader=leader,
             rule=parse_rule_words(self.text("rule")) if self.text("rule") else None,
             symbols=parse_maps(words_of(self.text("maps"))),
             max_position=_count("max_position", self.text("max_position")),
         )
 
 
-def _note(venue: str) -> str:
-    return VENUE_TABLE[venue].policy
+def _groups(seat: Seat) -> list[str]:
+    rows = [row for row in seat.view(Topic.ACCOUNTS).rows if isinstance(row, AccountRow)]
+    return sorted({row.group for row in rows if row.group})
 
 
-def _place_fields(seat: Seat, venue: str, names: Sequence[str], *, live: bool) -> Iterator[Field]:
+def _place_fields(groups: Sequence[str], venue: str, names: Sequence[str], *, live: bool) -> Iterator[Field]:
     """The lines below the accounts: a leader only where its venue's accounts can lead, names only for real money."""
-    known = [row for row in seat.view(Topic.ACCOUNTS).rows if isinstance(row, AccountRow)]
-    groups = sorted({row.group for row in known if row.group})
     for field in PLACE_FIELDS:
         if field.name == "leader":
             if venue not in FOLLOW_ONLY:
                 yield replace(field, choices=(NOBODY, *names))
         elif field.name == "group":
-            there = f"there is {', '.join(groups)}" if groups else "there is none yet: choose its leader"
+            there = f"there is {', '.join(groups)}" if groups else "there is none yet: choose its leader above"
             yield replace(field, value="main" if "main" in groups or not groups else groups[0], hint=there)
         else:
             yield field
     if live:
-        yield Field("names", "REAL MONEY", "type the name of each picked account, with commas")
+        yield Field("names", "REAL MONEY", "type the name of each picked one, with commas")
 
 
 class NewAccountsPage(AccountsPage):

@@ -4,6 +4,7 @@ Everything goes by keyboard: Enter and the arrows go from line to line and at la
 is said under the line it is about, and what was typed stays.
 """
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -21,6 +22,9 @@ from engine.seat import Seat
 from tui.asking import REFUSED, outcome
 from tui.patient import PatientModal
 from tui.text import clean
+
+_NAMED_FIRST = re.compile(r"([\w-]+)(?:: | of connection )")
+"""How a refusal names what it is about: ``group: there is no ...``, ``rest_url of connection desk2 is ...``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +72,7 @@ class SecretInput(Input):
     """Hides what is typed, and gives it to no clipboard: a terminal's is not the desk's to keep secrets in."""
 
     def __init__(self, value: str, *, id: str) -> None:
-        super().__init__(value, password=True, id=id, compact=True, select_on_focus=False)
+        super().__init__(value, password=True, id=id, compact=True)
 
     def action_copy(self) -> None:
         """Nothing: see the class."""
@@ -158,7 +162,9 @@ class Page(PatientModal[str | None]):
                 yield from self.lines()
             yield self._said
             yield Button(self.GO_ON, compact=True, id="go")
-            yield Static("Enter goes on, arrows and space choose, Esc leaves.", markup=False, classes="keys")
+            yield Static(
+                "Enter and ↓ go on, ↑ goes back, ← → and space choose, Esc leaves.", markup=False, classes="keys"
+            )
 
     def lines(self) -> ComposeResult:
         for each in self._fields:
@@ -198,7 +204,7 @@ class Page(PatientModal[str | None]):
         for error in self.query(".error"):
             error.display = False
         self._said.set_class(look == REFUSED, "-refused")
-        line = self._line_about(text) if look == REFUSED else None
+        line = self.line_about(text) if look == REFUSED else None
         if line is None:
             self._said.update(clean(text))
             return
@@ -208,11 +214,11 @@ class Page(PatientModal[str | None]):
         error.display = True
         self.query_one(f"#{line}").focus()
 
-    def _line_about(self, text: str) -> str | None:
+    def line_about(self, text: str) -> str | None:
         """The line that a refusal names first, if it is on the page."""
-        word = text.replace(":", " ").partition(" ")[0]
+        named = _NAMED_FIRST.match(text)
         for each in self._fields:
-            if word in (each.name, *each.words) and self._shows(each.name):
+            if named and named[1] in (each.name, *each.words) and self._shows(each.name):
                 return each.name
         return None
 
@@ -257,5 +263,5 @@ def labelled(label: str, widget: Widget, hint: str = "") -> Vertical:
     error = Static("", markup=False, classes="error", id=f"error-{widget.id}")
     error.display = False
     name = Static(label, markup=False, classes="label")
-    line = Horizontal(name, widget, Static(clean(hint), markup=False, classes="hint"))
+    line = Horizontal(name, widget, *([Static(clean(hint), markup=False, classes="hint")] if hint else []))
     return Vertical(line, error, classes="line", id=f"line-{widget.id}")

@@ -375,7 +375,7 @@ async def test_an_empty_desk_says_what_to_do() -> None:
             pass
 
     async with desk(seat=Empty()) as on:
-        await on.shows("No accounts yet: add a login with `copydesk accounts add`.")
+        await on.shows("No accounts yet: :add puts a login and its accounts on the desk.")
         assert "Every account is flat." in on.text
 
 

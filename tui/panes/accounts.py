@@ -100,7 +100,7 @@ class AccountsPane(GridPane[AccountRow]):
     TOPIC = Topic.ACCOUNTS
     NAME = "ACCOUNTS"
     ROWS = ("account", "accounts")
-    EMPTY = "No accounts yet: add a login with `copydesk accounts add`."
+    EMPTY = "No accounts yet: :add puts a login and its accounts on the desk."
     COLUMNS = COLUMNS
     BINDINGS: ClassVar[list[Any]] = bindings("accounts")
 
