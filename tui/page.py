@@ -2,8 +2,12 @@
 
 Everything goes by keyboard: Enter and the arrows go from line to line and at last to the button. What the desk refuses
 is said under the line it is about, and what was typed stays.
+
+Keys that move or choose act before any other (`priority`), so that what is typed ahead, over a slow line or by a tool,
+goes where it belongs: a password that came too early for its line would be shown.
 """
 
+import asyncio
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -46,9 +50,8 @@ class Choice(Static, can_focus=True):
     """One of a few words; the arrow keys and space change it."""
 
     BINDINGS: ClassVar[list[Any]] = [
-        Binding("right,space", "turn(1)", "next"),
-        Binding("left", "turn(-1)", "previous"),
-        Binding("enter", "screen.next_line", "next line"),
+        Binding("right,space", "turn(1)", "next", priority=True),
+        Binding("left", "turn(-1)", "previous", priority=True),
     ]
 
     class Changed(Message):
@@ -85,9 +88,8 @@ class PickList(OptionList):
     """Names with a box each; space ticks one, `a` all or none."""
 
     BINDINGS: ClassVar[list[Any]] = [
-        Binding("space", "select", "pick"),
-        Binding("a", "pick_all", "all or none"),
-        Binding("enter", "screen.next_line", "next line"),
+        Binding("space", "pick", "pick", priority=True),
+        Binding("a", "pick_all", "all or none", priority=True),
     ]
 
     def __init__(self, rows: Sequence[tuple[str, str, bool]], *, id: str) -> None:
@@ -111,24 +113,24 @@ class PickList(OptionList):
             self.replace_option_prompt_at_index(at, self._line(at))
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
+        """By the mouse."""
         event.stop()
-        at = event.option_index
-        self._tick([at], self._rows[at][0] not in self._ticked)
+        self.action_pick()
+
+    def action_pick(self) -> None:
+        if (at := self.highlighted) is not None:
+            self._tick([at], self._rows[at][0] not in self._ticked)
 
     def action_pick_all(self) -> None:
         self._tick(range(len(self._rows)), len(self._ticked) < len(self._rows))
 
-    def action_cursor_down(self) -> None:
-        if self.highlighted == len(self._rows) - 1:
-            self.screen.focus_next()
-        else:
-            super().action_cursor_down()
-
-    def action_cursor_up(self) -> None:
-        if not self.highlighted:
-            self.screen.focus_previous()
-        else:
-            super().action_cursor_up()
+    def step(self, step: int) -> bool:
+        """Move the cursor; False where the list ends."""
+        at = (self.highlighted or 0) + step
+        if not 0 <= at < len(self._rows):
+            return False
+        self.highlighted = at
+        return True
 
 
 class Page(PatientModal[str | None]):
@@ -138,9 +140,12 @@ class Page(PatientModal[str | None]):
     STORES: ClassVar[bool] = False
     """What the button does must not be left half done: Esc waits for it."""
     BINDINGS: ClassVar[list[Any]] = [
-        Binding("escape", "leave", "leave"),
-        Binding("tab,down", "next_line", "next line"),
-        Binding("shift+tab,up", "line_before", "line before"),
+        Binding("escape", "leave", "leave", priority=True),
+        Binding("enter", "enter", "go on", priority=True),
+        Binding("tab", "line(1)", "next line", priority=True),
+        Binding("shift+tab", "line(-1)", "line before", priority=True),
+        Binding("down", "step(1)", "next line", priority=True),
+        Binding("up", "step(-1)", "line before", priority=True),
     ]
 
     def __init__(self, seat: Seat, heading: str, fields: Iterable[Field], note: str = "") -> None:
@@ -183,15 +188,21 @@ class Page(PatientModal[str | None]):
 
     # --- from line to line ------------------------------------------------------------------------------------------
 
-    def action_next_line(self) -> None:
-        self.focus_next()
+    def action_line(self, step: int) -> None:
+        if step > 0:
+            self.focus_next()
+        else:
+            self.focus_previous()
 
-    def action_line_before(self) -> None:
-        self.focus_previous()
+    def action_step(self, step: int) -> None:
+        if not (isinstance(self.focused, PickList) and self.focused.step(step)):
+            self.action_line(step)
 
-    def on_input_submitted(self, event: Input.Submitted) -> None:
-        event.stop()
-        self.focus_next()
+    def action_enter(self) -> None:
+        if isinstance(self.focused, Button):
+            self.focused.press()
+        else:
+            self.focus_next()
 
     def action_leave(self) -> None:
         if not (self._busy and self.STORES):
@@ -240,6 +251,8 @@ class Page(PatientModal[str | None]):
 
     async def _tried(self) -> None:
         try:
+            for line in self._typed.values():
+                await _caught_up(line)
             said, look = await outcome(self.go_on())
         finally:
             self._busy = False
@@ -247,6 +260,13 @@ class Page(PatientModal[str | None]):
             self.say(said, look)
         elif said:
             self.dismiss(said)
+
+
+async def _caught_up(widget: Widget) -> None:
+    """Return once a widget has taken the keys that were typed before."""
+    done = asyncio.Event()
+    if widget.call_later(done.set):
+        await done.wait()
 
 
 def line_of(field: Field) -> Input | Choice:
