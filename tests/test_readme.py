@@ -1,7 +1,9 @@
-"""The README's key table is the one the desk works by. `python -m tests.test_readme` writes it anew."""
+"""The README's key table is the one the desk works by (`python -m tests.test_readme` writes it anew), and its command
+table names every command."""
 
 from pathlib import Path
 
+from tui.commands import SYNTAX
 from tui.keymap import key_table_markdown
 
 README = Path(__file__).parent.parent / "README.md"
@@ -17,6 +19,11 @@ def with_keys(text: str) -> str:
 def test_the_readme_has_the_keys_the_desk_has() -> None:
     text = README.read_text()
     assert with_keys(text) == text, "run python -m tests.test_readme"
+
+
+def test_the_readme_names_every_command() -> None:
+    rows = [line for line in README.read_text().splitlines() if line.startswith("| `:")]
+    assert [each.name for each in SYNTAX if not any(f"`:{each.name}" in row for row in rows)] == []
 
 
 if __name__ == "__main__":
