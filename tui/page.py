@@ -195,7 +195,9 @@ class Page(PatientModal[str | None]):
             self.focus_previous()
 
     def action_step(self, step: int) -> None:
-        if not (isinstance(self.focused, PickList) and self.focused.step(step)):
+        if self.focused is None:  # a page that only tells
+            self.query_one(VerticalScroll).scroll_relative(y=step, animate=False)
+        elif not (isinstance(self.focused, PickList) and self.focused.step(step)):
             self.action_line(step)
 
     def action_enter(self) -> None:
