@@ -132,7 +132,7 @@ class CopydeskApp(PatientApp):
         self.clock.add(self._paint_status, 4)
         self.set_interval(1 / TICKS_PER_S, self._tick)
         self._arrange()
-        self.accounts.focus()
+        self.screen.set_focus(self.accounts)  # now: a command typed before the first frame keeps its line
         self.watch(self.screen, "focused", self._focus_moved, init=True)
         if self.theme != self._wanted_theme:
             names = ", ".join(theme.themes())
@@ -320,13 +320,15 @@ class CopydeskApp(PatientApp):
         self.prompt.open(mode, text)
 
     def on_prompt_closed(self, event: Prompt.Closed) -> None:
-        self._hints.display = True
+        again = self.prompt.is_open  # by keys that came right after: the focus is theirs
+        self._hints.display = not again
         if event.mode == "filter" and not event.kept and self._filter_target is not None:
             self._filter_target.set_filter("")
-        if event.mode == "command":
+        if event.mode == "command" and not again:
             self.message.say("")
         back = self._back_to if self._back_to is not None and self._back_to.is_attached else self.accounts
-        back.focus()
+        if not again:
+            back.focus()
 
     def on_prompt_hint(self, event: Prompt.Hint) -> None:
         if self.prompt.is_open:
