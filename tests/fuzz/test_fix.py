@@ -4,6 +4,7 @@ Messages are those of the facts page with fields lost, repeated or holding anyth
 they get past the checksum, or wrong, with other bytes between them.
 """
 
+from decimal import Decimal
 from functools import cache
 from random import Random
 from typing import Any, cast
@@ -13,6 +14,7 @@ from brokers.fix.adapter import FixAdapter
 from brokers.fix.numbers import MemorySessions, Numbers
 from brokers.fix.session import Identity, Received, Rules, Session, Unreadable
 from brokers.fix.wire import Framer, Garbled
+from brokers.sandbox.accounts import Account
 from brokers.sandbox.doors import User
 from brokers.sandbox.fix_front import Connection, FixFront
 from brokers.sandbox.fix_wire import cut
@@ -260,7 +262,7 @@ def _door_takes(talk: Talk) -> None:
     version, t4, said, random = talk
     sandbox = _sandbox()
     account_id = len(sandbox.venue.accounts) + 1_000
-    sandbox.venue.open_account(account_id, "SIM1", 1)
+    sandbox.venue.accounts[account_id] = Account(account_id, "SIM1", 1, Decimal(250_000))
     front = FixFront(sandbox.house, FixSettings())
     front.add_user(User(user_id=1, name="DESK", password="pw", account_ids=[account_id]))
     sandbox.venue.events = front.on_event
