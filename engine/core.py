@@ -191,10 +191,10 @@ class Core:
         for group in config.groups:
             self.leads.setdefault(group.leader, []).append(group)
         turned_on = {f.account for f in config.followers if f.enabled}
-        for account in turned_on & {a for a, f in self.followers.items() if not f.enabled}:
+        for account in sorted(turned_on & {a for a, f in self.followers.items() if not f.enabled}):
             foreign.back(self, account)
         turned_off = {f.account for f in config.followers if not f.enabled}
-        for account in turned_off & {a for a, f in self.followers.items() if f.enabled}:
+        for account in sorted(turned_off & {a for a, f in self.followers.items() if f.enabled}):
             self.leave_episodes(account)
         changed = [
             f for f in config.followers if f.account in self.followers and self.followers[f.account].rule != f.rule

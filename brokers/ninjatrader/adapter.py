@@ -43,6 +43,7 @@ from brokers.described import described
 from brokers.fix.numbers import SessionStore
 from brokers.ninjatrader import finding, shown, wire
 from brokers.ninjatrader.book import NO_REASON, Book, Entry
+from brokers.ninjatrader.capabilities import CAPABILITIES as CAPABILITIES
 from brokers.ninjatrader.capabilities import capabilities_of
 from brokers.ninjatrader.directory import Directory
 from brokers.ninjatrader.files import Files

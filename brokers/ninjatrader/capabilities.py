@@ -7,7 +7,7 @@ from brokers.ninjatrader.names import VENUE
 from brokers.ninjatrader.wire import ORDER_TYPES, TIMES_IN_FORCE
 from schema.records import NinjaLogin, NinjaReadings
 
-_CAPABILITIES = Capabilities(
+CAPABILITIES = Capabilities(
     venue=VENUE,
     client_tag=True,  # an order's id is the desk's (B3)
     duplicate_tag_rejected=False,  # what a repeated id does is not documented (B3)
@@ -38,4 +38,4 @@ def capabilities_of(login: NinjaLogin) -> Capabilities:
     """A login's. What the accounts hold can only be asked where a new connection is told everything, which is not
     verified (B6), and exits have a second way where the folder of the file interface is set (B3)."""
     fresh = login.readings is NinjaReadings.FRESH
-    return replace(_CAPABILITIES, lists_positions=fresh, tells_gap=fresh, exits_without_stream=bool(login.folder))
+    return replace(CAPABILITIES, lists_positions=fresh, tells_gap=fresh, exits_without_stream=bool(login.folder))
