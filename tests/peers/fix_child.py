@@ -7,6 +7,8 @@ import signal
 import sys
 from random import Random
 
+import structlog
+
 from brokers.adapter import Event
 from brokers.fix.adapter import FixAdapter
 from schema.clock import SYSTEM_CLOCK
@@ -60,4 +62,5 @@ async def main(port: int, version: str, name: str) -> None:
 
 
 if __name__ == "__main__":
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))  # stdout is the test's
     asyncio.run(main(int(sys.argv[1]), sys.argv[2], sys.argv[3]))
