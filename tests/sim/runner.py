@@ -1,4 +1,4 @@
-"""Many seeds over all cores: `run_many` is what `make sim`, the tests and the mutants call."""
+"""Many seeds over all cores: `run_many` is what `make sim` and the mutants call."""
 
 import gc
 import multiprocessing
