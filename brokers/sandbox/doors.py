@@ -18,6 +18,14 @@ from brokers.sandbox.orders import VenueEvent
 from brokers.sandbox.venue import Venue
 from schema.clock import Clock
 
+_CHECK_S = 0.05
+
+
+async def sit_out(faults: Faults, until_ns: dict[str, int], login: str) -> None:
+    """Wait for the end of a timed fault, which an order of the control socket may move meanwhile."""
+    while left_s := faults.left_s(until_ns, login):  # noqa: ASYNC110 - the end is a time, and moves
+        await asyncio.sleep(min(left_s, _CHECK_S))
+
 
 @dataclass(slots=True, eq=False)
 class User:

@@ -8,7 +8,7 @@ application, 553 the login, and the numbers begin at 1.
 import asyncio
 from typing import Any
 
-from brokers.sandbox.doors import House, User
+from brokers.sandbox.doors import House, User, sit_out
 from brokers.sandbox.fix_orders import Desk
 from brokers.sandbox.fix_session import Acceptor, Memory
 from brokers.sandbox.fix_wire import Frame, build, cut, timestamp
@@ -207,11 +207,12 @@ class Connection:
     async def serve(self, tasks: asyncio.TaskGroup) -> None:
         """Read until the end. Raises nothing a client can cause."""
         self._front.opened(self)
+        faults = self._front.house.faults
         ticking = tasks.create_task(self._keep_time())
         buffer = b""
         try:
             while data := await self._reader.read(65_536):
-                await self._hang()
+                await sit_out(faults, faults.hanging_until_ns, self.login)
                 if self._writer.is_closing():
                     return  # what lay unread when the line broke was never read
                 frames, buffer = cut(buffer + data)
@@ -226,11 +227,6 @@ class Connection:
             if self.session is not None:
                 self.session.up, self.session.over = False, True
             self._writer.close()
-
-    async def _hang(self) -> None:
-        faults = self._front.house.faults
-        while (left_s := faults.left_s(faults.hanging_until_ns, self.login)) > 0:  # noqa: ASYNC110 - a clear ends it
-            await asyncio.sleep(min(left_s, 0.05))
 
     def _take(self, frame: Frame) -> bool:
         """False when the connection is to be closed."""

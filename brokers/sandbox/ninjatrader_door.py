@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from brokers.sandbox.doors import House, User
+from brokers.sandbox.doors import House, User, sit_out
 from brokers.sandbox.ninjatrader_desktop import Desktop, Said
 from brokers.sandbox.ninjatrader_files import Exchange
 from brokers.sandbox.ninjatrader_wire import COMMAND, CONFIRM, SUBSCRIBE, Names, Texts, text_of, value
@@ -187,7 +187,7 @@ class Connection:
         self._door.opened(self)
         try:
             while data := await self._reader.read(65_536):
-                await self._hang()
+                await sit_out(faults, faults.hanging_until_ns, self.login)
                 if self._writer.is_closing():
                     return  # what lay unread when the line broke was never read
                 for texts in self._texts.feed(data):
@@ -206,11 +206,6 @@ class Connection:
         if not faults.left_s(faults.empty_until_ns, self.login):
             for key, text in desktop.cache.items():
                 self.write(value(key, text))
-
-    async def _hang(self) -> None:
-        faults = self._door.house.faults
-        while (left_s := faults.left_s(faults.hanging_until_ns, self.login)) > 0:  # noqa: ASYNC110 - a clear ends it
-            await asyncio.sleep(min(left_s, 0.05))
 
     def _take(self, texts: list[str]) -> None:
         desktop = self._door.desktop(self.login)

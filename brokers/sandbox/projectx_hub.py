@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 from aiohttp import WSMsgType, web
 
+from brokers.sandbox.doors import sit_out
 from brokers.sandbox.faults import Faults
 from brokers.sandbox.projectx_auth import Session
 from brokers.sandbox.projectx_call import encode
@@ -136,7 +137,7 @@ class Hub:
 
     async def _read(self) -> None:
         async for message in self._ws:
-            await self._sit_out(self._faults.hanging_until_ns)
+            await sit_out(self._faults, self._faults.hanging_until_ns, self.login)
             self._heard_ns = self._clock.now_ns()
             if message.type not in (WSMsgType.TEXT, WSMsgType.BINARY):
                 continue
@@ -151,7 +152,7 @@ class Hub:
                 await self._wake.wait()
                 self._wake.clear()
                 while self._outbox:
-                    await self._sit_out(self._faults.silent_until_ns)
+                    await sit_out(self._faults, self._faults.silent_until_ns, self.login)
                     if not self.market and self._faults.frame_cuts(self.login):
                         self.abort()
                         return
@@ -162,11 +163,6 @@ class Hub:
                     return
         except ConnectionError:
             self.abort()
-
-    async def _sit_out(self, until_ns: dict[str, int]) -> None:
-        """Wait for the end of a timed fault, which an order of the control socket may move meanwhile."""
-        while left_s := self._faults.left_s(until_ns, self.login):  # noqa: ASYNC110 - the end is a time, and moves
-            await asyncio.sleep(min(left_s, _CHECK_S))
 
     async def _watch(self) -> None:
         """Pings when idle, GatewayLogout when the token ends; the end for a client that is silent."""

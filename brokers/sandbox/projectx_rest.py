@@ -10,7 +10,7 @@ from uuid import UUID
 import msgspec
 from aiohttp import web
 
-from brokers.sandbox.doors import House, Received
+from brokers.sandbox.doors import House, Received, sit_out
 from brokers.sandbox.projectx_auth import Auth, Session
 from brokers.sandbox.projectx_call import Answer, Call, Denied, Handler, Malformed, denied, done, encode
 from brokers.sandbox.projectx_hub import Hub
@@ -22,7 +22,6 @@ from brokers.sandbox.settings import ProjectXSettings
 
 _HUBS = ("hubs/user", "hubs/market")
 _PUBLIC = ("auth/loginkey", "auth/loginapp")
-_CHECK_S = 0.05
 
 
 class ProjectXRest:
@@ -99,8 +98,7 @@ class ProjectXRest:
             if received is not None:
                 received.outcome = "refused 429"
             return web.Response(status=429)
-        while left_s := faults.left_s(faults.hanging_until_ns, call.login):  # noqa: ASYNC110 - the end moves
-            await asyncio.sleep(min(left_s, _CHECK_S))
+        await sit_out(faults, faults.hanging_until_ns, call.login)
         if delay_s := faults.delay_s(call.login):
             await asyncio.sleep(delay_s)
         try:

@@ -10,7 +10,7 @@ from typing import Any, cast
 import msgspec
 from aiohttp import WSMsgType, web
 
-from brokers.sandbox.doors import Received
+from brokers.sandbox.doors import Received, sit_out
 from brokers.sandbox.tradovate_auth import Session
 from brokers.sandbox.tradovate_call import Answer, Call, Malformed, encode, endpoint_name, read_arguments
 from brokers.sandbox.tradovate_door import Door
@@ -105,7 +105,7 @@ class Socket:
 
     async def _read(self) -> None:
         async for message in self._ws:
-            await self._sit_out(self._door.faults.hanging_until_ns)
+            await sit_out(self._door.faults, self._door.faults.hanging_until_ns, self.login)
             self._heard_ns = self._door.clock.now_ns()
             if message.type in (WSMsgType.TEXT, WSMsgType.BINARY):
                 text = message.data if isinstance(message.data, str) else message.data.decode("utf-8", "replace")
@@ -118,7 +118,7 @@ class Socket:
                 await self._wake.wait()
                 self._wake.clear()
                 while self._outbox:
-                    await self._sit_out(faults.silent_until_ns)
+                    await sit_out(faults, faults.silent_until_ns, self.login)
                     if self._frame_sent(self):
                         return
                     await self._ws.send_str(self._outbox.pop(0))
@@ -128,11 +128,6 @@ class Socket:
                     return
         except ConnectionError:
             self.abort()
-
-    async def _sit_out(self, until_ns: dict[str, int]) -> None:
-        """Wait for the end of a timed fault, which an order of the control socket may move meanwhile."""
-        while left_s := self._door.faults.left_s(until_ns, self.login):  # noqa: ASYNC110 - the end is a time, and moves
-            await asyncio.sleep(min(left_s, _CHECK_S))
 
     async def _watch(self) -> None:
         """Heartbeats when idle; the end for who does not authorise or has fallen silent."""
