@@ -9,6 +9,7 @@ from collections import deque
 from enum import IntEnum
 
 from schema.clock import Clock
+from schema.records import ApprovedOrder, OrderType
 
 WINDOW_S = 60.0
 FIRST_PAUSE_S = 2.0
@@ -26,6 +27,13 @@ class Lane(IntEnum):
     FIND = 4  # the outcome of one order that is not known; whoever waits for it can neither enter nor be corrected
     MODIFY = 5
     QUERY = 6
+
+
+def lane_of(order: ApprovedOrder) -> Lane:
+    """The lane of a request that places an order."""
+    if not order.reducing:
+        return Lane.ENTRY
+    return Lane.EXIT if order.order_type is OrderType.MARKET else Lane.PROTECTIVE
 
 
 class RequestBudget:

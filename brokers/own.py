@@ -7,9 +7,9 @@ import asyncio
 import heapq
 from collections.abc import Callable, Container, Iterable
 
-from brokers.adapter import Emit, OrderAccepted, OrderRejected, OrderUnknown
+from brokers.adapter import Emit, OrderAccepted, OrderNotSent, OrderRejected, OrderUnknown
 from schema.clock import Clock
-from schema.records import RejectClass, Side
+from schema.records import ApprovedOrder, RejectClass, Side
 
 REASON_WAIT_S = 0.1  # a reject's reason may come just after the reject itself
 
@@ -21,6 +21,16 @@ def never_twice(cl_ord_ids: Iterable[str], known: Container[str]) -> None:
         if cl_ord_id in known or cl_ord_id in seen:
             raise ValueError(f"order {cl_ord_id} was already sent; nothing is sent twice")
         seen.add(cl_ord_id)
+
+
+def not_sent(order: ApprovedOrder, connection: str, now_ns: int, reason: str) -> list[OrderNotSent]:
+    """What is told of an order that does not leave, and of every one that it carries."""
+    return [
+        OrderNotSent(
+            connection=connection, received_ns=now_ns, account=leg.account, cl_ord_id=leg.cl_ord_id, reason=reason
+        )
+        for leg in order.legs
+    ]
 
 
 class OwnOrder:

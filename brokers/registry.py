@@ -5,8 +5,8 @@ from importlib import import_module
 from random import Random
 
 from brokers.adapter import AdapterSettings, BrokerAdapter, Capabilities, Credentials, Emit
-from brokers.fix.numbers import MemorySessions, SessionStore
 from brokers.projectx import POLICY as PROJECTX_POLICY
+from brokers.sessions import MemorySessions, SessionStore
 from schema.clock import Clock
 from schema.login import VENUES as VENUES
 from schema.records import AccountConfig, ConnectionConfig, Record
@@ -25,48 +25,33 @@ class Wanted(Record, frozen=True):
     sessions: SessionStore
 
 
+def _usual(wanted: Wanted) -> tuple[ConnectionConfig, Credentials, AdapterSettings, Clock, Emit, Random]:
+    """What every adapter is built of, in the order in which each takes it."""
+    return wanted.config, wanted.credentials, wanted.settings, wanted.clock, wanted.emit, wanted.random
+
+
 def _tradovate(wanted: Wanted) -> BrokerAdapter:
     from brokers.tradovate.adapter import TradovateAdapter
 
-    return TradovateAdapter(
-        wanted.config, wanted.credentials, wanted.settings, wanted.clock, wanted.emit, wanted.random
-    )
+    return TradovateAdapter(*_usual(wanted))
 
 
 def _projectx(wanted: Wanted) -> BrokerAdapter:
     from brokers.projectx.adapter import ProjectXAdapter
 
-    return ProjectXAdapter(wanted.config, wanted.credentials, wanted.settings, wanted.clock, wanted.emit, wanted.random)
+    return ProjectXAdapter(*_usual(wanted))
 
 
 def _fix(wanted: Wanted) -> BrokerAdapter:
     from brokers.fix.adapter import FixAdapter
 
-    return FixAdapter(
-        wanted.config,
-        wanted.credentials,
-        wanted.settings,
-        wanted.clock,
-        wanted.emit,
-        wanted.random,
-        accounts=wanted.accounts,
-        sessions=wanted.sessions,
-    )
+    return FixAdapter(*_usual(wanted), accounts=wanted.accounts, sessions=wanted.sessions)
 
 
 def _ninjatrader(wanted: Wanted) -> BrokerAdapter:
     from brokers.ninjatrader.adapter import NinjaTraderAdapter
 
-    return NinjaTraderAdapter(
-        wanted.config,
-        wanted.credentials,
-        wanted.settings,
-        wanted.clock,
-        wanted.emit,
-        wanted.random,
-        accounts=wanted.accounts,
-        sessions=wanted.sessions,
-    )
+    return NinjaTraderAdapter(*_usual(wanted), accounts=wanted.accounts, sessions=wanted.sessions)
 
 
 class Venue(Record, frozen=True):

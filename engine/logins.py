@@ -16,8 +16,8 @@ from msgspec.structs import replace
 
 from brokers.adapter import Credentials, Event, LoginRefused, StreamUp
 from brokers.fix.dialect import dialect_of
-from brokers.fix.numbers import SessionStore
 from brokers.registry import VENUE_TABLE, build_adapter, capabilities_of
+from brokers.sessions import SessionStore
 from engine.rules import RuleRefused, parse_rule
 from engine.seat import Chosen, CommandRefused, LoginAccount
 from schema.clock import SYSTEM_CLOCK

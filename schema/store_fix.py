@@ -1,6 +1,6 @@
 """The store's part for FIX sessions: numbers of both directions and what was learned up to them, in one commit.
 
-Called by `brokers/fix` through its own port (`brokers/fix/numbers.py`, SessionStore).
+Called by `brokers/fix`, and by `brokers/ninjatrader` for rows alone, through `brokers/sessions.py`.
 """
 
 from collections.abc import Iterable

@@ -48,7 +48,6 @@ from brokers.fix.asking import Asking, Unsupported
 from brokers.fix.book import VENUE, Book, Booked, Entry, NewOrder
 from brokers.fix.dialect import dialect_of, dialects
 from brokers.fix.link import Link
-from brokers.fix.numbers import SessionStore
 from brokers.fix.reports import Kind, Report, read_report
 from brokers.fix.saving import Saving
 from brokers.fix.session import Fact, NotUp, Received, Refused, Unreadable
@@ -56,6 +55,8 @@ from brokers.fix.wire import Message
 from brokers.fix.words import ORDER_TYPES, business_class, reject_class, text_of
 from brokers.own import never_twice
 from brokers.promises import Promises
+from brokers.runner import Runner
+from brokers.sessions import SessionStore
 from schema.clock import Clock
 from schema.driver import JournalDown
 from schema.records import (
@@ -138,7 +139,7 @@ class FixAdapter:
         self._promises = Promises(config.connection, clock, settings.deadline_s, self._emit)
         self._asking = Asking(settings.deadline_s)
         self._link: Link | None = None
-        self._runner: asyncio.Task[None] | None = None
+        self._runner = Runner(config.connection)
         self._up: asyncio.Future[None] | None = None
         self._orders_by_seq: dict[int, Entry] = {}
         self._sent_ns: dict[str, int] = {}
@@ -160,8 +161,7 @@ class FixAdapter:
     # --- lifecycle -----------------------------------------------------------------------------------------------
 
     async def connect(self) -> None:
-        if self._runner is not None and not self._runner.done():
-            raise RuntimeError(f"connection {self.config.connection} is already connected")
+        self._runner.must_be_idle()
         fix = self.config.fix
         if fix is None:
             raise LoginRefused(f"connection {self.config.connection} has no FIX session set up; add it again")
@@ -184,26 +184,14 @@ class FixAdapter:
             self._saving,
             self,
         )
-        loop = asyncio.get_running_loop()
-        self._up = up = loop.create_future()
-        self._runner = runner = loop.create_task(self._link.run())
-        try:
-            await asyncio.wait([runner, up], return_when=asyncio.FIRST_COMPLETED)
-        except asyncio.CancelledError:
-            await self.close()
-            raise
-        if not up.done():
-            self._runner = None
-            await runner  # raises what the first attempt ended with
+        self._up = asyncio.get_running_loop().create_future()
+        await self._runner.start(self._link.run(), self._up, self.close)
 
     async def close(self) -> None:
         if self._link is not None:
             await self._link.leave()
         self._closed, self._told = True, False
-        runner, self._runner = self._runner, None
-        if runner is not None:
-            runner.cancel()
-            await asyncio.wait([runner])
+        await self._runner.stop()
         if self._loaded:
             await self._saving.close()
 

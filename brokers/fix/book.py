@@ -12,10 +12,10 @@ from decimal import Context, Decimal
 
 import msgspec
 
-from brokers.budget import Lane
-from brokers.fix.numbers import SavedRow
+from brokers.budget import Lane, lane_of
 from brokers.fix.reports import Kind, Report
 from brokers.fix.words import TIMES_IN_FORCE, stamp
+from schema.fix import SavedRow
 from schema.records import (
     ApprovedOrder,
     DoneOrder,
@@ -62,9 +62,6 @@ class NewOrder(Record, frozen=True):
 
     @classmethod
     def of(cls, order: ApprovedOrder) -> "NewOrder":
-        lane = Lane.ENTRY
-        if order.reducing:
-            lane = Lane.EXIT if order.order_type is OrderType.MARKET else Lane.PROTECTIVE
         return cls(
             account=order.account,
             venue_account_id=order.venue_account_id or order.account,
@@ -73,7 +70,7 @@ class NewOrder(Record, frozen=True):
             qty=order.qty,
             order_type=order.order_type,
             cl_ord_id=order.cl_ord_id,
-            lane=lane,
+            lane=lane_of(order),
             limit_price=order.limit_price,
             stop_price=order.stop_price,
             time_in_force=order.time_in_force,

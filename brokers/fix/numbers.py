@@ -1,5 +1,4 @@
-"""What of a session must outlive the process, and the port through which it does. `schema/store_fix.py` is the
-production half, on Postgres; `MemorySessions` forgets with the process.
+"""What of a session must outlive the process; `brokers/sessions.py` is the port through which it does.
 
 Numbers going out are reserved in blocks, ahead of use, so that no order waits for a commit: after a crash the session
 goes on at the end of its block, the venue sees a gap, asks for what was in it, and is told by a gap fill that nothing
@@ -7,11 +6,6 @@ is repeated. Numbers coming in are written down behind their messages, in one co
 after a crash the venue is asked for the rest again.
 """
 
-from collections.abc import Iterable
-from typing import Protocol
-
-from schema.fix import Saved as Saved
-from schema.fix import SavedRow as SavedRow
 from schema.records import Record
 
 BLOCK = 1_000
@@ -43,35 +37,3 @@ class Sent(Record, frozen=True):
     msg_type: str
     fields: tuple[tuple[int, str], ...]
     sending_time: str
-
-
-class SessionStore(Protocol):
-    """Where sessions are kept, by connection. Both methods raise `schema.driver.JournalDown`."""
-
-    async def load_fix(self, connection: str) -> Saved:
-        """What was kept; `Saved()` for a session that never was."""
-        ...
-
-    async def save_fix(self, connection: str, saved: Saved, gone: Iterable[tuple[str, str]]) -> None:
-        """Keep the numbers and these rows, replace older rows of the same kind and key, and forget `gone`, all in one
-        commit."""
-        ...
-
-
-class MemorySessions:
-    """Sessions that live as long as this object: for tests, and for looking at a login without a desk."""
-
-    def __init__(self) -> None:
-        self._saved: dict[str, Saved] = {}
-
-    async def load_fix(self, connection: str) -> Saved:
-        return self._saved.get(connection, Saved())
-
-    async def save_fix(self, connection: str, saved: Saved, gone: Iterable[tuple[str, str]]) -> None:
-        rows = {(row.kind, row.key): row for row in self._saved.get(connection, Saved()).rows}
-        rows |= {(row.kind, row.key): row for row in saved.rows}
-        for key in gone:
-            rows.pop(key, None)
-        self._saved[connection] = Saved(
-            out=saved.out, expected=saved.expected, started_ns=saved.started_ns, rows=tuple(rows.values())
-        )

@@ -10,9 +10,11 @@ import msgspec
 import structlog
 
 from brokers.fix.book import Book
-from brokers.fix.numbers import BLOCK, Numbers, Saved, SavedRow, Sent, SessionStore
+from brokers.fix.numbers import BLOCK, Numbers, Sent
+from brokers.sessions import SessionStore
 from schema.clock import Clock
 from schema.driver import JournalDown
+from schema.fix import Saved, SavedRow
 
 log = structlog.get_logger()
 EVERY_S = 0.1

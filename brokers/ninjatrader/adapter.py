@@ -40,7 +40,6 @@ from brokers.adapter import (
 )
 from brokers.budget import RequestBudget
 from brokers.described import described
-from brokers.fix.numbers import SessionStore
 from brokers.ninjatrader import finding, shown, wire
 from brokers.ninjatrader.book import NO_REASON, Book, Entry
 from brokers.ninjatrader.capabilities import CAPABILITIES as CAPABILITIES
@@ -64,6 +63,8 @@ from brokers.ninjatrader.values import (
     Told,
 )
 from brokers.promises import Promises
+from brokers.runner import Runner
+from brokers.sessions import SessionStore
 from brokers.text import clean
 from schema.clock import Clock
 from schema.driver import JournalDown
@@ -135,7 +136,7 @@ class NinjaTraderAdapter:
             self._on_order,
         )
         self._link: Link | None = None
-        self._runner: asyncio.Task[None] | None = None
+        self._runner = Runner(config.connection)
         self._up: asyncio.Future[None] | None = None
         self._strangers = Strangers(self._book, login.settle_ms * 1_000_000)
         self._quotes: dict[str, Quote] = {}  # of watched contracts
@@ -153,8 +154,7 @@ class NinjaTraderAdapter:
     # --- lifecycle -----------------------------------------------------------------------------------------------
 
     async def connect(self) -> None:
-        if self._runner is not None and not self._runner.done():
-            raise RuntimeError(f"connection {self.config.connection} is already connected")
+        self._runner.must_be_idle()
         if self.config.ninja is None:
             raise LoginRefused(f"connection {self.config.connection} has no NinjaTrader set up; add it again")
         if not self._loaded:
@@ -166,17 +166,8 @@ class NinjaTraderAdapter:
         self._closed = False
         link = Link(self._login, self._clock, self._random, self._settings.reconnect_cap_s, self)
         self._link = self._sender.link = link
-        loop = asyncio.get_running_loop()
-        self._up = up = loop.create_future()
-        self._runner = runner = loop.create_task(self._run(link))
-        try:
-            await asyncio.wait([runner, up], return_when=asyncio.FIRST_COMPLETED)
-        except asyncio.CancelledError:
-            await self.close()
-            raise
-        if not up.done():
-            self._runner = None
-            await runner  # raises what the first attempt ended with
+        self._up = asyncio.get_running_loop().create_future()
+        await self._runner.start(self._run(link), self._up, self.close)
 
     async def _run(self, link: Link) -> None:
         try:
@@ -203,10 +194,7 @@ class NinjaTraderAdapter:
         if self._settling is not None:
             self._settling.cancel()
             self._settling = None
-        runner, self._runner = self._runner, None
-        if runner is not None:
-            runner.cancel()
-            await asyncio.wait([runner])
+        await self._runner.stop()
         self._sender.close()
         if self._loaded:
             await self._saving.save()

@@ -8,10 +8,11 @@ import asyncio
 
 import structlog
 
-from brokers.fix.numbers import Saved, SessionStore
 from brokers.ninjatrader.book import Book
+from brokers.sessions import SessionStore
 from schema.clock import Clock
 from schema.driver import JournalDown
+from schema.fix import Saved
 
 log = structlog.get_logger()
 EVERY_S = 0.1

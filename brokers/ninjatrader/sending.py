@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from brokers.adapter import Emit, OrderNotSent, OrderSent, RequestRefused, RequestUnknown, VenueError
 from brokers.alone import alone
-from brokers.budget import Lane, RequestBudget
+from brokers.budget import Lane, RequestBudget, lane_of
 from brokers.ninjatrader import wire
 from brokers.ninjatrader.book import NO_REASON, Book, Entry
 from brokers.ninjatrader.directory import Directory
@@ -117,7 +117,7 @@ class Sender:
                 continue
             refusal = self._refusal()
             by_file = bool(refusal) and order.reducing and self._files is not None
-            refusal = "" if by_file else refusal or self._budget.take(_lane(order))
+            refusal = "" if by_file else refusal or self._budget.take(lane_of(order))
             if refusal:
                 told.append(self._not_sent(order.account, order.cl_ord_id, refusal))
                 continue
@@ -370,9 +370,3 @@ def _too_late(order_id: str, status: DoneStatus) -> RequestRefused:
     if status is DoneStatus.REJECTED:
         return RequestRefused(NO_REASON)
     return RequestRefused(f"too late: order {order_id} is {status}")
-
-
-def _lane(order: ApprovedOrder) -> Lane:
-    if not order.reducing:
-        return Lane.ENTRY
-    return Lane.EXIT if order.order_type is OrderType.MARKET else Lane.PROTECTIVE

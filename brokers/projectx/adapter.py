@@ -41,6 +41,7 @@ from brokers.projectx.rest import Rest
 from brokers.projectx.sending import Sender
 from brokers.projectx.session import Session
 from brokers.projectx.translate import ORDER_TYPES, TIMES_IN_FORCE
+from brokers.runner import Runner
 from schema.clock import Clock
 from schema.records import ApprovedOrder, ConnectionConfig, Environment, Instrument, OrderType
 
@@ -92,7 +93,7 @@ class ProjectXAdapter:
         self._facts = Facts(config.connection, clock, self._own, self._emit)
         self._sender = Sender(config, clock, self._emit, self._own)
         self._contract_ids: dict[str, str] = {}
-        self._runner: asyncio.Task[None] | None = None
+        self._runner = Runner(config.connection)
         self._connection: Connection | None = None
         self._session: Session | None = None
         self._market_data: MarketData | None = None
@@ -107,29 +108,16 @@ class ProjectXAdapter:
     # --- lifecycle -----------------------------------------------------------------------------------------------
 
     async def connect(self) -> None:
-        if self._runner is not None and not self._runner.done():
-            raise RuntimeError(f"connection {self.config.connection} is already connected")
+        self._runner.must_be_idle()
         self._closed, self._refusal = False, ""
         urls = addresses(self.config)
-        loop = asyncio.get_running_loop()
-        up: asyncio.Future[None] = loop.create_future()
-        self._runner = runner = loop.create_task(self._run(urls, up))
-        try:
-            await asyncio.wait([runner, up], return_when=asyncio.FIRST_COMPLETED)
-        except asyncio.CancelledError:
-            await self.close()
-            raise
-        if not up.done():
-            self._runner = None
-            await runner  # raises what the first attempt ended with
+        up: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        await self._runner.start(self._run(urls, up), up, self.close)
 
     async def close(self) -> None:
         self._closed = True
         self._own.close()
-        runner, self._runner = self._runner, None
-        if runner is not None:
-            runner.cancel()
-            await asyncio.wait([runner])
+        await self._runner.stop()
 
     async def _run(self, urls: Addresses, up: asyncio.Future[None]) -> None:
         """Everything that runs for this login, until closed or refused."""
@@ -279,7 +267,7 @@ class ProjectXAdapter:
         reason = session.reason if session is not None else ""
         if self._refusal:
             state, reason = "refused", self._refusal
-        elif self._runner is None:
+        elif not self._runner.started:
             state = "down"
         elif session is None:
             state = "connecting"

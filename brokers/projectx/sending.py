@@ -12,7 +12,6 @@ from decimal import Decimal
 from brokers.adapter import (
     Emit,
     LoginRefused,
-    OrderNotSent,
     OrderSent,
     RequestRefused,
     RequestUnknown,
@@ -20,8 +19,8 @@ from brokers.adapter import (
     VenueUnreachable,
 )
 from brokers.alone import alone
-from brokers.budget import Lane
-from brokers.own import OwnOrder, OwnOrders, never_twice
+from brokers.budget import Lane, lane_of
+from brokers.own import OwnOrder, OwnOrders, never_twice, not_sent
 from brokers.projectx import wire
 from brokers.projectx.connection import Connection
 from brokers.projectx.poll import Poll
@@ -69,7 +68,7 @@ class Sender:
     def place(self, orders: Sequence[ApprovedOrder]) -> None:
         """Start every order's request, exits first; what may not leave is told at once."""
         never_twice((leg.cl_ord_id for order in orders for leg in order.legs), self._own)
-        for order in sorted(alone(orders, self._config.connection, self._clock, self._emit), key=_lane):
+        for order in sorted(alone(orders, self._config.connection, self._clock, self._emit), key=lane_of):
             self._start(order)
 
     def _start(self, order: ApprovedOrder) -> None:
@@ -89,7 +88,7 @@ class Sender:
             reason = self._session.reason if self._session is not None else ""
             refusal = f"no connection to the venue: {reason or 'not connected'}"
         else:
-            refusal = connection.budget.refusal(_lane(order))
+            refusal = connection.budget.refusal(lane_of(order))
         if refusal:
             self._not_sent(order, refusal)
             return
@@ -116,7 +115,7 @@ class Sender:
             if contract_id is None:
                 contract_id = (await read_instrument(connection, order.symbol)).venue_id
             body = place_body(order, account_id, contract_id)
-            answer = await connection.rest.command("Order/place", body, lane=_lane(order), handed=on_handed)
+            answer = await connection.rest.command("Order/place", body, lane=lane_of(order), handed=on_handed)
         except RequestUnknown as unknown:
             if handed:
                 self._own.unknown(own, str(unknown))
@@ -185,15 +184,8 @@ class Sender:
             self._own.rejected(own.cl_ord_id, 0, reject, str(said))
 
     def _not_sent(self, order: ApprovedOrder, reason: str) -> None:
-        self._emit(
-            OrderNotSent(
-                connection=self._config.connection,
-                received_ns=self._clock.now_ns(),
-                account=order.account,
-                cl_ord_id=order.cl_ord_id,
-                reason=reason,
-            )
-        )
+        for event in not_sent(order, self._config.connection, self._clock.now_ns(), reason):
+            self._emit(event)
 
     # --- commands ------------------------------------------------------------------------------------------------
 
@@ -297,12 +289,6 @@ class Sender:
             if said.code in unproven:
                 raise RequestUnknown(f"{said}: whether it was taken is not known") from None
             raise
-
-
-def _lane(order: ApprovedOrder) -> Lane:
-    if not order.reducing:
-        return Lane.ENTRY
-    return Lane.EXIT if order.order_type is OrderType.MARKET else Lane.PROTECTIVE
 
 
 def _number(order_id: str) -> int:

@@ -12,14 +12,13 @@ from brokers.adapter import (
     Emit,
     Event,
     LoginRefused,
-    OrderNotSent,
     OrderSent,
     RequestRefused,
     RequestUnknown,
     VenueUnreachable,
 )
-from brokers.budget import Lane, RequestBudget
-from brokers.own import OwnOrder, OwnOrders, never_twice
+from brokers.budget import Lane, RequestBudget, lane_of
+from brokers.own import OwnOrder, OwnOrders, never_twice, not_sent
 from brokers.tradovate import wire
 from brokers.tradovate.answers import Outcome, Refused, Taken, judge
 from brokers.tradovate.connection import Connection
@@ -76,7 +75,7 @@ class Sender:
                 told.extend(self._not_sent(order, f"account {order.account} is not of this connection"))
             elif socket is None or not socket.writable:
                 told.extend(self._place_without_socket(order, account_id))
-            elif refusal := self._budget.take(_lane(order)):
+            elif refusal := self._budget.take(lane_of(order)):
                 told.extend(self._not_sent(order, refusal))
             else:
                 body = wire.encode(place_body(order, account_id))
@@ -156,7 +155,7 @@ class Sender:
             outcome = await connection.rest.command(
                 place_endpoint(order),
                 body,
-                lane=_lane(order),
+                lane=lane_of(order),
                 order=True,
                 # Ends before the deadline of the promise, which then has this answer to tell.
                 timeout_s=self._settings.deadline_s * 0.9,
@@ -185,13 +184,7 @@ class Sender:
         ]
 
     def _not_sent(self, order: ApprovedOrder, reason: str) -> list[Event]:
-        name, now_ns = self.config.connection, self._clock.now_ns()
-        return [
-            OrderNotSent(
-                connection=name, received_ns=now_ns, account=leg.account, cl_ord_id=leg.cl_ord_id, reason=reason
-            )
-            for leg in order.legs
-        ]
+        return [*not_sent(order, self.config.connection, self._clock.now_ns(), reason)]
 
     # --- commands ------------------------------------------------------------------------------------------------
 
@@ -272,12 +265,6 @@ class Sender:
             )
         except (VenueUnreachable, LoginRefused) as not_taken:
             raise RequestRefused(str(not_taken), RejectClass.UNAVAILABLE) from None
-
-
-def _lane(order: ApprovedOrder) -> Lane:
-    if not order.reducing:
-        return Lane.ENTRY
-    return Lane.EXIT if order.order_type is OrderType.MARKET else Lane.PROTECTIVE
 
 
 def _number(order_id: str) -> int:

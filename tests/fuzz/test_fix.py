@@ -11,7 +11,7 @@ from typing import Any, cast
 
 from brokers.adapter import AdapterSettings, Credentials, Event, MessageUnreadable
 from brokers.fix.adapter import FixAdapter
-from brokers.fix.numbers import MemorySessions, Numbers
+from brokers.fix.numbers import Numbers
 from brokers.fix.session import Identity, Received, Rules, Session, Unreadable
 from brokers.fix.wire import Framer, Garbled
 from brokers.sandbox.accounts import Account
@@ -20,6 +20,7 @@ from brokers.sandbox.fix_front import Connection, FixFront
 from brokers.sandbox.fix_wire import cut
 from brokers.sandbox.server import Login, Options, Sandbox
 from brokers.sandbox.settings import FixSettings
+from brokers.sessions import MemorySessions
 from schema.clock import SYSTEM_CLOCK
 from schema.records import AccountConfig, ConnectionConfig, Environment
 from tests.brokers.fix.raw import HandClock, split, when, wrap

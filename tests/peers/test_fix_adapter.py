@@ -21,7 +21,7 @@ from brokers.adapter import (
     RequestUnknown,
     StreamDown,
 )
-from brokers.fix.numbers import MemorySessions
+from brokers.sessions import MemorySessions
 from schema.records import DoneStatus, LiveOrder, OrderType
 from tests.brokers.fix.door import Practice, Seat, seat, until
 from tests.peers.fix_client import BOTH

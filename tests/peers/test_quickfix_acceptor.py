@@ -16,7 +16,7 @@ pytest.importorskip("quickfix", reason="the QuickFIX engine is not built: `make 
 
 from brokers.adapter import Event, OrderAccepted, OrderNotSent, OrderSent, OrderUpdated, RequestRefused, StreamUp
 from brokers.fix.adapter import FixAdapter
-from brokers.fix.numbers import MemorySessions
+from brokers.sessions import MemorySessions
 from schema.clock import SYSTEM_CLOCK
 from schema.login import AdapterSettings, Credentials
 from schema.records import AccountConfig, ConnectionConfig, Environment, FixLogin, OrderType

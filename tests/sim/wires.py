@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Any
 
 from brokers import adapter as port
-from brokers.budget import Lane, RequestBudget
+from brokers.budget import Lane, RequestBudget, lane_of
 from brokers.own import OwnOrder, OwnOrders, never_twice
 from brokers.sandbox.orders import Origin, Terms
 from engine.flatten import exposure_of
@@ -180,9 +180,7 @@ class SimAdapter:
         if not self._up and not order.reducing:
             return self._not_sent(order, "no connection to the venue")
         left = self._budget.left()
-        lane = Lane.ENTRY
-        if order.reducing:
-            lane = Lane.EXIT if order.order_type is OrderType.MARKET else Lane.PROTECTIVE
+        lane = lane_of(order)
         refusal = self._budget.take(lane)
         if refusal:
             if lane is Lane.EXIT:

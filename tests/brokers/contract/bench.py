@@ -36,9 +36,9 @@ from brokers.adapter import (
     VenueError,
     Wanted,
 )
-from brokers.fix.numbers import MemorySessions
 from brokers.sandbox.control import Control
 from brokers.sandbox.server import Login, Options, Sandbox
+from brokers.sessions import MemorySessions
 from schema.clock import SYSTEM_CLOCK
 from schema.records import (
     AccountConfig,

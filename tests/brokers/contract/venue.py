@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from brokers.adapter import AdapterSettings, BrokerAdapter, Capabilities, Credentials, Emit
-from brokers.fix.numbers import MemorySessions
 from brokers.sandbox.orders import Reason
+from brokers.sessions import MemorySessions
 from schema.clock import Clock
 from schema.records import AccountConfig, Environment, Record, RejectClass
 
@@ -48,6 +48,21 @@ class Said(Record, frozen=True):
     reason: Reason
     text: str
     reject_class: RejectClass
+
+
+def rejects(
+    margin: Reason, margin_text: str, *, closed: str = "The session is closed", contract: str = "No such contract"
+) -> tuple[Said, ...]:
+    """One reject of every class, as most venues word them; what the doors call a lack of margin differs most."""
+    return (
+        Said(reason=Reason.MAX_POSITION, text="Position limit reached", reject_class=RejectClass.LIMIT),
+        Said(reason=Reason.SESSION_CLOSED, text=closed, reject_class=RejectClass.MARKET_CLOSED),
+        Said(reason=Reason.INVALID_CONTRACT, text=contract, reject_class=RejectClass.CONTRACT),
+        Said(reason=Reason.LOCKED, text="Trading is locked", reject_class=RejectClass.LOCKED),
+        Said(reason=Reason.INVALID_PRICE, text="The price is off", reject_class=RejectClass.PRICE),
+        Said(reason=margin, text=margin_text, reject_class=RejectClass.MARGIN),
+        Said(reason=Reason.OTHER, text="Just no", reject_class=RejectClass.OTHER),
+    )
 
 
 class Venue(Record, frozen=True):

@@ -11,10 +11,10 @@ import msgspec
 
 from brokers.adapter import Event, Filled, OrderAccepted, OrderRejected, OrderSent, OrderUnknown, StreamDown, StreamUp
 from brokers.fix.adapter import FixAdapter
-from brokers.fix.numbers import MemorySessions, SessionStore
 from brokers.sandbox.control import Control
 from brokers.sandbox.server import Login, Options, Sandbox
 from brokers.sandbox.settings import FixSettings
+from brokers.sessions import MemorySessions, SessionStore
 from schema.clock import SYSTEM_CLOCK
 from schema.login import AdapterSettings, Credentials
 from schema.records import (

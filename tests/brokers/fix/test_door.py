@@ -17,7 +17,7 @@ from brokers.adapter import (
     StreamDown,
     StreamUp,
 )
-from brokers.fix.numbers import MemorySessions
+from brokers.sessions import MemorySessions
 from schema.records import DoneOrder, DoneStatus, LiveOrder, OrderType, RejectClass, Side
 from tests.brokers.fix.door import Seat, downs, order, practice, seat, until
 

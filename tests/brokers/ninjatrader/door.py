@@ -6,10 +6,10 @@ from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
-from brokers.fix.numbers import MemorySessions, SessionStore
 from brokers.ninjatrader.adapter import NinjaTraderAdapter
 from brokers.sandbox.server import Login, Options, Sandbox
 from brokers.sandbox.settings import NinjaTraderSettings
+from brokers.sessions import MemorySessions, SessionStore
 from schema.clock import SYSTEM_CLOCK
 from schema.login import AdapterSettings, Credentials
 from schema.records import AccountConfig, ConnectionConfig, Environment, NinjaLogin, NinjaReadings

@@ -21,7 +21,7 @@ from brokers.adapter import (
     StreamUp,
     VenueUnreachable,
 )
-from brokers.fix.numbers import MemorySessions
+from brokers.sessions import MemorySessions
 from schema.records import DoneOrder, DoneStatus, LiveOrder, OrderType, Side, TimeInForce
 from tests.brokers.fix.door import Seat, order, until
 from tests.brokers.ninjatrader.door import Practice, practice, seat

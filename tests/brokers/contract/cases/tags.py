@@ -3,7 +3,7 @@
 import pytest
 
 from brokers.adapter import OrderAccepted, OrderRejected
-from brokers.fix.numbers import MemorySessions
+from brokers.sessions import MemorySessions
 from schema.records import OrderType
 from tests.brokers.contract.bench import ES, A, Bench, is_sentence, order
 from tests.brokers.contract.cards import Group
