@@ -57,6 +57,7 @@ from schema.records import (
 )
 
 _RECENT_COPIES = 500
+_PLAIN = ev.VenueAbilities(at_ns=0, connection="", flips=True)  # what is taken for true of a venue until it is known
 _TICK_GRACE_NS = 250_000_000
 FLATTEN_HOLD_NS = 15_000_000_000
 """How long a flatten by somebody else may last: until then the desk leaves the closing of the account to it."""
@@ -327,30 +328,9 @@ class Core:
     def _abilities(self, event: ev.VenueAbilities) -> None:
         self.abilities[event.connection] = event
 
-    def flips(self, account: str) -> bool:
-        """Whether one order may take this account across zero."""
-        able = self.abilities.get(self.connection_of(account))
-        return able is None or able.flips
-
-    def links(self, account: str) -> bool:
-        """Whether this account's venue links orders that are placed in one request."""
-        able = self.abilities.get(self.connection_of(account))
-        return able is not None and able.links
-
-    def trails(self, account: str) -> bool:
-        """Whether this account's venue trails stops by itself."""
-        able = self.abilities.get(self.connection_of(account))
-        return able is not None and able.trails
-
-    def lasts(self, account: str) -> bool:
-        """Whether an order of this account may outlast its session."""
-        able = self.abilities.get(self.connection_of(account))
-        return able is not None and able.gtc
-
-    def finds(self, connection: str) -> bool:
-        """Whether the venue of a login can be asked for one order by its tag."""
-        able = self.abilities.get(connection)
-        return able is not None and able.finds
+    def able(self, account: str) -> ev.VenueAbilities:
+        """What this account's venue can do."""
+        return self.abilities.get(self.connection_of(account), _PLAIN)
 
     def _refused(self, event: ev.ConnectionRefused) -> None:
         self.up[event.connection] = False
@@ -508,7 +488,7 @@ class Core:
             unknown_sells=sells,
             slack_low=slack_low,
             slack_high=slack_high,
-            flips=self.flips(follower.account),
+            flips=self.able(follower.account).flips,
             episode=state.episode,
             scale=state.scale,
             planned=state.planned,

@@ -17,6 +17,7 @@ import structlog
 from msgspec.structs import replace
 
 from brokers import adapter as venue
+from brokers.finding import unknown
 from brokers.registry import VENUE_TABLE, build_adapter
 from engine import events as ev
 from engine import guards, instruments, late, logins, mirror_trail, returned, rollover
@@ -434,15 +435,7 @@ class Desk:
         try:
             found = await self.adapters[effect.connection].find(effect.wanted)
         except venue.VenueError as error:
-            found = tuple(
-                venue.Found(
-                    account=wanted.account,
-                    cl_ord_id=wanted.cl_ord_id,
-                    finding=venue.Finding.UNKNOWN,
-                    text=str(error),
-                )
-                for wanted in effect.wanted
-            )
+            found = tuple(unknown(wanted, str(error)) for wanted in effect.wanted)
         self._inbox.put_nowait(
             ev.OrdersFound(at_ns=self._clock.now_ns(), connection=effect.connection, asked_ns=asked_ns, found=found)
         )

@@ -40,7 +40,7 @@ def tick(core: Core, now_ns: int) -> set[str]:
                 order.question = None
             continue
         connection = core.connection_of(order.copy.follower)
-        if not core.finds(connection):
+        if not core.able(order.copy.follower).finds:
             reading.add(connection)
             continue
         question = _question(order)

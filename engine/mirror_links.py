@@ -48,7 +48,7 @@ _VENUE_ACTS_NS = 300_000_000
 
 def brackets_of(core: Core, group: GroupConfig, entry: LeaderOrder) -> list[LeaderOrder]:
     """The exits that wait behind a leader's new entry, when copies of them may be placed with its copies."""
-    if entry.filled or not any(core.links(follower.account) for follower in core.members.get(group.group, [])):
+    if entry.filled or not any(core.able(follower.account).links for follower in core.members.get(group.group, [])):
         return []
     found = [
         order
@@ -63,7 +63,7 @@ def brackets_of(core: Core, group: GroupConfig, entry: LeaderOrder) -> list[Lead
 
 def twin_to_come(core: Core, order: LeaderOrder, groups: Sequence[GroupConfig]) -> bool:
     """Whether the order that the venue links with a leader's new order has yet to work, and copies could be linked."""
-    if not order.oco_id or not any(core.links(f.account) for g in groups for f in core.members.get(g.group, [])):
+    if not order.oco_id or not any(core.able(f.account).links for g in groups for f in core.members.get(g.group, [])):
         return False
     twin = core.mirrored.leaders(order.account, order.symbol).get(order.oco_id)
     return twin is None or (twin.working and twin.held)
@@ -91,7 +91,7 @@ def with_brackets(
     held = foreign.held_by_copies(core, follower.account, entry.symbol)
     lots = entry.qty * entry.side.sign
     places = entry.decision is Decision.PENDING and bool(entry.cl_ord_id) and not reducing_part(held, lots)
-    if not places or not core.links(follower.account):
+    if not places or not core.able(follower.account).links:
         why = "it is placed when its entry fills" if places else "its entry was not copied"
         return [replace(copy, reason=why) for _, _, copy in brackets]
     rows = [
@@ -107,7 +107,7 @@ def as_alternatives(core: Core, first: Copy, other: Copy) -> None:
     planned = all(copy.decision is Decision.PENDING and copy.cl_ord_id and copy.reducing for copy in (first, other))
     same = first.qty == other.qty and first.side is other.side and first.symbol == other.symbol
     kinds = is_stop(first.order_type) is not is_stop(other.order_type)
-    if planned and same and kinds and core.links(first.follower):
+    if planned and same and kinds and core.able(first.follower).links:
         _link(core, (first.cl_ord_id, other.cl_ord_id), brackets=False)
 
 

@@ -61,10 +61,10 @@ def pair_row(
 
 def order_row(core: Core, signal: Signal, order: LeaderOrder, follower: FollowerConfig, lots: int, reason: str) -> Copy:
     symbol = symbol_for(follower, order.symbol)
-    invert, trails = follower.rule.invert, core.trails(follower.account)
+    invert, trails = follower.rule.invert, core.able(follower.account).trails
     terms = terms_for(order.asks, follower, symbol, abs(lots), inverted=invert, trails=trails)
     lasts = order.time_in_force is TimeInForce.GTC
-    if lasts and not core.lasts(follower.account):
+    if lasts and not core.able(follower.account).gtc:
         reason, lasts = "; ".join(filter(None, (reason, "for the day: its venue has no GTC"))), False
     row = pair_row(core, signal, follower, Decision.PENDING, reason, terms)
     return replace(

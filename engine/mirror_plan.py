@@ -218,7 +218,7 @@ def _bind_entries(core: Core, follower: FollowerConfig, held: int, wants: Wants)
     for order_id, lots in wants.lots.items():
         reducing = reducing_part(held, lots)
         opening = lots - reducing
-        if opening and (not rests or (reducing and not core.flips(follower.account))):
+        if opening and (not rests or (reducing and not core.able(follower.account).flips)):
             opening = 0
         elif opening and follower.max_order is not None:
             opening = max(-follower.max_order, min(follower.max_order, opening))

@@ -34,7 +34,7 @@ def wanted(core: Core) -> set[str]:
         for (leader, symbol), book in core.mirrored.orders.items()
         if any(order.rests and order.terms.trail is not None for order in book.values())
         and any(
-            follower.rule.invert or not core.trails(follower.account)
+            follower.rule.invert or not core.able(follower.account).trails
             for group in core.leads.get(leader, [])
             if group.mode is not Mode.FILLS
             for follower in core.members.get(group.group, [])

@@ -138,7 +138,7 @@ def gate_of(core: Core, connection: str, symbol: str) -> str:
         return ""
     if known.expires_ns - core.now_ns <= _FAR_NS:
         if core.now_ns >= known.expires_ns:
-            return f"{symbol} expired on {trading_day(known.expires_ns)} {_OPENS_NOTHING}; trade the next month"
+            return _expired(symbol, known)
         days = days_left(known.expires_ns, core.now_ns)
         if days <= WARN_DAYS and known.key not in rolls.acknowledged:
             return f"{symbol} expires {in_days(days)}; {_ACKNOWLEDGE} {symbol}"
@@ -194,11 +194,15 @@ def _of_place(core: Core, pair: tuple[str, str], leader: str, venue: str) -> Ite
         yield "warn", f"{venue}: the front month is {front}{whose}, and {symbol} is traded, led by {leader}"
     days, day = days_left(known.expires_ns, core.now_ns), trading_day(known.expires_ns)
     if core.now_ns >= known.expires_ns:
-        yield "alarm", f"{symbol} expired on {day} {_OPENS_NOTHING}; trade the next month"
+        yield "alarm", _expired(symbol, known)
     elif days <= WARN_DAYS and known.key in rolls.acknowledged:
         yield "info", f"{symbol} expires {in_days(days)} ({day}); acknowledged, so entries go on until then"
     elif days <= WARN_DAYS:
         yield "warn", f"{symbol} expires {in_days(days)} ({day}) {_OPENS_NOTHING}; {_ACKNOWLEDGE} {symbol}"
+
+
+def _expired(symbol: str, known: Known) -> str:
+    return f"{symbol} expired on {trading_day(known.expires_ns)} {_OPENS_NOTHING}; trade the next month"
 
 
 def _front(core: Core, known: Known) -> tuple[str, str]:

@@ -76,7 +76,7 @@ def absent(core: Core, order: InFlight, asked_ns: int) -> None:
 
 def _asked_by_tag(core: Core, order: InFlight) -> bool:
     """Whether that was done since it became unknown, or can't be done at its venue."""
-    if not core.finds(core.connection_of(order.copy.follower)):
+    if not core.able(order.copy.follower).finds:
         return True
     return order.question is not None and order.question.count > 0
 
