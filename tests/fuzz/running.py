@@ -134,18 +134,6 @@ def junk(random: Random, depth: int = 2) -> Any:
     return {word(random)[:20]: junk(random, depth - 1) for _ in range(random.randrange(4))}
 
 
-def bent(random: Random, template: dict[str, Any]) -> dict[str, Any]:
-    """An object of the venue with up to three of its fields lost, or holding what they should not."""
-    made = dict(template)
-    for _ in range(random.randrange(4)):
-        key = random.choice(sorted(template))
-        if random.random() < 0.3:
-            made.pop(key, None)
-        else:
-            made[key] = junk(random)
-    return made
-
-
 def noise(random: Random, most: int = 60) -> bytes:
     return random.randbytes(random.randrange(most))
 

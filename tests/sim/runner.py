@@ -4,7 +4,7 @@ import gc
 import multiprocessing
 import os
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from tests.sim.plan import draw
 from tests.sim.schedule import Schedule
@@ -44,12 +44,3 @@ def run_many(seeds: Sequence[int], processes: int = 0) -> Iterator[Result]:
     context = multiprocessing.get_context("spawn")
     with context.Pool(processes or cores(), initializer=settle) as pool:
         yield from pool.imap_unordered(one, seeds, chunksize=2)
-
-
-def first_failure(seeds: Sequence[int], tried: Callable[[int], None] = lambda _: None) -> Result | None:
-    """The first violation that comes in, or None."""
-    for number, result in enumerate(run_many(seeds)):
-        tried(number + 1)
-        if result[2]:
-            return result
-    return None

@@ -25,7 +25,7 @@ from tests.sim.invariants import Books
 from tests.sim.leader import Leader
 from tests.sim.login import Login
 from tests.sim.loop import Forbidden, SimLoop, guarded, running
-from tests.sim.plan import LEADER, Abilities, Move, Plan, draw
+from tests.sim.plan import LEADER, Abilities, Move, Plan
 from tests.sim.store import Disk, JournalFaults, SimStore
 from tests.sim.venue import DEPTH, Exchange
 from tests.sim.wires import SimAdapter, TrailingAdapter
@@ -320,10 +320,3 @@ def running_quietly() -> Iterator[None]:
     finally:
         desk_module.collect = collect
         structlog.configure(**kept)
-
-
-def run_seed(seed: int) -> str:
-    """Run a seed whole; returns the journal's hash, raises Violation."""
-    schedule = Schedule(draw(seed))
-    schedule.run()
-    return schedule.hash

@@ -5,9 +5,9 @@ from brokers.fix.adapter import FixAdapter
 from brokers.sandbox.fix_front import FixFront
 from brokers.sandbox.orders import Reason
 from brokers.sandbox.settings import FixSettings
-from schema.records import ConnectionConfig, FixLogin, RejectClass
+from schema.records import ConnectionConfig, FixLogin
 from tests.brokers.contract.bench import Bench
-from tests.brokers.contract.venue import CONNECTION, USERNAME, Fact, Said, Seat, Venue
+from tests.brokers.contract.venue import CONNECTION, USERNAME, Fact, Seat, Venue, rejects
 
 
 def _at(version: str, dialect: str) -> "Venue":
@@ -57,15 +57,7 @@ def _at(version: str, dialect: str) -> "Venue":
         title=f"FIX {version[4:]}" + (" (T4)" if t4 else ""),
         build=build,
         garble=_garble,
-        rejects=(
-            Said(reason=Reason.MAX_POSITION, text="Position limit reached", reject_class=RejectClass.LIMIT),
-            Said(reason=Reason.SESSION_CLOSED, text="The session is closed", reject_class=RejectClass.MARKET_CLOSED),
-            Said(reason=Reason.INVALID_CONTRACT, text="No such symbol", reject_class=RejectClass.CONTRACT),
-            Said(reason=Reason.LOCKED, text="Trading is locked", reject_class=RejectClass.LOCKED),
-            Said(reason=Reason.INVALID_PRICE, text="The price is off", reject_class=RejectClass.PRICE),
-            Said(reason=Reason.OTHER, text="Insufficient margin", reject_class=RejectClass.MARGIN),
-            Said(reason=Reason.OTHER, text="Just no", reject_class=RejectClass.OTHER),
-        ),
+        rejects=rejects(Reason.OTHER, "Insufficient margin", contract="No such symbol"),
         facts=facts,
         place="D",
         modify="G",

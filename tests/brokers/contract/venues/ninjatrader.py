@@ -4,9 +4,9 @@ from brokers.adapter import BrokerAdapter
 from brokers.ninjatrader.adapter import NinjaTraderAdapter
 from brokers.sandbox.ninjatrader_door import NinjaTraderDoor
 from brokers.sandbox.orders import Reason
-from schema.records import ConnectionConfig, NinjaLogin, RejectClass
+from schema.records import ConnectionConfig, NinjaLogin
 from tests.brokers.contract.bench import Bench
-from tests.brokers.contract.venue import CONNECTION, USERNAME, Fact, Said, Seat, Venue
+from tests.brokers.contract.venue import CONNECTION, USERNAME, Fact, Seat, Venue, rejects
 
 _NO_TIME = Fact(
     text="an order is good for the day or until it is canceled, no other way", source="protocols/ninjatrader.md B3"
@@ -55,15 +55,7 @@ NINJATRADER = Venue(
     title="NinjaTrader",
     build=_build,
     garble=_garble,
-    rejects=(
-        Said(reason=Reason.MAX_POSITION, text="Position limit reached", reject_class=RejectClass.LIMIT),
-        Said(reason=Reason.SESSION_CLOSED, text="The session is closed", reject_class=RejectClass.MARKET_CLOSED),
-        Said(reason=Reason.INVALID_CONTRACT, text="No such contract", reject_class=RejectClass.CONTRACT),
-        Said(reason=Reason.LOCKED, text="Trading is locked", reject_class=RejectClass.LOCKED),
-        Said(reason=Reason.INVALID_PRICE, text="The price is off", reject_class=RejectClass.PRICE),
-        Said(reason=Reason.NOT_ENOUGH_LIQUIDITY, text="Insufficient margin", reject_class=RejectClass.MARGIN),
-        Said(reason=Reason.OTHER, text="Just no", reject_class=RejectClass.OTHER),
-    ),
+    rejects=rejects(Reason.NOT_ENOUGH_LIQUIDITY, "Insufficient margin"),
     facts={
         "duplicate_tag_rejected": Fact(
             text="what an order id that was used before does is not documented, so nothing relies on it",

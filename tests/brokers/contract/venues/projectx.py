@@ -5,10 +5,10 @@ from brokers.projectx.adapter import ProjectXAdapter
 from brokers.projectx.connection import Timing
 from brokers.sandbox.orders import Reason
 from brokers.sandbox.settings import ProjectXSettings
-from schema.records import ConnectionConfig, Environment, RejectClass
+from schema.records import ConnectionConfig, Environment
 from tests.brokers.contract.bench import Bench
 from tests.brokers.contract.line import websocket_frame
-from tests.brokers.contract.venue import CONNECTION, USERNAME, Fact, Said, Seat, Venue
+from tests.brokers.contract.venue import CONNECTION, USERNAME, Fact, Seat, Venue, rejects
 
 _TIMING = Timing(ping_s=0.3, silent_s=1.0, dead_s=6.0, poll_s=0.2, expect_s=0.3, check_s=0.02, bars_s=0.2)
 _NO_TRAIL = Fact(text="whether trailPrice is a distance or a level is not verified", source="protocols/projectx.md 2.3")
@@ -45,15 +45,7 @@ PROJECTX = Venue(
     title="ProjectX",
     build=_build,
     garble=_garble,
-    rejects=(
-        Said(reason=Reason.MAX_POSITION, text="Position limit reached", reject_class=RejectClass.LIMIT),
-        Said(reason=Reason.SESSION_CLOSED, text="Outside trading hours", reject_class=RejectClass.MARKET_CLOSED),
-        Said(reason=Reason.INVALID_CONTRACT, text="No such contract", reject_class=RejectClass.CONTRACT),
-        Said(reason=Reason.LOCKED, text="Trading is locked", reject_class=RejectClass.LOCKED),
-        Said(reason=Reason.INVALID_PRICE, text="The price is off", reject_class=RejectClass.PRICE),
-        Said(reason=Reason.NOT_ENOUGH_LIQUIDITY, text="Insufficient funds", reject_class=RejectClass.MARGIN),
-        Said(reason=Reason.OTHER, text="Just no", reject_class=RejectClass.OTHER),
-    ),
+    rejects=rejects(Reason.NOT_ENOUGH_LIQUIDITY, "Insufficient funds", closed="Outside trading hours"),
     facts={
         "order_types:stop_limit": Fact(
             text="the page of the place request leaves type 3 out; whether it is taken is not verified",

@@ -4,10 +4,10 @@ from brokers.adapter import BrokerAdapter
 from brokers.sandbox.orders import Reason
 from brokers.sandbox.settings import DoorSettings
 from brokers.tradovate.adapter import TradovateAdapter
-from schema.records import ConnectionConfig, Environment, RejectClass
+from schema.records import ConnectionConfig, Environment
 from tests.brokers.contract.bench import Bench
 from tests.brokers.contract.line import websocket_frame
-from tests.brokers.contract.venue import CONNECTION, USERNAME, Fact, Said, Seat, Venue
+from tests.brokers.contract.venue import CONNECTION, USERNAME, Fact, Seat, Venue, rejects
 
 
 def _build(seat: Seat) -> BrokerAdapter:
@@ -43,15 +43,7 @@ TRADOVATE = Venue(
     title="Tradovate",
     build=_build,
     garble=_garble,
-    rejects=(
-        Said(reason=Reason.MAX_POSITION, text="Position limit reached", reject_class=RejectClass.LIMIT),
-        Said(reason=Reason.SESSION_CLOSED, text="The session is closed", reject_class=RejectClass.MARKET_CLOSED),
-        Said(reason=Reason.INVALID_CONTRACT, text="No such contract", reject_class=RejectClass.CONTRACT),
-        Said(reason=Reason.LOCKED, text="Trading is locked", reject_class=RejectClass.LOCKED),
-        Said(reason=Reason.INVALID_PRICE, text="The price is off", reject_class=RejectClass.PRICE),
-        Said(reason=Reason.UNKNOWN, text="Insufficient margin", reject_class=RejectClass.MARGIN),
-        Said(reason=Reason.OTHER, text="Just no", reject_class=RejectClass.OTHER),
-    ),
+    rejects=rejects(Reason.UNKNOWN, "Insufficient margin"),
     facts={
         "duplicate_tag_rejected": Fact(
             text="what the venue does with a clOrdId it has seen is not verified, so nothing relies on it",
