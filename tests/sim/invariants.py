@@ -302,6 +302,7 @@ class Books(Witness):
         self.t_tally(where)
         self.t_foreign(where)
         self.t_orphan(where)
+        self.resting.at_rest(where)
         self.step()
 
     def t_truth(self, where: str) -> None:

@@ -197,6 +197,13 @@ class Leader:
                 with suppress(Refused):
                     orders.append(self._exchange.place(LEADER, SYMBOL, Side.of(sign), other))
 
+    def trails_otherwise(self) -> None:
+        """Where its venue lets it, its stop trails by another distance from now on."""
+        for order in self._live(self._stops) if self._moves_trails else ():
+            if order.terms.trail is not None:
+                with suppress(Refused):
+                    self._exchange.venue.modify(order.order_id, self._stop_terms(order.terms.qty, order.sign), Origin())
+
     def _resize(self, order: Order, qty: int, other: Terms) -> None:
         """Another size, and now and then `other` terms."""
         terms, moves = order.terms, self._random.random() < 0.2

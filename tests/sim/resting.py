@@ -92,6 +92,20 @@ class Resting:
         elif now_ns - self._since_ns.setdefault((promise, name), now_ns) > _LIMIT_S * S:
             self._books.broken(f"{promise} {text} for over {_LIMIT_S:g} s")
 
+    def at_rest(self, where: str) -> None:
+        """Nothing moves: a stop that a follower's venue trails has the distance of its leader's."""
+        run = self._run
+        theirs = {order.terms.trail for order in run.exchange.working(LEADER)} - {None}
+        for follower in run.disk.config.followers:
+            name = follower.account
+            if not theirs or name in self._books.hands or self._books.drift is DriftPolicy.SHOW:
+                continue
+            wrong = {order.terms.trail for order in run.exchange.working(name)} - {None} - theirs
+            if wrong:
+                text = f"a stop of {name} trails by {wrong.pop()}, its leader's by {theirs.pop()}"
+                self._books.broken(f"T-PROT {where}: {text}")
+                return
+
     def leader_may_hold(self) -> tuple[int, int]:
         """The least and the most its working orders that are mirrored may make the leader hold, what it holds included:
         a follower's copy may trade before the leader's own order does, and after it."""

@@ -17,7 +17,7 @@ from engine import desk as desk_module
 from engine.desk import Desk
 from engine.seat import CommandRefused
 from schema.login import Credentials
-from schema.records import Signal
+from schema.records import Guard, Signal
 from schema.settings import Settings
 from schema.store import JournalDown
 from tests.sim import faults
@@ -231,6 +231,12 @@ class Schedule:
         self.move(3)
         self._for(1.0)
         self.move(-1)
+        self._for(1.0)
+        self.leader.trails_otherwise()
+        self.tell_all()
+        self.command("guard", "all", Guard.HALT)  # what protects stays
+        self._for(4.0)
+        self.command("guard", "all", Guard.NONE)
         self.rest()
         self.books.at_rest("in a new trade", whole=True)
         self.move(-4)
