@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from tests.bench import alone, fanout, hung, panic, recording, seat
+from tests.bench import alone, fanout, hung, panic, recording, seat, symbols
 from tests.bench.figures import Figure
 
 _SIGNALS = 200
@@ -29,6 +29,7 @@ def main() -> None:
         recording.measure,
         panic.measure,
         seat.measure,
+        symbols.measure,
     ):
         for found in part():
             figures.append(found.figure())
