@@ -150,7 +150,7 @@ class SymbolIndex:
         return found
 
     def _by_letters(self, query: str) -> int:
-        """Symbols with the query's letters in this order: before[n] is who has those looked at so far in its first n."""
+        """Symbols with the query's letters in this order. before[n]: who has those looked at so far in its first n."""
         size, places = len(query), min(len(self._columns), _FUZZY_DEPTH)
         if not 2 <= size <= places:
             return 0

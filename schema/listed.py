@@ -1,5 +1,6 @@
-"""What can be looked up and watched: records of symbols, and those of the desk's own contracts. `engine/symbol_search.py`
-searches them; a feed lists its symbols as the same records."""
+"""What can be looked up and watched: records of symbols, and those of the desk's own contracts.
+
+`engine/symbol_search.py` searches them; a feed lists its symbols as the same records."""
 
 import calendar
 from collections.abc import Iterable, Iterator

@@ -10,7 +10,7 @@ from tests.bench.figures import Measured
 
 SYMBOLS = 55_000
 _QUERIES = 20_000
-_COMMON = "CORP INC HOLDINGS GROUP ENERGY BANK TRUST FUND GLOBAL MICRO DIGITAL PERPETUAL TECHNOLOGIES".split()
+_COMMON = ("CORP", "INC", "HOLDINGS", "GROUP", "ENERGY", "BANK", "TRUST", "GLOBAL", "MICRO", "DIGITAL", "PERPETUAL")
 
 
 def made_listing(size: int, seed: int = 1) -> list[Listed]:
