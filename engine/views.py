@@ -30,6 +30,7 @@ from engine.seat import (
     Topic,
     View,
 )
+from engine.watching import Watching
 from schema.records import Copy, Decision, Environment, Episode, FollowerConfig, Guard, Signal, VenueOrder
 
 _ORDERS_KEPT = 500
@@ -46,12 +47,19 @@ class Views:
     """Builds and holds the newest view of every topic."""
 
     def __init__(
-        self, core: Core, market: Market, adapters: dict[str, BrokerAdapter], journal: Journal, desk: str
+        self,
+        core: Core,
+        market: Market,
+        adapters: dict[str, BrokerAdapter],
+        journal: Journal,
+        watching: Watching,
+        desk: str,
     ) -> None:
         self._core = core
         self._market = market
         self._adapters = adapters
         self._journal = journal
+        self._watching = watching
         self._desk = desk
         self._process = psutil.Process()
         self._orders: dict[tuple[str, str], OrderRow] = {}
@@ -163,6 +171,8 @@ class Views:
         if self._seen.get(Topic.CANDLES) != (self._market.version, self._slow_ns):
             self._seen[Topic.CANDLES] = (self._market.version, self._slow_ns)
             self._publish(Topic.CANDLES, (self._market.candles(now_ns),))
+        self._publish(Topic.WATCHLISTS, self._watching.lists(now_ns))
+        self._publish(Topic.FILTERS, self._watching.filters)
         self._publish(Topic.STATUS, (self._status(now_ns),))
 
     def _publish(self, topic: Topic, rows: tuple[Row, ...]) -> None:
