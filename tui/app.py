@@ -29,32 +29,51 @@ from engine.seat import (
     Seat,
     StatusRow,
     Topic,
+    WatchlistRow,
+    WatchRow,
 )
+from schema.watchlists import (
+    AddSymbols,
+    MakeList,
+    MoveSymbol,
+    RemoveSymbols,
+    SavedFilter,
+    SaveFilter,
+    Scope,
+    Watched,
+)
+from schema.words import near_words
 from tui import commands, theme
 from tui.asking import outcome
 from tui.commandline import Prompt
 from tui.commands import BadCommand, Known
-from tui.dialogs import ArmQuestion, HelpPage, QuitQuestion, ResyncQuestion, StoryPage
+from tui.dialogs import ArmQuestion, HelpPage, QuitQuestion, ResyncQuestion, StoryPage, lists_text
+from tui.filtering import passing
 from tui.grid import GridPane
 from tui.keymap import BY_ID, bindings, hints
 from tui.login_form import LoginPage, SyncPage
 from tui.page import Page
 from tui.paint import TICKS_PER_S, PaintClock
 from tui.panes.accounts import AccountsPane
+from tui.panes.alerts import AlertsPane
 from tui.panes.candles import CandlePane
 from tui.panes.copies import CopiesPane
 from tui.panes.lines import HintLine, MessageLine, StatusLine
 from tui.panes.orders import OrdersPane
 from tui.panes.positions import PositionsPane
+from tui.panes.watch import WatchPane
 from tui.patient import PatientApp
+from tui.search import SymbolSearch
 from tui.split import Divider, Split
 from tui.text import counted
 
 ANSWER_S = 2.0
 """How long quitting waits for the desk to say whether positions are open."""
-NARROW, SHORT = 110, 30
+NARROW, SHORT, ROOMY = 110, 30, 170
+FIRST_LIST = "watch"
+"""What a list is called that was never given a name."""
 UNDER_A_PAGE = 10
-MOVE_ON = ("command", "kill_switch", "filter", "pane", "focus_next", "focus_previous")
+MOVE_ON = ("command", "kill_switch", "filter", "pane", "find_symbol", "focus_next", "focus_previous")
 _REMOTE_FONT = re.compile(r"@font-face\s*{[^}]*}\s*")
 
 _log = structlog.get_logger()
@@ -88,13 +107,20 @@ class CopydeskApp(PatientApp):
         self.candles = CandlePane(id="candles")
         self.positions = PositionsPane(id="positions")
         self.orders = OrdersPane(id="orders")
+        self.watchlist = WatchPane(id="watch")
+        self.alerts = AlertsPane(id="alerts")
         self._panes: dict[str, GridPane[Any] | CandlePane] = {
             "accounts": self.accounts,
             "positions": self.positions,
             "orders": self.orders,
             "copies": self.copies,
             "candles": self.candles,
+            "watch": self.watchlist,
+            "alerts": self.alerts,
         }
+        self._filtered: dict[Scope, GridPane[Any]] = {Scope.ORDERS: self.orders, Scope.ALERTS: self.alerts}
+        self._filter_name = ""
+        self._filters_seen = -1
         self._status = StatusLine(id="status")
         self.message = MessageLine(id="message")
         self.prompt = Prompt(self._known, id="prompt")
@@ -102,10 +128,18 @@ class CopydeskApp(PatientApp):
         self._root = Split(
             "row",
             Split("column", self.accounts, self.copies, ratios=(27, 19)),
-            Split("column", self.candles, self.positions, self.orders, ratios=(20, 14, 12)),
+            Split(
+                "column",
+                Split("row", self.candles, self.watchlist, ratios=(44, 31)),
+                self.positions,
+                self.orders,
+                self.alerts,
+                ratios=(20, 14, 12, 10),
+            ),
             ratios=(124, 75),
             id="root",
         )
+        self._has_lists = False
         self._zoomed: str | None = None
         self._back_to: Widget | None = None
         self._filter_target: GridPane[Any] | None = None
@@ -127,8 +161,11 @@ class CopydeskApp(PatientApp):
             (self.orders, TICKS_PER_S),
             (self.copies, TICKS_PER_S),
             (self.candles, 4),
+            (self.alerts, 5),
         ):
             self.clock.add(lambda pane=pane: self._paint(pane), per_s)
+        self.clock.add(self._paint_watchlist, TICKS_PER_S)
+        self.clock.add(self._follow_filters, 5)
         self.clock.add(self._paint_status, 4)
         self.set_interval(1 / TICKS_PER_S, self._tick)
         self._arrange()
@@ -154,6 +191,30 @@ class CopydeskApp(PatientApp):
     def _paint(self, pane: GridPane[Any] | CandlePane) -> None:
         if pane.display and pane.size.width:
             pane.show(self._seat.view(pane.TOPIC), self._now_ns())
+
+    def _paint_watchlist(self) -> None:
+        """The pane is there once its user has a list; an edit is seen at once, prices come five times a second."""
+        view = self._seat.view(Topic.WATCHLISTS)
+        if bool(view.rows) != self._has_lists:
+            self._has_lists = bool(view.rows)
+            self._arrange()
+            self._keep_focus_visible()
+        self.watchlist.show(view, self._now_ns())
+
+    def _follow_filters(self) -> None:
+        """Apply the chosen filters as they are saved now: any seat of the user may have changed them."""
+        view = self._seat.view(Topic.FILTERS)
+        if view.version != self._filters_seen:
+            self._filters_seen = view.version
+            self._apply_filters()
+
+    def _apply_filters(self) -> None:
+        saved = {each.scope: each for each in self._saved_filters() if each.name == self._filter_name}
+        for scope, pane in self._filtered.items():
+            pane.set_keep(self._filter_name, passing(saved[scope]) if scope in saved else None)
+
+    def _saved_filters(self) -> list[SavedFilter]:
+        return [row for row in self._seat.view(Topic.FILTERS).rows if isinstance(row, SavedFilter)]
 
     def _now_ns(self) -> int:
         rows = self._seat.view(Topic.STATUS).rows
@@ -189,7 +250,9 @@ class CopydeskApp(PatientApp):
         elif height < SHORT:
             shown = {"accounts", "copies", "candles", "positions"}
         else:
-            shown = set(self._panes)
+            shown = set(self._panes) - {"alerts"}
+            if width < ROOMY or not self._has_lists:
+                shown.discard("watch")
         self._root.show_only(lambda pane: pane.id in shown)
 
     def action_zoom(self) -> None:
@@ -198,7 +261,7 @@ class CopydeskApp(PatientApp):
         elif self.focused is not None and self.focused.id in self._panes:
             self._zoomed = self.focused.id
         else:
-            self.message.say("Go to a pane first (1 to 5), then z gives it the screen.", "refused")
+            self.message.say("Go to a pane first (1 to 7), then z gives it the screen.", "refused")
         self._arrange()
         self._keep_focus_visible()
 
@@ -220,6 +283,8 @@ class CopydeskApp(PatientApp):
     def _focus_moved(self, focused: Widget | None) -> None:
         if focused is self.accounts:
             contexts = ("accounts", "grid", "desk")
+        elif focused is self.watchlist:
+            contexts = ("watch", "grid", "desk")
         elif focused is self.copies:
             contexts = ("copies", "grid", "desk")
         elif isinstance(focused, GridPane):
@@ -242,6 +307,10 @@ class CopydeskApp(PatientApp):
     def copy_at_hand(self) -> CopyRow | None:
         return self.copies.current
 
+    @property
+    def watched_at_hand(self) -> WatchRow | None:
+        return self.watchlist.current
+
     async def action_guarded(self, key_id: str) -> None:
         """A key that may be unable to act now: say why, or act."""
         key = BY_ID[key_id]
@@ -260,6 +329,34 @@ class CopydeskApp(PatientApp):
         row = self.copy_at_hand
         if row is not None:
             self._ask(self._tell(self._seat.why(row.follower, None, row.signal_id)))
+
+    def action_unwatch(self) -> None:
+        row = self.watched_at_hand
+        if row is not None:
+            self._run(commands.Unwatch((Watched(source=row.source, symbol=row.symbol),)))
+
+    def action_move_watched(self, by: int) -> None:
+        row = self.watched_at_hand
+        if row is not None:
+            symbol = Watched(source=row.source, symbol=row.symbol)
+            self._ask(self._seat.edit_lists(MoveSymbol(name=self.watchlist.list_name, symbol=symbol, by=by)))
+
+    def action_next_list(self) -> None:
+        names = self.watchlist.names
+        if names:
+            self._run(commands.ShowList(names[(names.index(self.watchlist.list_name) + 1) % len(names)]))
+
+    def action_find_symbol(self) -> None:
+        self.run_worker(self._find_symbol(), group="find", exclusive=True)
+
+    async def _find_symbol(self) -> None:
+        found = await self.push_screen_wait(SymbolSearch(self._seat.find_symbols, self._list_name))
+        if found is not None:
+            self._run(commands.Watch((Watched(source=found.source, symbol=found.symbol),)))
+
+    @property
+    def _list_name(self) -> str:
+        return self.watchlist.list_name or FIRST_LIST
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Keys that take the focus elsewhere act before any other, but not while something is typed or asked."""
@@ -312,6 +409,9 @@ class CopydeskApp(PatientApp):
             groups=tuple(sorted({row.group for row in rows if row.group})),
             logins=tuple(sorted({row.connection for row in rows})),
             themes=tuple(theme.themes()),
+            lists=self.watchlist.names,
+            watched=tuple(dict.fromkeys(row.symbol for row in self.watchlist.rows)),
+            filters=tuple(dict.fromkeys(each.name for each in self._saved_filters())),
         )
 
     def _open_prompt(self, mode: Any, text: str) -> None:
@@ -384,6 +484,19 @@ class CopydeskApp(PatientApp):
                 self._ask(self._seat.set_rule(account, kind, value))
             case commands.Why(account, at):
                 self._ask(self._tell(self._seat.why(account, at)))
+            case commands.Watch(symbols):
+                self._ask(self._seat.edit_lists(AddSymbols(name=self._list_name, symbols=symbols)))
+            case commands.Unwatch(symbols):
+                self._ask(self._seat.edit_lists(RemoveSymbols(name=self._list_name, symbols=symbols)))
+            case commands.ShowList(name):
+                self._ask(self._show_list(name))
+            case commands.ShowLists():
+                lists = [row for row in self._seat.view(Topic.WATCHLISTS).rows if isinstance(row, WatchlistRow)]
+                self.push_screen(StoryPage(lists_text(lists, self._saved_filters())))
+            case commands.EditLists(edit):
+                self._ask(self._seat.edit_lists(edit))
+            case commands.Filter(name, saved):
+                self._ask(self._filter(name, saved))
             case commands.Export(what, path, account):
                 self._ask(self._seat.export(what, str(Path(path).expanduser()), account))
 
@@ -393,6 +506,27 @@ class CopydeskApp(PatientApp):
     async def _answered(self, asked: Coroutine[Any, Any, str]) -> None:
         """Await the desk and say how it went."""
         self.message.say(*await outcome(asked))
+
+    async def _show_list(self, name: str) -> str:
+        """Show a list, and make it when there is none."""
+        there = [each for each in self.watchlist.names if each.casefold() == name.casefold()]
+        said = f"Watchlist {there[0]}." if there else await self._seat.edit_lists(MakeList(name=name))
+        self.watchlist.choose(name)
+        if not self._on_screen(self.watchlist):
+            self.action_pane("watch")
+        return said
+
+    async def _filter(self, name: str, saved: SavedFilter | None) -> str:
+        if saved is not None:
+            await self._seat.edit_lists(SaveFilter(filter=saved))
+        filters = [each for each in self._saved_filters() if each.name == name]
+        if name and not filters:
+            known = [each.name for each in self._saved_filters()]
+            near = near_words(name, known, f"; :filter {name} symbol=ES saves one")
+            raise CommandRefused(f"filter: there is no {name!r}{near}")
+        self._filter_name = name
+        self._apply_filters()
+        return f"Filter {name}: {', '.join(each.about() for each in filters)}." if name else "Every row is shown."
 
     async def _tell(self, asked: Coroutine[Any, Any, str]) -> str:
         """Open the page with the story that is awaited."""
