@@ -225,5 +225,7 @@ def resolve(index: SymbolIndex, asked: Watched, today: date, *, any_source: bool
     elif any_source and asked.symbol:
         return Watched(source=source, symbol=asked.symbol.upper())
     word = f"{asked.source}:{asked.symbol}" if source else asked.symbol
-    near = near_words(word, [match.listed.symbol for match in index.find(asked.symbol, 1)], "; search for it with f")
+    near = near_words(
+        word, [match.listed.symbol for match in index.find(asked.symbol, 1)], "; search for a part of its name"
+    )
     raise CommandRefused(f"symbol: there is no {word!r} here{near}")

@@ -13,6 +13,7 @@ from tui.kill import guard, kill
 from tui.replay import replay_command
 from tui.shell import OneSentence, refusals, run, settings_with_log
 from tui.symbols import symbols
+from tui.watch import watch
 from tui.why import why_command
 
 
@@ -112,6 +113,7 @@ main.add_command(kill)
 main.add_command(why_command)
 main.add_command(groups)
 main.add_command(symbols)
+main.add_command(watch)
 for _command in (add, list_accounts, sync, remove, toggle):
     accounts.add_command(_command)
 

@@ -158,7 +158,7 @@ def test_a_word_means_the_desks_contract_before_a_feeds_and_a_contract_need_not_
     assert str(refused.value) == "symbol: there is no 'BTCUSD' here; did you mean BTCUSDT?"
     with pytest.raises(CommandRefused) as refused:
         resolve(index, Watched.parse("kraken:XBTEUR"), TODAY)
-    assert str(refused.value) == "symbol: there is no 'kraken:XBTEUR' here; search for it with f."
+    assert str(refused.value) == "symbol: there is no 'kraken:XBTEUR' here; search for a part of its name."
     assert resolve(index, Watched.parse("kraken:xbteur"), TODAY, any_source=True) == Watched(
         source="kraken", symbol="XBTEUR"
     )
