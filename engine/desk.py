@@ -527,8 +527,6 @@ class Desk:
         """For `copydesk symbols`; a database that is away hears of it the next time they are read."""
         with contextlib.suppress(JournalDown, StoreRefused):
             await self._store.put_contracts(said)
-        if self.watching.user:
-            await self.watching.list_contracts()
 
     async def _watch_lists(self) -> None:
         interval_s = self._settings.chart_interval_s

@@ -28,6 +28,7 @@ Quoted = Callable[[str], tuple[Quote, int] | None]
 """The newest quote of a source's symbol and when it came (ns), or None."""
 _LOOK_EVERY_NS = 200_000_000
 _ASK_EVERY_S = 1.0
+_LIST_EVERY_S = 3_600.0
 _ASK_AGAIN_NS = 60_000_000_000
 _ASKED_AT_MOST = 100
 """Contracts whose quotes are asked of a login for lists alone: each may cost two of its requests."""
@@ -45,6 +46,7 @@ class Watching:
         self._listings: dict[str, tuple[Listed, ...]] = {}
         self._indexing = asyncio.Lock()
         self._index = SymbolIndex()
+        self._reading = asyncio.Lock()
         self._mine = UserLists()
         self._rows: dict[Watched, WatchRow] = {}
         self._seen: dict[Watched, Quote | None] = {}
@@ -125,7 +127,11 @@ class Watching:
 
     async def reload(self) -> None:
         """Read the lists again: this or another seat changed them. Raises JournalDown."""
-        self._mine = await self._store.lists_of(self.user)
+        async with self._reading:  # in turn, so that what was read last is what was written last
+            self._take(await self._store.lists_of(self.user))
+
+    def _take(self, mine: UserLists) -> None:
+        self._mine = mine
         wanted = dict.fromkeys(watched for each in self._mine.lists for watched in each.symbols)
         self._rows = {watched: self._rows.get(watched) or self._bare(watched) for watched in wanted}
         self._seen = {watched: quote for watched, quote in self._seen.items() if watched in wanted}
@@ -143,13 +149,17 @@ class Watching:
     # --- what there is ---------------------------------------------------------------------------------------------
 
     async def list_contracts(self) -> None:
-        """Let the desk's own contracts be found: the product table's, and those that venues have described."""
-        try:
-            said = await self._store.contracts()
-        except JournalDown as down:
-            log.warning("contracts of venues are not searched", reason=str(down))
-            said = []
-        await self.add_listing(DESK, contracts(trading_day(self._clock.now_ns()), said))
+        """Run until cancelled: let the desk's own contracts be found, the product table's and those that venues have
+        described, as they are each hour."""
+        while True:
+            try:
+                said = await self._store.contracts()
+            except JournalDown as down:
+                log.warning("contracts of venues are not searched", reason=str(down))
+                said = []
+            today = trading_day(self._clock.now_ns())
+            await self.add_listing(DESK, await asyncio.to_thread(contracts, today, said))
+            await asyncio.sleep(_LIST_EVERY_S)
 
     async def add_listing(self, source: str, listing: Iterable[Listed], quoted: Quoted | None = None) -> None:
         """Let a source's symbols be found, in place of those it listed before, and with `quoted` their prices be shown.
@@ -179,7 +189,7 @@ class Watching:
         alert: Callable[[str, str], None],
     ) -> None:
         """Run until cancelled: have the quotes of contracts on lists told by `login`, the one that offers market data
-        now, one a second. `followed` are those whose quotes are told already, and those asked for are added."""
+        now, one a second. `followed` are those whose quotes are told already; those that will be are added."""
         told: set[str] = set()
         asked: set[str] = set()
         while True:
@@ -188,11 +198,10 @@ class Watching:
             if adapter is None or symbol is None or len(asked | {symbol}) > _ASKED_AT_MOST:
                 continue
             asked.add(symbol)
-            followed.add(symbol)
             try:
                 await adapter.watch(symbol, interval_s, 1)
+                followed.add(symbol)
             except VenueError as error:
-                followed.discard(symbol)
                 self._not_before_ns[symbol] = self._clock.now_ns() + _ASK_AGAIN_NS
                 if symbol not in told:
                     told.add(symbol)

@@ -199,11 +199,6 @@ def find_list(mine: UserLists, name: str) -> Watchlist | None:
     return next((each for each in mine.lists if each.name.casefold() == name.strip().casefold()), None)
 
 
-def find_filters(mine: UserLists, name: str) -> tuple[SavedFilter, ...]:
-    """The filters of a name."""
-    return tuple(each for each in mine.filters if each.name == name)
-
-
 def _added(mine: UserLists, edit: AddSymbols) -> tuple[UserLists, str]:
     held = find_list(mine, edit.name) or Watchlist(name=_new_name(mine, edit.name))
     new = [each for each in dict.fromkeys(edit.symbols) if each not in held.symbols]

@@ -8,7 +8,7 @@ import pytest
 
 from schema import driver
 from schema.clock import SYSTEM_CLOCK
-from schema.migrate import migrate, migrations
+from schema.migrate import migrate
 from schema.settings import Settings
 from schema.store import Store, StoreRefused
 from schema.watchlists import (
@@ -24,6 +24,7 @@ from schema.watchlists import (
     Watched,
     filter_of,
 )
+from tests.schema.rows import before_migration
 
 BTC = Watched(source="binance", symbol="BTCUSDT")
 
@@ -165,17 +166,6 @@ async def test_an_edit_that_is_refused_or_breaks_changes_nothing(store: Store, s
 
 
 async def test_a_database_of_the_version_before_gets_the_tables(server_url: str) -> None:
-    admin = await driver.connect(server_url, timeout=5)
-    await admin.execute("DROP DATABASE IF EXISTS before_lists WITH (FORCE)")
-    await admin.execute("CREATE DATABASE before_lists")
-    session = await driver.connect(server_url.replace("/postgres?", "/before_lists?"), timeout=5)
-    try:
-        known = migrations()
-        at = next(number for number, each in enumerate(known) if each.name.endswith("_watchlists"))
-        await migrate(session, known[:at])
-        assert known[at].name in await migrate(session)
+    async with before_migration(server_url, "_watchlists") as (session, name):
+        assert name in await migrate(session)
         assert await session.fetchval("SELECT count(*) FROM watchlists") == 0
-    finally:
-        await session.close()
-        await admin.execute("DROP DATABASE before_lists WITH (FORCE)")
-        await admin.close()

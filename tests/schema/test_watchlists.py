@@ -28,7 +28,6 @@ from schema.watchlists import (
     Watchlist,
     edited,
     filter_of,
-    find_filters,
     find_list,
 )
 
@@ -215,7 +214,7 @@ def test_filters_of_one_name_and_several_scopes_are_one_group() -> None:
     orders, alerts = filter_of("es", ["symbol=ES"]), filter_of("es", ["scope=alerts", "symbol=ES"])
     bigger = filter_of("es", ["symbol=ES", "size>=3"])
     mine = after(SaveFilter(filter=orders), SaveFilter(filter=alerts), SaveFilter(filter=bigger))
-    assert find_filters(mine, "es") == (alerts, bigger)
+    assert mine.filters == (alerts, bigger)
     assert after(DeleteFilter(name="es"), mine=mine).filters == ()
 
 
