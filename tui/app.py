@@ -29,28 +29,18 @@ from engine.seat import (
     Seat,
     StatusRow,
     Topic,
-    WatchlistRow,
     WatchRow,
 )
-from schema.watchlists import (
-    AddSymbols,
-    MakeList,
-    MoveSymbol,
-    RemoveSymbols,
-    SavedFilter,
-    SaveFilter,
-    Scope,
-    Watched,
-)
-from schema.words import near_words
+from schema.listed import Listed
+from schema.watchlists import Scope, Watched
 from tui import commands, theme
 from tui.asking import outcome
 from tui.commandline import Prompt
 from tui.commands import BadCommand, Known
-from tui.dialogs import ArmQuestion, HelpPage, QuitQuestion, ResyncQuestion, StoryPage, lists_text
-from tui.filtering import passing
+from tui.dialogs import ArmQuestion, HelpPage, QuitQuestion, ResyncQuestion, StoryPage
 from tui.grid import GridPane
 from tui.keymap import BY_ID, bindings, hints
+from tui.lists import Lists
 from tui.login_form import LoginPage, SyncPage
 from tui.page import Page
 from tui.paint import TICKS_PER_S, PaintClock
@@ -70,8 +60,6 @@ from tui.text import counted
 ANSWER_S = 2.0
 """How long quitting waits for the desk to say whether positions are open."""
 NARROW, SHORT, ROOMY = 110, 30, 170
-FIRST_LIST = "watch"
-"""What a list is called that was never given a name."""
 UNDER_A_PAGE = 10
 MOVE_ON = ("command", "kill_switch", "filter", "pane", "find_symbol", "focus_next", "focus_previous")
 _REMOTE_FONT = re.compile(r"@font-face\s*{[^}]*}\s*")
@@ -118,9 +106,7 @@ class CopydeskApp(PatientApp):
             "watch": self.watchlist,
             "alerts": self.alerts,
         }
-        self._filtered: dict[Scope, GridPane[Any]] = {Scope.ORDERS: self.orders, Scope.ALERTS: self.alerts}
-        self._filter_name = ""
-        self._filters_seen = -1
+        self.lists = Lists(seat, self.watchlist, {Scope.ORDERS: self.orders, Scope.ALERTS: self.alerts})
         self._status = StatusLine(id="status")
         self.message = MessageLine(id="message")
         self.prompt = Prompt(self._known, id="prompt")
@@ -165,7 +151,7 @@ class CopydeskApp(PatientApp):
         ):
             self.clock.add(lambda pane=pane: self._paint(pane), per_s)
         self.clock.add(self._paint_watchlist, TICKS_PER_S)
-        self.clock.add(self._follow_filters, 5)
+        self.clock.add(self.lists.follow_filters, 5)
         self.clock.add(self._paint_status, 4)
         self.set_interval(1 / TICKS_PER_S, self._tick)
         self._arrange()
@@ -194,27 +180,12 @@ class CopydeskApp(PatientApp):
 
     def _paint_watchlist(self) -> None:
         """The pane is there once its user has a list; an edit is seen at once, prices come five times a second."""
-        view = self._seat.view(Topic.WATCHLISTS)
+        view = self.lists.view
         if bool(view.rows) != self._has_lists:
             self._has_lists = bool(view.rows)
             self._arrange()
             self._keep_focus_visible()
         self.watchlist.show(view, self._now_ns())
-
-    def _follow_filters(self) -> None:
-        """Apply the chosen filters as they are saved now: any seat of the user may have changed them."""
-        view = self._seat.view(Topic.FILTERS)
-        if view.version != self._filters_seen:
-            self._filters_seen = view.version
-            self._apply_filters()
-
-    def _apply_filters(self) -> None:
-        saved = {each.scope: each for each in self._saved_filters() if each.name == self._filter_name}
-        for scope, pane in self._filtered.items():
-            pane.set_keep(self._filter_name, passing(saved[scope]) if scope in saved else None)
-
-    def _saved_filters(self) -> list[SavedFilter]:
-        return [row for row in self._seat.view(Topic.FILTERS).rows if isinstance(row, SavedFilter)]
 
     def _now_ns(self) -> int:
         rows = self._seat.view(Topic.STATUS).rows
@@ -333,30 +304,23 @@ class CopydeskApp(PatientApp):
     def action_unwatch(self) -> None:
         row = self.watched_at_hand
         if row is not None:
-            self._run(commands.Unwatch((Watched(source=row.source, symbol=row.symbol),)))
+            self._ask(self.lists.remove((_watched(row),)))
 
     def action_move_watched(self, by: int) -> None:
         row = self.watched_at_hand
         if row is not None:
-            symbol = Watched(source=row.source, symbol=row.symbol)
-            self._ask(self._seat.edit_lists(MoveSymbol(name=self.watchlist.list_name, symbol=symbol, by=by)))
+            self._ask(self.lists.move(_watched(row), by))
 
     def action_next_list(self) -> None:
-        names = self.watchlist.names
-        if names:
-            self._run(commands.ShowList(names[(names.index(self.watchlist.list_name) + 1) % len(names)]))
+        self._ask(self.lists.show_next())
 
     def action_find_symbol(self) -> None:
         self.run_worker(self._find_symbol(), group="find", exclusive=True)
 
     async def _find_symbol(self) -> None:
-        found = await self.push_screen_wait(SymbolSearch(self._seat.find_symbols, self._list_name))
+        found = await self.push_screen_wait(SymbolSearch(self._seat.find_symbols, self.lists.name))
         if found is not None:
-            self._run(commands.Watch((Watched(source=found.source, symbol=found.symbol),)))
-
-    @property
-    def _list_name(self) -> str:
-        return self.watchlist.list_name or FIRST_LIST
+            self._ask(self.lists.add((_watched(found),)))
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Keys that take the focus elsewhere act before any other, but not while something is typed or asked."""
@@ -411,7 +375,7 @@ class CopydeskApp(PatientApp):
             themes=tuple(theme.themes()),
             lists=self.watchlist.names,
             watched=tuple(dict.fromkeys(row.symbol for row in self.watchlist.rows)),
-            filters=tuple(dict.fromkeys(each.name for each in self._saved_filters())),
+            filters=tuple(dict.fromkeys(each.name for each in self.lists.filters)),
         )
 
     def _open_prompt(self, mode: Any, text: str) -> None:
@@ -485,18 +449,17 @@ class CopydeskApp(PatientApp):
             case commands.Why(account, at):
                 self._ask(self._tell(self._seat.why(account, at)))
             case commands.Watch(symbols):
-                self._ask(self._seat.edit_lists(AddSymbols(name=self._list_name, symbols=symbols)))
+                self._ask(self.lists.add(symbols))
             case commands.Unwatch(symbols):
-                self._ask(self._seat.edit_lists(RemoveSymbols(name=self._list_name, symbols=symbols)))
+                self._ask(self.lists.remove(symbols))
             case commands.ShowList(name):
                 self._ask(self._show_list(name))
             case commands.ShowLists():
-                lists = [row for row in self._seat.view(Topic.WATCHLISTS).rows if isinstance(row, WatchlistRow)]
-                self.push_screen(StoryPage(lists_text(lists, self._saved_filters())))
+                self.push_screen(StoryPage(self.lists.text()))
             case commands.EditLists(edit):
                 self._ask(self._seat.edit_lists(edit))
             case commands.Filter(name, saved):
-                self._ask(self._filter(name, saved))
+                self._ask(self.lists.filter(name, saved))
             case commands.Export(what, path, account):
                 self._ask(self._seat.export(what, str(Path(path).expanduser()), account))
 
@@ -508,25 +471,10 @@ class CopydeskApp(PatientApp):
         self.message.say(*await outcome(asked))
 
     async def _show_list(self, name: str) -> str:
-        """Show a list, and make it when there is none."""
-        there = [each for each in self.watchlist.names if each.casefold() == name.casefold()]
-        said = f"Watchlist {there[0]}." if there else await self._seat.edit_lists(MakeList(name=name))
-        self.watchlist.choose(name)
+        said = await self.lists.show(name)
         if not self._on_screen(self.watchlist):
             self.action_pane("watch")
         return said
-
-    async def _filter(self, name: str, saved: SavedFilter | None) -> str:
-        if saved is not None:
-            await self._seat.edit_lists(SaveFilter(filter=saved))
-        filters = [each for each in self._saved_filters() if each.name == name]
-        if name and not filters:
-            known = [each.name for each in self._saved_filters()]
-            near = near_words(name, known, f"; :filter {name} symbol=ES saves one")
-            raise CommandRefused(f"filter: there is no {name!r}{near}")
-        self._filter_name = name
-        self._apply_filters()
-        return f"Filter {name}: {', '.join(each.about() for each in filters)}." if name else "Every row is shown."
 
     async def _tell(self, asked: Coroutine[Any, Any, str]) -> str:
         """Open the page with the story that is awaited."""
@@ -591,3 +539,7 @@ class CopydeskApp(PatientApp):
         """Write the screen as it is now as an SVG picture, which loads nothing from anywhere."""
         picture = self.export_screenshot(title="copydesk")
         Path(path).write_text(_REMOTE_FONT.sub("", picture), "utf-8")
+
+
+def _watched(symbol: WatchRow | Listed) -> Watched:
+    return Watched(source=symbol.source, symbol=symbol.symbol)
