@@ -527,6 +527,7 @@ class Desk:
         """For `copydesk symbols`; a database that is away hears of it the next time they are read."""
         with contextlib.suppress(JournalDown, StoreRefused):
             await self._store.put_contracts(said)
+        self.watching.described.set()
 
     async def _watch_lists(self) -> None:
         interval_s = self._settings.chart_interval_s

@@ -6,6 +6,7 @@ symbols that nothing else follows are asked for one a second.
 """
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Iterable
 from datetime import date
 
@@ -28,7 +29,7 @@ Quoted = Callable[[str], tuple[Quote, int] | None]
 """The newest quote of a source's symbol and when it came (ns), or None."""
 _LOOK_EVERY_NS = 200_000_000
 _ASK_EVERY_S = 1.0
-_LIST_EVERY_S = 3_600.0
+_LIST_EVERY_S, _LIST_AFTER_S = 3_600.0, 2.0
 _ASK_AGAIN_NS = 60_000_000_000
 _ASKED_AT_MOST = 100
 """Contracts whose quotes are asked of a login for lists alone: each may cost two of its requests."""
@@ -47,6 +48,7 @@ class Watching:
         self._indexing = asyncio.Lock()
         self._index = SymbolIndex()
         self._reading = asyncio.Lock()
+        self.described = asyncio.Event()  # set when a venue described a contract
         self._mine = UserLists()
         self._rows: dict[Watched, WatchRow] = {}
         self._seen: dict[Watched, Quote | None] = {}
@@ -150,7 +152,7 @@ class Watching:
 
     async def list_contracts(self) -> None:
         """Run until cancelled: let the desk's own contracts be found, the product table's and those that venues have
-        described, as they are each hour."""
+        described; anew each hour, and a while after a venue described one: then there may be something to copy."""
         while True:
             try:
                 said = await self._store.contracts()
@@ -159,7 +161,11 @@ class Watching:
                 said = []
             today = trading_day(self._clock.now_ns())
             await self.add_listing(DESK, await asyncio.to_thread(contracts, today, said))
-            await asyncio.sleep(_LIST_EVERY_S)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_LIST_EVERY_S):
+                    await self.described.wait()
+            await asyncio.sleep(_LIST_AFTER_S)
+            self.described.clear()
 
     async def add_listing(self, source: str, listing: Iterable[Listed], quoted: Quoted | None = None) -> None:
         """Let a source's symbols be found, in place of those it listed before, and with `quoted` their prices be shown.

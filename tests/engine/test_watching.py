@@ -104,6 +104,16 @@ async def test_edits_of_a_seat_are_made_or_refused_in_one_sentence(state_dir: Pa
         assert matches[0].how is How.WORD and matches[0].listed.symbol.startswith("MNQ")
 
 
+async def test_a_contract_is_found_once_a_venue_has_described_it(state_dir: Path) -> None:
+    """The practice venue's ESH4 is March 2034, which no table lists yet."""
+
+    def first(on: PracticeDesk) -> str:
+        return next((match.listed.symbol for match in on.desk.watching.find(SYMBOL)), "")
+
+    async with practice(state_dir, user="ann") as on:
+        await until(lambda: first(on) == SYMBOL, 15)
+
+
 async def test_a_desk_that_runs_for_nobody_says_so(store: Store) -> None:
     watching = Watching(store, Market(), SYSTEM_CLOCK, "")
     with pytest.raises(CommandRefused, match="runs for nobody"):
