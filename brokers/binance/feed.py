@@ -162,6 +162,7 @@ class BinanceFeed:
             if kind == _DEPTH:
                 if each.syncing is not None:
                     each.syncing.cancel()
+                    each.syncing = None
                 each.depth.lost(f"depth: {reason}")
 
     def _by_symbol(self, streams: Iterable[str]) -> list[tuple[_Symbol, str]]:
@@ -264,7 +265,7 @@ class BinanceFeed:
                 self._tell(tape.give_up(f"more than {limits.fill_pages * limits.page} at once are not asked for"))
                 pages, full = 0, False
             elif full:
-                each.check_trades = True
+                each.check_trades, ends_at = True, loop.time() + limits.fill_s
             elif tape.hole and loop.time() > ends_at:
                 self._tell(tape.give_up(why))
             if tape.hole and not full:
