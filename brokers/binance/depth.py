@@ -1,9 +1,9 @@
 """One symbol's depth kept whole by the venue's own procedure: keep events, take a snapshot, apply, begin anew at a jump
 (`docs/binance.md` 6). Pure; `feed.py` fetches the snapshots and knows when a connection was lost.
 
-Two additions. A symbol that is quiet has no event to judge a snapshot by: it is shown at once, and an event that does
-not follow on it only means another snapshot. And after a lost connection a snapshot is always taken: the changes of
-that time may be to levels that never change again.
+Two additions. A symbol that is quiet has no event to judge a snapshot by: it is shown at once, and is judged by the
+first event that comes. And after a lost connection a snapshot is always taken: the changes of that time may be to
+levels that never change again.
 """
 
 from collections import deque
@@ -20,7 +20,6 @@ class Depth:
         self.dropped = 0
         self._symbol = symbol
         self._number: int | None = None
-        self._proven = False  # an event has followed on the snapshot
         self._kept: deque[tuple[DepthEvent, int]] = deque()
         self._most = kept
         self._newest_ns = 0  # the newest time the venue said
@@ -34,7 +33,7 @@ class Depth:
     def lost(self, reason: str) -> None:
         """The connection is gone: what comes next does not follow on what was."""
         if self._number is not None:
-            self._gap = self._gap or reason
+            self._gap = reason
         self._begin_anew()
 
     def on_event(self, event: DepthEvent, received_ns: int) -> list[MarketEvent]:
@@ -43,13 +42,12 @@ class Depth:
         if self._number is not None and event.last <= self._number:
             return []
         if self._number is not None and event.first > self._number + 1:
-            if self._proven:
-                self._gap = self._gap or f"depth: {event.first} came after {self._number}"
+            self._gap = f"depth: {event.first} came after {self._number}"
             self._begin_anew()
         if self._number is None:
             self._keep(event, received_ns)
             return []
-        self._number, self._proven, self._told_ns = event.last, True, event.event_ms * MS
+        self._number, self._told_ns = event.last, event.event_ms * MS
         return [depth_of(event, received_ns)]
 
     def on_snapshot(self, answer: DepthAnswer, received_ns: int) -> list[MarketEvent]:
@@ -71,7 +69,7 @@ class Depth:
             )
             self._gap = ""
         told.append(snapshot_of(self._symbol, answer, ts_ns, received_ns))
-        self._number, self._proven, self._told_ns = answer.last_update_id, False, ts_ns
+        self._number, self._told_ns = answer.last_update_id, ts_ns
         kept, self._kept = self._kept, deque()
         for event, at_ns in kept:
             told += self.on_event(event, at_ns)

@@ -176,7 +176,9 @@ class BinanceFeed:
         if isinstance(message, wire.TradeEvent):
             if (each := self._symbols.get(message.symbol)) is not None:
                 self._lag_ms = (now_ns - message.event_ms * wire.MS) / 1e6
+                dropped = each.tape.dropped
                 self._tell(each.tape.on_trade(wire.trade_of(message, now_ns)))
+                each.check_trades |= each.tape.dropped > dropped
                 if each.tape.hole:
                     self._fill(each)
         elif isinstance(message, wire.DepthEvent):

@@ -48,6 +48,7 @@ class BinanceDoor:
 
     async def open(self, port: int, tasks: asyncio.TaskGroup) -> dict[str, Any]:
         house, settings = self._house, self._settings
+        self.streams.begin()
         rest = BinanceRest(house, settings, self.limits, self.markets)
         application = web.Application()
         application.router.add_route("*", "/api/v3/{endpoint:[A-Za-z]+}", rest.serve)

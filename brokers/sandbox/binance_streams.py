@@ -43,6 +43,12 @@ class Streams:
         self._cursors = {symbol: _Cursor(market) for symbol, market in markets.items()}
         self._due_ns: dict[str, int] = {}
 
+    def begin(self) -> None:
+        """What has happened by now is told to nobody."""
+        for symbol, market in self._markets.items():
+            market.catch_up()
+            self._cursors[symbol] = _Cursor(market)
+
     def pump(self, sockets: Iterable[BinanceSocket]) -> None:
         """Tell every connection what has happened since the last time."""
         listening = list(sockets)
