@@ -17,6 +17,7 @@ import structlog
 from msgspec.structs import replace
 
 from brokers import adapter as venue
+from brokers.feed import Sink
 from brokers.registry import VENUE_TABLE, build_adapter
 from engine import events as ev
 from engine import guards, instruments, late, logins, mirror_trail, returned, rollover
@@ -24,6 +25,7 @@ from engine.collector import collect
 from engine.core import Core
 from engine.exits import Exits
 from engine.export import ExportRefused, export
+from engine.feeds import Feeds, quotes_into
 from engine.flatten import exposure_of
 from engine.inbox import Inbox
 from engine.journal import Journal
@@ -73,9 +75,11 @@ class Desk:
         *,
         build: _Build | None = None,
         user: str = "",
+        sink: Sink | None = None,
     ) -> None:
         """`recorder` keeps every input of the core for `copydesk replay`; without one nothing is kept. `build` makes
-        the adapter of a login in place of the registry. `user` is whose watchlists the seats see; without, nobody's."""
+        the adapter of a login in place of the registry. `user` is whose watchlists the seats see; without, nobody's.
+        `sink` takes what the feeds of the settings say; without one the market does."""
         self._settings = settings
         self._build = build
         self._store = store
@@ -92,6 +96,8 @@ class Desk:
         self.resyncs = Resyncs(self.core, self.adapters, self.market, clock, self._in_turn)
         self.watching = Watching(store, self.market, clock, user)
         self.views = Views(self.core, self.market, self.adapters, self.journal, self.watching, settings.desk)
+        self.feeds = Feeds(settings, clock, random, sink or quotes_into(self.market), self._alert)
+        self.views.feeds = self.feeds.health
         self._inbox = Inbox()
         self._turn = asyncio.Lock()
         self._group: asyncio.TaskGroup | None = None
@@ -149,6 +155,8 @@ class Desk:
             if self._recorder is not None:
                 group.create_task(self._recorder.run(self._alert), name="recorder")
             group.create_task(self._store.listen(self._config_changed), name="listen")
+            if self.feeds.names:
+                group.create_task(self.feeds.run(), name="feeds")
             if self.watching.user:
                 group.create_task(self._watch_lists(), name="watchlists")
             known = self.core.config.connections

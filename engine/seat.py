@@ -11,6 +11,7 @@ from typing import Protocol
 
 from engine.symbol_search import LIMIT, Match
 from schema.login import Credentials
+from schema.market import FeedHealth
 from schema.records import (
     Bar,
     ConnectionConfig,
@@ -37,6 +38,7 @@ class Topic(StrEnum):
     STATUS = "status"
     WATCHLISTS = "watchlists"
     FILTERS = "filters"
+    FEEDS = "feeds"  # `schema.market.FeedHealth` of each source that needs no login
 
 
 class Role(StrEnum):
@@ -226,6 +228,7 @@ Row = (
     | AlertRow
     | StatusRow
     | WatchlistRow
+    | FeedHealth
     | SavedFilter  # of the topic FILTERS
 )
 

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 import uvloop
 
+from engine import health
 from engine.desk import Desk
 from engine.recorder import Recorder
 from engine.seat import Chosen, FlattenResult, LoginAccounts, ResyncPlan, Topic, View
@@ -94,7 +95,12 @@ class EngineThread:
                 self._loop = asyncio.get_running_loop()
                 self.desk = desk
                 self._up.set()
-                await desk.until(self._stop)
+                keeping = asyncio.create_task(health.keep(self._settings.state_dir, desk.view, SYSTEM_CLOCK))
+                try:
+                    await desk.until(self._stop)
+                finally:
+                    keeping.cancel()
+                    await asyncio.wait([keeping])
             finally:
                 await desk.close()
         finally:

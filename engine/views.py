@@ -6,6 +6,7 @@ changed, at most twenty times a second. Reading a view is one attribute load, sa
 
 import os
 from collections import Counter
+from collections.abc import Callable
 from decimal import Decimal
 from typing import TypeVar
 
@@ -31,6 +32,7 @@ from engine.seat import (
     View,
 )
 from engine.watching import Watching
+from schema.market import FeedHealth
 from schema.records import Copy, Decision, Environment, Episode, FollowerConfig, Guard, Signal, VenueOrder
 
 _ORDERS_KEPT = 500
@@ -76,6 +78,7 @@ class Views:
         self.loop_lag_p99_ms = 0.0
         self.flatten = ""  # how a flatten that runs stands
         self.collect_ms = -1.0
+        self.feeds: Callable[[], tuple[FeedHealth, ...]] = tuple
 
     def view(self, topic: Topic) -> View:
         return self._views[topic]
@@ -196,6 +199,7 @@ class Views:
             summary = stage.summary()
             self._latencies[account] = (summary.p50, summary.p99)
         self._rss_mb = self._process.memory_info().rss / 2**20
+        self._publish(Topic.FEEDS, self.feeds())
 
     def _accounts(self) -> list[AccountRow]:
         core = self._core

@@ -9,6 +9,7 @@ import click
 from brokers.sandbox.__main__ import sandbox_command
 from tui.accounts import add, list_accounts, remove, sync, toggle
 from tui.groups import groups
+from tui.health import health
 from tui.kill import guard, kill
 from tui.replay import replay_command
 from tui.shell import OneSentence, refusals, run, settings_with_log
@@ -109,6 +110,7 @@ def accounts() -> None:
 main.add_command(sandbox_command, "sandbox")
 main.add_command(replay_command)
 main.add_command(guard)
+main.add_command(health)
 main.add_command(kill)
 main.add_command(why_command)
 main.add_command(groups)
