@@ -15,7 +15,7 @@ import structlog
 
 from brokers.binance import SOURCE, wire
 from brokers.binance.depth import Depth
-from brokers.binance.limits import Limits, Rolling
+from brokers.binance.limits import Attempts, Limits
 from brokers.binance.listing import Listed, Listing
 from brokers.binance.rest import Rest
 from brokers.binance.shards import Shard
@@ -69,7 +69,7 @@ class BinanceFeed:
         self._random = random
         self._limits = limits
         self._candles = candles
-        self._attempts = Rolling(limits.attempts, limits.attempts_window_s)
+        self._attempts = Attempts(limits.attempts, limits.attempts_window_s)
         self._symbols: dict[str, _Symbol] = {}
         self._shards: list[Shard] = []
         self._sink: Sink | None = None
@@ -229,6 +229,7 @@ class BinanceFeed:
             each.syncing = self._start(self._fetch_snapshot(each))
 
     async def _fetch_snapshot(self, each: _Symbol) -> None:
+        pause_s = self._limits.snapshot_pause_s
         while each.depth.wants_snapshot:
             try:
                 answer = await self._rest.depth(each.listed.symbol)
@@ -237,7 +238,8 @@ class BinanceFeed:
             else:
                 self._tell(each.depth.on_snapshot(answer, self._clock.now_ns()))
             if each.depth.wants_snapshot:
-                await asyncio.sleep(self._limits.snapshot_pause_s)
+                await asyncio.sleep(pause_s)
+                pause_s = min(pause_s * 2, self._limits.longest_wait_s)
 
     def _fill(self, each: _Symbol) -> None:
         """Have missing trades fetched, once at a time."""
@@ -249,7 +251,7 @@ class BinanceFeed:
         limits, loop, tape = self._limits, asyncio.get_running_loop(), each.tape
         if not each.check_trades:
             await asyncio.sleep(limits.reorder_s)
-        ends_at, pages = loop.time() + limits.fill_s, 0
+        ends_at, pages, pause_s = loop.time() + limits.fill_s, 0, limits.reorder_s
         while tape.hole or each.check_trades:
             each.check_trades = False
             asked_id, full, why = tape.last_id + 1, False, "the venue did not say them in time"
@@ -266,12 +268,14 @@ class BinanceFeed:
             if pages >= limits.fill_pages:
                 self._tell(tape.give_up(f"more than {limits.fill_pages * limits.page} at once are not asked for"))
                 pages, full = 0, False
+            elif tape.hole and not full and loop.time() > ends_at:
+                self._tell(tape.give_up(why))
+                ends_at, pause_s = loop.time() + limits.fill_s, limits.reorder_s
             elif full:
                 each.check_trades, ends_at = True, loop.time() + limits.fill_s
-            elif tape.hole and loop.time() > ends_at:
-                self._tell(tape.give_up(why))
             if tape.hole and not full:
-                await asyncio.sleep(limits.reorder_s)
+                await asyncio.sleep(pause_s)
+                pause_s = min(pause_s * 2, limits.fill_s / 5)
 
 
 def _together(states: set[str]) -> str:

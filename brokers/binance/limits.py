@@ -66,6 +66,14 @@ class Rolling:
             self._taken.append(loop.time())
 
 
+class Attempts(Rolling):
+    """Connections of this address: so many in a window, and two handshakes at a time (T-STORM)."""
+
+    def __init__(self, limit: int, window_s: float) -> None:
+        super().__init__(limit, window_s)
+        self.at_once = asyncio.Semaphore(2)
+
+
 class Weights:
     """The request weight of this address over the last minute: ours, and what the venue says was used beside it."""
 

@@ -18,7 +18,12 @@ from schema.records import Bar
 _DEPTH_WEIGHTS = ((100, 5), (500, 25), (1000, 50), (5000, 250))
 _TRADES_WEIGHT, _AGGREGATES_WEIGHT, _KLINES_WEIGHT, _LISTING_WEIGHT = 25, 4, 2, 20
 _LONGEST_BAN_S = 3 * 24 * 3600.0
-_THROTTLED_S, _BANNED_S = 60.0, 120.0  # where the venue names no time
+_TOO_MANY = {
+    403: ("keeps this address out", 120.0),
+    418: ("bans this address", 120.0),
+    429: ("says too many requests", 60.0),
+}
+"""What these answers say, and for how many seconds nothing is asked where the venue names no time."""
 log = structlog.get_logger(__name__)
 
 
@@ -125,14 +130,12 @@ class Rest:
             self.weights.saw(int(used))
 
     def _refused(self, endpoint: str, status: int, retry_after: str, data: bytes) -> None:
-        said = wire.read_refusal(data)
-        words = f": {said}" if said else ""
-        if status in (418, 429):
-            usual_s = _BANNED_S if status == 418 else _THROTTLED_S
+        text = wire.read_refusal(data)
+        words = f": {text}" if text else ""
+        if status in _TOO_MANY:
+            said, usual_s = _TOO_MANY[status]
             wait_s = min(_seconds(retry_after, usual_s), _LONGEST_BAN_S)
-            why = (
-                f"{SOURCE} {'bans this address' if status == 418 else 'says too many requests'} (HTTP {status}){words}"
-            )
+            why = f"{SOURCE} {said} (HTTP {status}){words}"
             log.warning("feed throttled", source=SOURCE, status=status, wait_s=wait_s)
             self.weights.closed(wait_s, why)
             raise _Again(why)

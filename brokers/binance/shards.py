@@ -15,9 +15,10 @@ import stamina
 import structlog
 
 from brokers.binance import SOURCE
-from brokers.binance.limits import Limits, Rolling
+from brokers.binance.limits import Attempts, Limits
 from brokers.binance.socket import OnMessage, OnUnreadable, StreamLost, StreamSocket, open_socket
 
+_NOTHING = "nothing is subscribed to any more"
 log = structlog.get_logger(__name__)
 
 
@@ -41,7 +42,7 @@ class Shard:
         url: str,
         limits: Limits,
         random: Random,
-        attempts: Rolling,
+        attempts: Attempts,
         owner: Owner,
         on_message: OnMessage,
         on_unreadable: OnUnreadable,
@@ -120,8 +121,11 @@ class Shard:
 
     async def _open(self, http: aiohttp.ClientSession, group: asyncio.TaskGroup, *, follows: bool) -> StreamSocket:
         """A connection with every stream on it. Raises StreamLost."""
-        await self._attempts.take()
-        socket = await open_socket(http, self._url, min(self.streams), self._limits)
+        async with self._attempts.at_once:
+            await self._attempts.take()
+            if not self.streams:
+                raise StreamLost(_NOTHING)
+            socket = await open_socket(http, self._url, min(self.streams), self._limits)
         group.create_task(socket.serve(self._on_message, self._on_unreadable))
         try:
             if not follows:
@@ -151,7 +155,7 @@ class Shard:
             await self._reconcile(socket)
             if not self.streams:
                 self._was_up = False
-                raise StreamLost("nothing is subscribed to any more")
+                raise StreamLost(_NOTHING)
             await _first(due_at - loop.time(), socket.lost, self._changed.wait, socket.ending.wait)
 
     async def _renew(self, http: aiohttp.ClientSession, group: asyncio.TaskGroup, old: StreamSocket) -> StreamSocket:

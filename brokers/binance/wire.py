@@ -146,6 +146,7 @@ class _Frame(msgspec.Struct, frozen=True):
     """Any text frame: an event in its wrapping, an answer, or an error."""
 
     stream: str | None = None
+    e: str | None = None
     data: msgspec.Raw = msgspec.Raw(b"")
     id: int | str | None = None
     code: int | None = None
@@ -182,6 +183,8 @@ def parse(data: bytes) -> Message | None:
             return Answer(frame.id, _said(frame.code, frame.msg))
         if frame.result is not msgspec.UNSET:
             return Answer(frame.id)
+        if frame.e == "serverShutdown":
+            return Shutdown()
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
         raise Unreadable(clean(str(error), 200)) from None
     raise Unreadable("neither an event nor an answer")

@@ -66,6 +66,7 @@ def test_answers_and_errors_name_their_request() -> None:
 def test_a_shutdown_is_known_and_a_stream_that_is_not_read_is_none() -> None:
     data = b'{"stream":"!serverShutdown","data":{"e":"serverShutdown","E":1770123456789}}'
     assert wire.parse(data) == wire.Shutdown(1770123456789)
+    assert wire.parse(b'{"e":"serverShutdown","E":1770123456789}') == wire.Shutdown()
     assert wire.parse(combined("bnbbtc@aggTrade", payload("<s>@aggTrade"))) is None
 
 
