@@ -88,6 +88,8 @@ class BinanceFeed:
             async with aiohttp.ClientSession() as http, asyncio.TaskGroup() as group:
                 self._sink, self._http, self._group = sink, http, group
                 for each in self._symbols.values():
+                    each.filling = each.syncing = None
+                    each.depth.lost("depth: the feed was begun again")
                     self._say_session(each)
                 for shard in self._shards:
                     group.create_task(shard.run(http))

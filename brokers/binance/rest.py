@@ -117,19 +117,19 @@ class Rest:
                 self._count(answer.headers.get("X-MBX-USED-WEIGHT-1M", ""))
                 if answer.status == 200:
                     return data
-                self._refused(endpoint, answer.status, answer.headers.get("Retry-After", ""), data)
+                raise self._refusal(endpoint, answer.status, answer.headers.get("Retry-After", ""), data)
         except aiohttp.InvalidURL:
             raise FeedDown(f"binance_rest_url {self._base!r} is no address; write it as https://host.") from None
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             why = "no answer in time" if isinstance(error, TimeoutError) else clean(str(error), 120)
             raise _Again(f"{SOURCE} can't be reached at {self._base} ({why})") from None
-        raise AssertionError("a refusal raises")
 
     def _count(self, used: str) -> None:
         if used.isascii() and used.isdigit() and len(used) < 9:
             self.weights.saw(int(used))
 
-    def _refused(self, endpoint: str, status: int, retry_after: str, data: bytes) -> None:
+    def _refusal(self, endpoint: str, status: int, retry_after: str, data: bytes) -> _Again | FeedDown:
+        """What an answer that is not 200 means."""
         text = wire.read_refusal(data)
         words = f": {text}" if text else ""
         if status in _TOO_MANY:
@@ -138,13 +138,15 @@ class Rest:
             why = f"{SOURCE} {said} (HTTP {status}){words}"
             log.warning("feed throttled", source=SOURCE, status=status, wait_s=wait_s)
             self.weights.closed(wait_s, why)
-            raise _Again(why)
+            return _Again(why)
         if status == 451:
-            raise FeedDown(f"{SOURCE} serves nobody from here (HTTP 451): turn it off, or set binance_rest_url and "
-                           "binance_ws_url to an address that serves this country.")  # fmt: skip
+            return FeedDown(
+                f"{SOURCE} serves nobody from here (HTTP 451): turn it off, or set binance_rest_url and "
+                "binance_ws_url to an address that serves this country."
+            )
         if status >= 500:
-            raise _Again(f"{SOURCE} fails at {endpoint} (HTTP {status}){words}")
-        raise FeedDown(f"{SOURCE} refuses {endpoint} (HTTP {status}){words}.")
+            return _Again(f"{SOURCE} fails at {endpoint} (HTTP {status}){words}")
+        return FeedDown(f"{SOURCE} refuses {endpoint} (HTTP {status}){words}.")
 
 
 def _seconds(text: str, usual_s: float) -> float:

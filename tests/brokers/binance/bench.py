@@ -97,6 +97,14 @@ class FeedBench:
         assert isinstance(door, BinanceDoor)
         self.door = door
 
+    def begin(self) -> None:
+        """Run the feed."""
+        self._running = asyncio.create_task(self.feed.run(self.told))
+
+    async def end(self) -> None:
+        self._running.cancel()
+        await asyncio.gather(self._running, return_exceptions=True)
+
     def control(self, order: str, **wish: Any) -> dict[str, Any]:
         answer = Control(self.sandbox).carry_out(json.dumps({"order": order, **wish}).encode())
         assert answer["ok"], answer
@@ -170,10 +178,9 @@ async def practised(
         )
         made = FeedBench(bench.sandbox, addresses, source)
         made.play()
-        running_feed = asyncio.create_task(source.feed.run(made.told))
+        made.begin()
         try:
             yield made
         finally:
-            running_feed.cancel()
-            await asyncio.gather(running_feed, return_exceptions=True)
+            await made.end()
             await source.close()

@@ -2,10 +2,16 @@
 
 import asyncio
 from pathlib import Path
+from random import Random
 
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 
+from brokers.binance.limits import Limits
+from brokers.binance.source import BinanceSource
 from brokers.feed import FeedDown
+from schema.clock import SYSTEM_CLOCK
 from schema.market import DepthSnapshot, FeedGap, Interval, SessionChanged, SessionState, Trade
 from schema.records import Bar
 from tests.brokers.binance.bench import practised
@@ -104,6 +110,49 @@ async def test_a_quiet_symbol_is_caught_up_after_a_reconnect(tmp_path: Path) -> 
         await bench.settled(ES)
         bench.prove(ES)
         assert (1, 4000.0) in bench.told.books[ES]
+
+
+async def test_a_feed_that_is_run_again_goes_on_where_it_was(tmp_path: Path) -> None:
+    async with practised(tmp_path) as bench:
+        await bench.feed.subscribe([ES])
+        await bench.another_trade()
+        await bench.end()
+        assert bench.health().ws_state == "off"
+        seen, market = bench.told.last_id[ES], bench.door.markets[ES]
+        await bench.until(lambda: (market.catch_up(), market.last_trade_id)[1] > seen + 10)
+        bench.begin()
+        await bench.until(lambda: bench.told.last_id[ES] > seen)
+        await bench.settled(ES)
+        bench.prove(ES)
+        assert bench.told.missed == 0
+
+
+async def test_history_and_feed_say_when_they_are_not_served_from_here(tmp_path: Path) -> None:
+    """HTTP 451 and 403, which the door does not give: a venue of a few lines does."""
+    for status, sentence in (
+        (451, r"^binance serves nobody from here \(HTTP 451\): turn it off"),
+        (403, r"^binance keeps this address out \(HTTP 403\); it takes no requests for \d+ s more\.$"),
+        (500, r"^binance fails at exchangeInfo \(HTTP 500\); asked again for 0 s\.$"),
+        (400, r"^binance refuses exchangeInfo \(HTTP 400\)\.$"),
+    ):
+        server = TestServer(_answering(status))
+        await server.start_server()
+        source = BinanceSource(
+            SYSTEM_CLOCK, Random(1), rest_url=str(server.make_url("")), limits=Limits(give_up_s=0.2, first_wait_s=0.01)
+        )
+        with pytest.raises(FeedDown, match=sentence):
+            await source.feed.subscribe([ES])
+        await source.close()
+        await server.close()
+
+
+def _answering(status: int) -> web.Application:
+    async def answer(_: web.Request) -> web.Response:
+        return web.Response(status=status)
+
+    application = web.Application()
+    application.router.add_get("/{path:.*}", answer)
+    return application
 
 
 @pytest.mark.parametrize(
