@@ -15,7 +15,7 @@ from brokers.sandbox.binance_rest import LOGIN, BinanceRest
 from brokers.sandbox.binance_socket import BinanceSocket
 from brokers.sandbox.binance_streams import Streams
 from brokers.sandbox.binance_tape import SymbolMarket
-from brokers.sandbox.doors import House, User
+from brokers.sandbox.doors import House, User, listen
 from brokers.sandbox.orders import VenueEvent
 from brokers.sandbox.settings import BinanceSettings
 
@@ -54,11 +54,9 @@ class BinanceDoor:
         application.router.add_route("*", "/api/v3/{endpoint:[A-Za-z]+}", rest.serve)
         for path in ("/ws", "/ws/{stream:.+}", "/stream", "/stream/"):
             application.router.add_get(path, self._serve_socket)
-        self._runner = runner = web.AppRunner(application, access_log=None, handle_signals=False, shutdown_timeout=0.2)
-        await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", port).start()
+        self._runner, taken = await listen(application, port)
         tasks.create_task(self._pump())
-        at = f"127.0.0.1:{runner.addresses[0][1]}"
+        at = f"127.0.0.1:{taken}"
         return {"rest": f"http://{at}", "ws": f"ws://{at}", "symbols": list(self.markets)}
 
     async def close(self) -> None:
