@@ -30,6 +30,7 @@ _EVERY_S = 0.02
 _HELPING_S = 0.0002
 _TRADES_KEPT = 20_000
 _AGAIN_S, _LONGEST_S = 5.0, 60.0
+_END_S = 5.0
 Build = Callable[[str, Settings, Clock, Random], Source]
 Alert = Callable[[str, str], None]
 _Page = TypeVar("_Page")
@@ -82,7 +83,9 @@ class Feeds:
             self._closing = True
             if self._there is not None and self._stop is not None:
                 self._there.call_soon_threadsafe(self._stop.set)
-            await asyncio.wait([self._ended], timeout=5.0)
+            await asyncio.wait([self._ended], timeout=_END_S)
+            if self._ended.done():
+                thread.join(_END_S)  # it said so with its last line
 
     def health(self) -> tuple[FeedHealth, ...]:
         """Each source as it stood at most `_EVERY_S` ago; from any thread."""

@@ -5,7 +5,6 @@ sort out what comes twice (`docs/binance.md` 8). `feed.py` owns the shards and i
 """
 
 import asyncio
-import contextlib
 from collections.abc import Callable, Coroutine, Iterable
 from random import Random
 from typing import Any, Protocol
@@ -110,7 +109,7 @@ class Shard:
                 if current is not None:
                     steady = asyncio.get_running_loop().time() - current.opened_at > self._limits.steady_s
                     self._failures = 0 if steady else self._failures
-                    self._owner.on_down(set(self.streams), str(lost))
+                self._owner.on_down(set(self.streams), str(lost))
                 self.state, self.reason = "down", str(lost)
                 log.warning("feed connection lost", source=SOURCE, reason=str(lost))
                 failed = lost
@@ -197,5 +196,5 @@ async def _first(
     finally:
         for task in tasks:
             task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await asyncio.gather(*tasks, return_exceptions=True)
+        if tasks:
+            await asyncio.wait(tasks)
