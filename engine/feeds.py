@@ -189,6 +189,8 @@ class Feeds:
             try:
                 await source.feed.run(self._kept.put)
             except Exception as failure:  # noqa: BLE001 - market data never ends the desk, whatever is wrong with it
+                if self._closing:
+                    return
                 log.error("feed failed", source=name, error=repr(failure))
                 self._tell_here(
                     self._alert, "alarm", f"{name}: its feed failed ({type(failure).__name__}); begun again"

@@ -6,9 +6,8 @@ fetched beside it, within the request weight.
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Iterable
 from random import Random
-from typing import Any
 
 import aiohttp
 import structlog
@@ -93,7 +92,10 @@ class BinanceFeed:
                     self._say_session(each)
                 for shard in self._shards:
                     group.create_task(shard.run(http))
-                await asyncio.get_running_loop().create_future()
+                try:
+                    await asyncio.get_running_loop().create_future()
+                finally:
+                    self._sink = self._http = self._group = None  # what comes while it ends starts nothing more
         finally:
             self._sink = self._http = self._group = None
 
@@ -221,14 +223,10 @@ class BinanceFeed:
 
     # --- what must be fetched --------------------------------------------------------------------------------------
 
-    def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        assert self._group is not None
-        return self._group.create_task(work)
-
     def _sync(self, each: _Symbol) -> None:
         """Have a snapshot fetched, once at a time."""
-        if each.depth.wants_snapshot and (each.syncing is None or each.syncing.done()):
-            each.syncing = self._start(self._fetch_snapshot(each))
+        if self._group and each.depth.wants_snapshot and (each.syncing is None or each.syncing.done()):
+            each.syncing = self._group.create_task(self._fetch_snapshot(each))
 
     async def _fetch_snapshot(self, each: _Symbol) -> None:
         pause_s = self._limits.snapshot_pause_s
@@ -245,8 +243,8 @@ class BinanceFeed:
 
     def _fill(self, each: _Symbol) -> None:
         """Have missing trades fetched, once at a time."""
-        if each.filling is None or each.filling.done():
-            each.filling = self._start(self._fetch_trades(each))
+        if self._group and (each.filling is None or each.filling.done()):
+            each.filling = self._group.create_task(self._fetch_trades(each))
 
     async def _fetch_trades(self, each: _Symbol) -> None:
         """What is missing may be on its way still; then REST has it; and what REST will not say in time is a gap."""
