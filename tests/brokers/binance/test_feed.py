@@ -356,7 +356,8 @@ async def test_history_comes_in_pages_without_a_hole_or_a_repeat(tmp_path: Path)
 
 
 async def test_through_a_flood_nothing_is_lost_and_the_loop_gives_others_their_turn(tmp_path: Path) -> None:
-    """14,000 events a second: a task that wants its turn every 10 ms is as a rule not kept waiting."""
+    """Two hundred times the market's pace: a task that wants its turn every 10 ms is as a rule not kept waiting longer
+    than a frame, beside how long it waits here without the feed."""
     late_ms: list[float] = []
 
     async def beat() -> None:
@@ -367,6 +368,11 @@ async def test_through_a_flood_nothing_is_lost_and_the_loop_gives_others_their_t
             late_ms.append((loop.time() - due) * 1e3)
 
     async with practised(tmp_path, speed=200.0, door=NO_WEIGHT) as bench:
+        beating = asyncio.create_task(beat())
+        await bench.until(lambda: len(late_ms) == 50)
+        beating.cancel()
+        quiet_ms = sorted(late_ms)[25]
+        late_ms.clear()
         await bench.feed.subscribe([ES, MES])
         await bench.until(lambda: bench.told.last_id.keys() == {ES, MES} == bench.told.numbers.keys())
         beating = asyncio.create_task(beat())
@@ -375,4 +381,4 @@ async def test_through_a_flood_nothing_is_lost_and_the_loop_gives_others_their_t
         await bench.settled(ES, MES)
         bench.prove(ES, MES)
         assert bench.told.of(FeedGap) == []
-        assert sorted(late_ms)[len(late_ms) // 2] < 25
+        assert sorted(late_ms)[len(late_ms) // 2] < 5 * quiet_ms + 25
