@@ -17,6 +17,7 @@ import structlog
 from msgspec.structs import replace
 
 from brokers import adapter as venue
+from brokers.feed import Sink
 from brokers.finding import unknown
 from brokers.registry import VENUE_TABLE, build_adapter
 from engine import events as ev
@@ -25,6 +26,7 @@ from engine.collector import collect
 from engine.core import Core
 from engine.exits import Exits
 from engine.export import ExportRefused, export
+from engine.feeds import Feeds, quotes_into
 from engine.flatten import exposure_of
 from engine.inbox import Inbox
 from engine.journal import Journal
@@ -36,13 +38,16 @@ from engine.rules import RuleRefused, parse_rule
 from engine.seat import Chosen, CommandRefused, FlattenResult, LoginAccounts, ResyncPlan, Topic, View
 from engine.soundness import why_impossible
 from engine.state import CoreLimits
+from engine.symbol_search import LIMIT, Match
 from engine.views import Views
+from engine.watching import Watching
 from engine.why import why
 from schema.clock import Clock
 from schema.records import ConnectionConfig, DeskConfig, Guard, Mode, RejectClass, TimeInForce, VenueAccount
 from schema.settings import Settings
 from schema.store import CheckedContract, JournalDown, Store, StoreRefused
 from schema.vault import Vault, VaultError
+from schema.watchlists import Edit
 
 _TICK_S = 0.05
 _FILLS_REMEMBERED_NS = 7 * 24 * 3_600_000_000_000  # longer than any venue replays, and than a long weekend
@@ -70,9 +75,12 @@ class Desk:
         recorder: Recorder | None = None,
         *,
         build: _Build | None = None,
+        user: str = "",
+        sink: Sink | None = None,
     ) -> None:
         """`recorder` keeps every input of the core for `copydesk replay`; without one nothing is kept. `build` makes
-        the adapter of a login in place of the registry."""
+        the adapter of a login in place of the registry. `user` is whose watchlists the seats see; without, nobody's.
+        `sink` takes what the feeds of the settings say; without one the market does."""
         self._settings = settings
         self._build = build
         self._store = store
@@ -87,7 +95,10 @@ class Desk:
         self.journal = Journal(store, clock, store.revive)
         self.exits = Exits(self.core, self.adapters, clock)
         self.resyncs = Resyncs(self.core, self.adapters, self.market, clock, self._in_turn)
-        self.views = Views(self.core, self.market, self.adapters, self.journal, settings.desk)
+        self.watching = Watching(store, self.market, clock, user)
+        self.views = Views(self.core, self.market, self.adapters, self.journal, self.watching, settings.desk)
+        self.feeds = Feeds(settings, clock, random, sink or quotes_into(self.market), self._alert)
+        self.views.feeds = self.feeds.health
         self._inbox = Inbox()
         self._turn = asyncio.Lock()
         self._group: asyncio.TaskGroup | None = None
@@ -145,6 +156,10 @@ class Desk:
             if self._recorder is not None:
                 group.create_task(self._recorder.run(self._alert), name="recorder")
             group.create_task(self._store.listen(self._config_changed), name="listen")
+            if self.feeds.names:
+                group.create_task(self.feeds.run(), name="feeds")
+            if self.watching.user:
+                group.create_task(self._watch_lists(), name="watchlists")
             known = self.core.config.connections
             self._logins |= {login.connection for login in known}
             connects = [group.create_task(self._connect(login), name=login.connection) for login in known]
@@ -513,6 +528,23 @@ class Desk:
         """For `copydesk symbols`; a database that is away hears of it the next time they are read."""
         with contextlib.suppress(JournalDown, StoreRefused):
             await self._store.put_contracts(said)
+        self.watching.described.set()
+
+    async def _watch_lists(self) -> None:
+        interval_s = self._settings.chart_interval_s
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._store.listen_lists(self.watching.reload))
+                group.create_task(self.watching.list_contracts())
+                group.create_task(self.watching.ask_quotes(self._market_data, self._marked, interval_s, self._alert))
+        except Exception as failure:  # noqa: BLE001 - whatever is wrong with a list, it must not end the copying
+            log.error("watchlists stopped", kind=type(failure).__name__, reason=str(failure))
+            self._alert("warn", "watchlists stand still until the desk is opened again; the log has the details")
+
+    def _market_data(self) -> venue.BrokerAdapter | None:
+        """The first login that is up and offers market data."""
+        offering = (name for name, adapter in self.adapters.items() if adapter.capabilities.market_data)
+        return next((self.adapters[name] for name in offering if self.core.up.get(name)), None)
 
     def _mark(self, checked: ev.InstrumentChecked) -> None:
         """Follow the price of whatever may be held, from the first login that offers market data."""
@@ -748,6 +780,14 @@ class Desk:
         except JournalDown as down:
             raise CommandRefused(f"why: the journal can't be read now: {down}.") from None
         return told.as_text()
+
+    async def find_symbols(self, text: str, limit: int = LIMIT) -> tuple[Match, ...]:
+        return self.watching.find(text, limit)
+
+    async def edit_lists(self, edit: Edit) -> str:
+        said = await self.watching.edit(edit)
+        self.views.publish(self._clock.now_ns())
+        return said
 
     async def open_positions(self) -> int:
         return len(self.core.ledger.open_accounts())

@@ -45,6 +45,11 @@ class Market:
         self.said_ns = received_ns
         self.version += 1
 
+    def quoted(self, symbol: str) -> tuple[Quote, int] | None:
+        """The newest quote of a symbol and when it came (ns); None when there is none."""
+        quote = self._quotes.get(symbol)
+        return None if quote is None else (quote, self._heard_ns[symbol])
+
     def heard_ns(self, symbol: str) -> int:
         """When the venue last quoted a symbol; 0 when it never did."""
         return self._heard_ns.get(symbol, 0)

@@ -9,7 +9,9 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Protocol
 
+from engine.symbol_search import LIMIT, Match
 from schema.login import Credentials
+from schema.market import FeedHealth
 from schema.records import (
     Bar,
     ConnectionConfig,
@@ -23,6 +25,7 @@ from schema.records import (
     SymbolMap,
     VenueAccount,
 )
+from schema.watchlists import Edit, SavedFilter
 
 
 class Topic(StrEnum):
@@ -33,6 +36,9 @@ class Topic(StrEnum):
     CANDLES = "candles"
     ALERTS = "alerts"
     STATUS = "status"
+    WATCHLISTS = "watchlists"
+    FILTERS = "filters"
+    FEEDS = "feeds"  # `schema.market.FeedHealth` of each source that needs no login
 
 
 class Role(StrEnum):
@@ -190,7 +196,41 @@ class StatusRow(Record, frozen=True):
     collect_ms: float = -1.0  # the last full garbage collection, run by hand when nothing was copied
 
 
-Row = AccountRow | OrderRow | PositionRow | CopyRow | Candles | AlertRow | StatusRow
+class WatchRow(Record, frozen=True):
+    """One symbol of a list. A price is None until it is known. `change` is the price (the last trade, else the middle)
+    against `first`, the first that this desk saw in the trading day; `as_of_ns` is when the quote came, 0 for never."""
+
+    source: str
+    symbol: str
+    description: str = ""
+    exchange: str = ""
+    bid: float | None = None
+    ask: float | None = None
+    last: float | None = None
+    change: float | None = None
+    first: float | None = None
+    as_of_ns: int = 0
+
+
+class WatchlistRow(Record, frozen=True):
+    """One list in its order; lists come by name."""
+
+    name: str
+    rows: tuple[WatchRow, ...]
+
+
+Row = (
+    AccountRow
+    | OrderRow
+    | PositionRow
+    | CopyRow
+    | Candles
+    | AlertRow
+    | StatusRow
+    | WatchlistRow
+    | FeedHealth
+    | SavedFilter  # of the topic FILTERS
+)
 
 
 class View(Record, frozen=True):
@@ -343,6 +383,15 @@ class Seat(Protocol):
 
     async def add_accounts(self, connection: str, accounts: Sequence[str], chosen: Chosen) -> str:
         """Put more accounts of a login on the desk."""
+        ...
+
+    async def find_symbols(self, text: str, limit: int = LIMIT) -> tuple[Match, ...]:
+        """What may be meant by what was typed so far, best first, in a millisecond."""
+        ...
+
+    async def edit_lists(self, edit: Edit) -> str:
+        """Add to, take off, move in, make, rename or delete a watchlist, or save or delete a filter, for every seat of
+        this user. A symbol may be named without its source, in any case."""
         ...
 
     async def open_positions(self) -> int:

@@ -6,6 +6,7 @@ changed, at most twenty times a second. Reading a view is one attribute load, sa
 
 import os
 from collections import Counter
+from collections.abc import Callable
 from decimal import Decimal
 from typing import TypeVar
 
@@ -30,6 +31,8 @@ from engine.seat import (
     Topic,
     View,
 )
+from engine.watching import Watching
+from schema.market import FeedHealth
 from schema.records import Copy, Decision, Environment, Episode, FollowerConfig, Guard, Signal, VenueOrder
 
 _ORDERS_KEPT = 500
@@ -46,12 +49,19 @@ class Views:
     """Builds and holds the newest view of every topic."""
 
     def __init__(
-        self, core: Core, market: Market, adapters: dict[str, BrokerAdapter], journal: Journal, desk: str
+        self,
+        core: Core,
+        market: Market,
+        adapters: dict[str, BrokerAdapter],
+        journal: Journal,
+        watching: Watching,
+        desk: str,
     ) -> None:
         self._core = core
         self._market = market
         self._adapters = adapters
         self._journal = journal
+        self._watching = watching
         self._desk = desk
         self._process = psutil.Process()
         self._orders: dict[tuple[str, str], OrderRow] = {}
@@ -68,6 +78,7 @@ class Views:
         self.loop_lag_p99_ms = 0.0
         self.flatten = ""  # how a flatten that runs stands
         self.collect_ms = -1.0
+        self.feeds: Callable[[], tuple[FeedHealth, ...]] = tuple
 
     def view(self, topic: Topic) -> View:
         return self._views[topic]
@@ -163,6 +174,8 @@ class Views:
         if self._seen.get(Topic.CANDLES) != (self._market.version, self._slow_ns):
             self._seen[Topic.CANDLES] = (self._market.version, self._slow_ns)
             self._publish(Topic.CANDLES, (self._market.candles(now_ns),))
+        self._publish(Topic.WATCHLISTS, self._watching.lists(now_ns))
+        self._publish(Topic.FILTERS, self._watching.filters)
         self._publish(Topic.STATUS, (self._status(now_ns),))
 
     def _publish(self, topic: Topic, rows: tuple[Row, ...]) -> None:
@@ -186,6 +199,7 @@ class Views:
             summary = stage.summary()
             self._latencies[account] = (summary.p50, summary.p99)
         self._rss_mb = self._process.memory_info().rss / 2**20
+        self._publish(Topic.FEEDS, self.feeds())
 
     def _accounts(self) -> list[AccountRow]:
         core = self._core

@@ -9,10 +9,12 @@ import click
 from brokers.sandbox.__main__ import sandbox_command
 from tui.accounts import add, list_accounts, remove, sync, toggle
 from tui.groups import groups
+from tui.health import health
 from tui.kill import guard, kill
 from tui.replay import replay_command
 from tui.shell import OneSentence, refusals, run, settings_with_log
 from tui.symbols import symbols
+from tui.watch import watch
 from tui.why import why_command
 
 
@@ -108,10 +110,12 @@ def accounts() -> None:
 main.add_command(sandbox_command, "sandbox")
 main.add_command(replay_command)
 main.add_command(guard)
+main.add_command(health)
 main.add_command(kill)
 main.add_command(why_command)
 main.add_command(groups)
 main.add_command(symbols)
+main.add_command(watch)
 for _command in (add, list_accounts, sync, remove, toggle):
     accounts.add_command(_command)
 

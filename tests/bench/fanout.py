@@ -17,21 +17,25 @@ ROOT = Path(__file__).parents[2]
 _COLUMNS, _ROWS = 200, 50
 
 
-def measure(followers: int, signals: int, *, screen: bool = True, every_s: float = 0.1) -> list[Measured]:
+def measure(
+    followers: int, signals: int, *, screen: bool = True, every_s: float = 0.1, feed_speed: float = 0.0
+) -> list[Measured]:
     """Run one desk in a pty (or without a screen), the leader trading every so many seconds, and turn its samples
-    into figures."""
+    into figures. `feed_speed`: beside it the desk hears a feed of public market data, at so many times the market's
+    pace."""
     with tempfile.TemporaryDirectory(prefix="copydesk-bench-") as name:
         folder = Path(name)
         arguments = ["--followers", str(followers), "--signals", str(signals), "--folder", name]
         arguments += ["--every", str(every_s)]
         if not screen:
             arguments.append("--no-screen")
+        arguments += ["--feed-speed", str(feed_speed)]
         status = _in_pty([sys.executable, "-m", "tests.bench.fanout_desk", *arguments], folder / "screen.log")
         if status != 0:
             shown = (folder / "screen.log").read_bytes()[-3000:].decode(errors="replace")
             raise SystemExit(f"the desk ended with {status}:\n{shown}")
         samples = msgspec.json.decode((folder / "samples.json").read_bytes(), type=dict[str, list[float]])
-    suffix = f"{followers} followers" + ("" if screen else ", no screen")
+    suffix = f"{followers} followers" + ("" if screen else ", no screen") + (", feed" if feed_speed else "")
     floor = samples["floor"]
     return [
         Measured(f"decision to last order sent, {suffix}", "ms", samples["fanout"], floor),

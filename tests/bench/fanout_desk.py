@@ -207,9 +207,17 @@ def main() -> None:
     arguments.add_argument("--folder", type=Path, required=True)
     arguments.add_argument("--every", type=float, default=_EVERY_S)
     arguments.add_argument("--no-screen", action="store_true")
+    arguments.add_argument("--feed-speed", type=float, default=0.0)
     chosen = arguments.parse_args()
     followers: int = chosen.followers
-    settings = Settings(state_dir=chosen.folder / "state", desk="bench", chart_symbol=SYMBOL, requests_per_min=100_000)
+    feed, feed_settings = _feed(chosen.folder, chosen.feed_speed)
+    settings = Settings(
+        state_dir=chosen.folder / "state",
+        desk="bench",
+        chart_symbol=SYMBOL,
+        requests_per_min=100_000,
+        **feed_settings,
+    )
     sandbox = Sandbox(
         chosen.folder,
         *("--logins", str(followers // _PER_LOGIN), "--accounts-per-login", str(_PER_LOGIN)),
@@ -255,6 +263,23 @@ def main() -> None:
         (chosen.folder / "samples.json").write_bytes(msgspec.json.encode(samples))
     finally:
         sandbox.stop()
+        if feed is not None:
+            feed.stop()
+
+
+def _feed(folder: Path, speed: float) -> tuple[Sandbox | None, dict[str, Any]]:
+    """A venue of public market data at so many times the market's pace, and the settings that turn it on."""
+    if not speed:
+        return None, {}
+    feed = Sandbox(folder, "--feed", "binance", "--speed", str(speed), "--leader-script", "off")
+    os.sched_setscheduler(feed.pid, os.SCHED_BATCH, os.sched_param(0))
+    at = feed.ready["venues"]["binance"]
+    return feed, {
+        "feeds": ("binance",),
+        "binance_symbols": tuple(at["symbols"]),
+        "binance_ws_url": at["ws"],
+        "binance_rest_url": at["rest"],
+    }
 
 
 if __name__ == "__main__":
