@@ -80,7 +80,7 @@ class Desk:
         self._random = random
         self._recorder = recorder
         self.core = Core(CoreLimits.of(settings), Latencies(random))
-        self.market = Market()
+        self.market = Market(settings.market_kernel)
         self.adapters: dict[str, venue.BrokerAdapter] = {}
         self._at_once: dict[str, venue.PlacesAtOnce] = {}
         self.journal = Journal(store, clock, store.revive)
@@ -474,6 +474,7 @@ class Desk:
                 self._ask_refused_contracts()
             self.views.flatten = self.exits.says()
             self.views.loop_lag_p99_ms = percentile(sorted(lags), 99)
+            self.market.frame()
             self.views.publish(now_ns)
 
     def _price(self) -> None:

@@ -98,6 +98,9 @@ class Settings(BaseSettings):
     chart_interval_s: int = Field(default=60, ge=60, le=86_400, multiple_of=60)
     """Seconds per candle, whole minutes."""
 
+    market_kernel: Literal["auto", "compiled", "python"] = "auto"
+    """What builds books and candles: the compiled kernel, its slower Python twin, or the first that is there."""
+
     @field_validator("state_dir")
     @classmethod
     def _absolute(cls, value: Path) -> Path:
