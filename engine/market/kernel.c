@@ -78,6 +78,7 @@ typedef struct {
     cd_stats now;
     double tick, step;
     side_t sides[2];
+    cd_level half[2];
     cd_print *tape;
     int64_t seen_ns[2], seq[2], back_ns, gap_until_ns, crossed_ns;
     int series, depth, dirty, crossed_told, alive;
@@ -353,13 +354,14 @@ static void level(cd_kernel *k, symbol_t *s, const cd_record *r) {
 static void quote(cd_kernel *k, symbol_t *s, const cd_record *r) {
     side_t *side = &s->sides[r->side == 2];
     int sign = r->side == 2 ? -1 : 1, lie = 0;
-    cd_level top = side->n ? side->at[side->n - 1] : (cd_level){0, 0};
+    cd_level top = side->n ? side->at[side->n - 1] : s->half[r->side == 2];
     int gone = r->size == 0;
     if (!isnan(r->size)) lie = r->size >= 0 ? whole(r->size, s->step, SIZE, &top.size) : SIZE;
     if (!isnan(r->price) && !gone && !lie) lie = r->price == 0 ? PRICE : whole(r->price, s->tick, PRICE, &top.price);
     if (lie) { s->now.lies[lie]++; return; }
     if (gone || !s->depth) side->n = 0;
-    if (!top.size || !top.price) return;                      /* half of a first quote: the other half will come */
+    s->half[r->side == 2] = gone ? (cd_level){0, 0} : top;    /* of a first quote: the other half will come */
+    if (!top.size || !top.price) return;
     while (side->n && sign * side->at[side->n - 1].price > sign * top.price) side->n--;
     if (!set(side, sign, top.price, top.size)) k->refused++;
 }

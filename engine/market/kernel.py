@@ -16,7 +16,6 @@ from engine.market.ports import CANDLE_FORM, Candle, Kernel, Limits, Print, Stat
 from engine.market.twin import Twin
 
 Choice = Literal["auto", "compiled", "python"]
-_MOST = 4_096  # levels or candles in one answer
 _LEVEL, _PRINT = struct.Struct("=2q"), struct.Struct("=5q")
 
 
@@ -73,9 +72,7 @@ class CompiledKernel:
             raise MemoryError
         self._kernel = self._ffi.gc(kernel, self._lib.cd_free)
         self._dirty = self._ffi.new("int32_t[]", 1)
-        self._levels = self._ffi.new("cd_level[]", _MOST)
-        self._prints = self._ffi.new("cd_print[]", limits.tape_kept)
-        self._candles = self._ffi.new("cd_candle[]", _MOST)
+        self._room: dict[str, Any] = {}
         self._stats = self._ffi.new("cd_stats *")
         self._stats_raw = self._ffi.buffer(self._stats)
 
@@ -101,20 +98,22 @@ class CompiledKernel:
         self._lib.cd_apply(self._kernel, self._ffi.cast("cd_record *", raw), count)
 
     def book(self, symbol: int, side: int, most: int) -> Sequence[tuple[int, int]]:
-        count = self._lib.cd_book(self._kernel, symbol, side, min(most, _MOST), self._levels)
-        return list(_LEVEL.iter_unpack(self._ffi.buffer(self._levels, count * _LEVEL.size)))
+        out = self._out("cd_level[]", most)
+        count = self._lib.cd_book(self._kernel, symbol, side, most, out)
+        return list(_LEVEL.iter_unpack(self._ffi.buffer(out, count * _LEVEL.size)))
 
     def tape(self, symbol: int, most: int) -> Sequence[Print]:
-        count = self._lib.cd_tape(self._kernel, symbol, min(most, len(self._prints)), self._prints)
-        return list(_PRINT.iter_unpack(self._ffi.buffer(self._prints, count * _PRINT.size)))
+        out = self._out("cd_print[]", most)
+        count = self._lib.cd_tape(self._kernel, symbol, most, out)
+        return list(_PRINT.iter_unpack(self._ffi.buffer(out, count * _PRINT.size)))
 
     def opened(self, series: int) -> int:
         return self._lib.cd_opened(self._kernel, series)
 
     def candles(self, series: int, first: int, most: int) -> Sequence[Candle]:
-        count = self._lib.cd_candles(self._kernel, series, first, min(most, _MOST), self._candles)
-        raw = self._ffi.buffer(self._candles, count * CANDLE_FORM.size)
-        return [Candle(*fields) for fields in CANDLE_FORM.iter_unpack(raw)]
+        out = self._out("cd_candle[]", most)
+        count = self._lib.cd_candles(self._kernel, series, first, most, out)
+        return [Candle(*fields) for fields in CANDLE_FORM.iter_unpack(self._ffi.buffer(out, count * CANDLE_FORM.size))]
 
     def stats(self, symbol: int) -> Stats:
         self._lib.cd_stats_of(self._kernel, symbol, self._stats)
@@ -126,6 +125,13 @@ class CompiledKernel:
 
     def refused(self) -> int:
         return self._lib.cd_refused(self._kernel)
+
+    def _out(self, form: str, most: int) -> Any:
+        """Room for so many, kept for the next time."""
+        held = self._room.get(form)
+        if held is None or len(held) < most:
+            held = self._room[form] = self._ffi.new(form, most)
+        return held
 
     def _made(self, number: int) -> int:
         if number < 0:

@@ -60,7 +60,7 @@ class TapeSource:
         self._books: dict[int, dict[int, int]] = {1: {}, -1: {}}  # the exchange's, whether connected or not
         self._session = SessionState.PRE_OPEN
         self._state = "down"
-        self._reconnects = self._trades = self._row = 0
+        self._reconnects = self._trades = self._changes = self._row = 0
         self._heard_ns = self._ts_ns = 0
         self._due_s = 0.0
         self._sink: Sink | None = None
@@ -133,7 +133,7 @@ class TapeSource:
             if self._state == "up":
                 levels = ((self._grid.value(row.ticks), float(row.size)),)
                 bids, asks = (levels, ()) if row.sign > 0 else ((), levels)
-                seq = self._row
+                seq = self._changes
                 self._tell(trade or self._stamped(DepthChanged)(bids=bids, asks=asks, seq=seq, first_seq=seq))
             row = next(rows, None)
         if self._state == "down" and missed:  # the tape ends while nothing is heard
@@ -152,6 +152,7 @@ class TapeSource:
         self._row += 1
         self._ts_ns = row.at_ns
         if not row.trade:
+            self._changes += 1
             self._books[row.sign].pop(row.ticks, None)
             if row.size:
                 self._books[row.sign][row.ticks] = row.size
@@ -171,7 +172,7 @@ class TapeSource:
             book = self._books[sign]
             ordered = sorted(book, reverse=sign > 0)
             sides.append(tuple((self._grid.value(ticks), float(book[ticks])) for ticks in ordered))
-        return self._stamped(DepthSnapshot)(bids=sides[0], asks=sides[1], seq=self._row)
+        return self._stamped(DepthSnapshot)(bids=sides[0], asks=sides[1], seq=self._changes)
 
     async def _wait(self, at_ns: int) -> None:
         loop = asyncio.get_running_loop()

@@ -103,6 +103,7 @@ class _Symbol:
         self.now.state = _OPEN
         self.sides = (_Side(1), _Side(-1))
         self.tape: list[Print] = []  # a ring: the place of the next one is `prints` modulo its length
+        self.half = [(0, 0), (0, 0)]
         self.seen_ns = [0, 0]
         self.seq = [0, 0]
         self.back_ns = self.gap_until_ns = self.crossed_ns = 0
@@ -309,7 +310,7 @@ class Twin:
 
     def _quote(self, s: _Symbol, price: float, size: float, side: int) -> None:
         at = s.sides[side == 2]
-        ticks, steps = (at.sign * at.keys[-1], at.sizes[-1]) if at.keys else (0, 0)
+        ticks, steps = (at.sign * at.keys[-1], at.sizes[-1]) if at.keys else s.half[side == 2]
         lie = 0
         if not math.isnan(size):
             lie, steps = _whole(size, s.step, Lie.SIZE, steps) if size >= 0 else (Lie.SIZE, steps)
@@ -320,6 +321,7 @@ class Twin:
             return
         if size == 0 or not s.depth:
             at.clear()
+        s.half[side == 2] = (0, 0) if size == 0 else (ticks, steps)
         if not steps or not ticks:
             return
         while at.keys and at.keys[-1] > at.sign * ticks:
