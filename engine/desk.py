@@ -43,7 +43,8 @@ from schema.settings import Settings
 from schema.store import CheckedContract, JournalDown, Store, StoreRefused
 from schema.vault import Vault, VaultError
 
-_TICK_S = 0.05
+TICK_S = 0.05
+"""How often the desk publishes what changed."""
 _FILLS_REMEMBERED_NS = 7 * 24 * 3_600_000_000_000  # longer than any venue replays, and than a long weekend
 _LAG_SAMPLES = 200
 _CHART_BARS = 240
@@ -457,8 +458,8 @@ class Desk:
         lags: list[float] = []
         collected_ns = asked_ns = self._clock.now_ns()
         while True:
-            due_ns = self._clock.now_ns() + int(_TICK_S * 1e9)
-            await asyncio.sleep(_TICK_S)
+            due_ns = self._clock.now_ns() + int(TICK_S * 1e9)
+            await asyncio.sleep(TICK_S)
             now_ns = self._clock.now_ns()
             lags.append((now_ns - due_ns) / 1e6)
             del lags[:-_LAG_SAMPLES]

@@ -307,6 +307,10 @@ class Market:
             self.flush()
             chart.fed_by(self.kernel, followed.number, followed.price, followed.size)
 
+    def watched(self) -> tuple[tuple[str, Interval], ...]:
+        """Every symbol and interval that candles are built of."""
+        return tuple(self._charts)
+
     def unwatch(self, symbol: str, interval: Interval) -> None:
         chart = self._charts.pop((symbol, interval), None)
         if chart is not None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from tests.bench import alone, fanout, hung, panic, recording, seat
+from tests.bench import alone, fanout, hung, market, panic, recording, seat
 from tests.bench.figures import Figure
 
 _SIGNALS = 200
@@ -24,8 +24,10 @@ def main() -> None:
         lambda: fanout.measure(20, _SIGNALS),
         lambda: fanout.measure(20, _SIGNALS, screen=False),
         lambda: fanout.measure(100, _SIGNALS // 4, every_s=1.0),
+        lambda: fanout.measure_loaded(20, 2 * _SIGNALS, market.RATE),
         hung.measure,
         alone.measure,
+        market.measure,
         recording.measure,
         panic.measure,
         seat.measure,
