@@ -4,7 +4,9 @@ import math
 
 import pytest
 
+from engine.market.kernel import Choice, why_missing
 from engine.market.market import Market
+from engine.market.ports import Limits
 from schema.market import Aggressor, DepthChanged, FeedGap, Interval, SessionState, Trade
 from schema.records import Bar
 from tests.engine.market.telling import MINUTE, MS, START, S, Teller
@@ -228,3 +230,31 @@ def test_nothing_that_is_counted_is_ever_lost(es: Teller) -> None:
     # Before them there were the fixture's trade and snapshot, which is five records.
     assert truth.trades - 1 + truth.repeats + truth.dropped + truth.changes - 5 == told
     assert truth.gaps == 30
+
+
+@pytest.mark.parametrize("choice", ["compiled", "python"])
+def test_what_is_still_believed_is_believed_to_the_last_tick_and_nanosecond(choice: Choice) -> None:
+    """The bounds are inclusive, in both kernels: one more is a lie."""
+    if choice == "compiled" and why_missing():
+        pytest.skip(f"there is no compiled kernel here: {why_missing()}")
+    limits = Limits(crossed_ns=MS, ahead_ns=7, fresh_ns=2 * MS, far_ticks=4, far_ratio=0.0)
+    es = Teller(Market(choice, limits))
+    es.snapshot(bids=((4800.0, 5),), asks=((4800.25, 6),))
+    for price, far in ((4801.25, False), (4801.5, True), (4799.0, False), (4798.75, True)):
+        es.at_ns -= MS
+        held = es.lies().get("trade far outside the book", 0)
+        es.trade(price)
+        assert es.lies().get("trade far outside the book", 0) - held == far
+    es.trade(4900.0, received_ns=es.at_ns + MS - 1 + 2 * MS)  # the book was heard of 2 ms and a little before
+    es.at_ns -= 1
+    assert es.lies()["trade far outside the book"] == 2
+    es.trade(4800.0, ts_ns=es.at_ns + MS + 7)
+    assert "time ahead of ours" not in es.lies()
+    es.trade(4800.0, ts_ns=es.at_ns + MS + 8)
+    assert es.lies()["time ahead of ours"] == 1
+    es.change(bids=((4801.0, 1),))
+    es.change(bids=((4790.0, 1),))
+    assert "book crossed" not in es.lies()
+    es.at_ns -= MS - 1
+    es.change(bids=((4790.0, 1),))
+    assert es.lies()["book crossed"] == 1
