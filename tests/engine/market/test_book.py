@@ -2,14 +2,17 @@
 
 from decimal import Decimal
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from engine.market.grid import Grid
 from engine.market.kernel import Choice
 from engine.market.market import Market
+from engine.market.packing import pack
 from engine.market.shown import BookLevel, OwnOrder
-from schema.market import Interval, SessionState
+from schema.market import Interval, SessionState, Trade
 from schema.records import Quote, Side
 from tests.engine.market.telling import Teller
 
@@ -153,6 +156,19 @@ def test_fractions_of_a_coin_add_up_exactly(market: Market) -> None:
     coin.trade(64_123.47, 0.1)
     session = market.session("BTCUSDT")
     assert session is not None and (session.volume, session.last) == (0.4, 64_123.47)
+
+
+def test_whole_batches_and_single_events_are_one_stream_and_half_a_record_is_refused(market: Market) -> None:
+    es = Teller(market)
+    es.trade(4800.0, 1)
+    two = Trade(source="test", symbol="ESH4", ts_ns=es.at_ns, received_ns=es.at_ns, price=4801.0, size=2)
+    made = b"".join(pack(event, es.number, False) for event in (two, replace(two, size=3.0)))
+    with pytest.raises(ValueError, match="1 bytes behind"):
+        market.batch(made + b"!")
+    market.batch(made)
+    es.trade(4802.0, 4)
+    tape = market.tape("ESH4")
+    assert tape is not None and [print_.size for print_ in tape.prints] == [4, 3, 2, 1]
 
 
 @given(st.sampled_from([0.25, 0.01, 0.00005, 0.03125, 5.0, 2.5, 1e-8, 0.1]), st.integers(-(10**9), 10**9))
