@@ -49,7 +49,8 @@ from schema.store import CheckedContract, JournalDown, Store, StoreRefused
 from schema.vault import Vault, VaultError
 from schema.watchlists import Edit
 
-_TICK_S = 0.05
+TICK_S = 0.05
+"""How often the desk publishes what changed."""
 _FILLS_REMEMBERED_NS = 7 * 24 * 3_600_000_000_000  # longer than any venue replays, and than a long weekend
 _LAG_SAMPLES = 200
 _CHART_BARS = 240
@@ -89,7 +90,7 @@ class Desk:
         self._random = random
         self._recorder = recorder
         self.core = Core(CoreLimits.of(settings), Latencies(random))
-        self.market = Market()
+        self.market = Market(settings.market_kernel)
         self.adapters: dict[str, venue.BrokerAdapter] = {}
         self._at_once: dict[str, venue.PlacesAtOnce] = {}
         self.journal = Journal(store, clock, store.revive)
@@ -465,8 +466,8 @@ class Desk:
         lags: list[float] = []
         collected_ns = asked_ns = self._clock.now_ns()
         while True:
-            due_ns = self._clock.now_ns() + int(_TICK_S * 1e9)
-            await asyncio.sleep(_TICK_S)
+            due_ns = self._clock.now_ns() + int(TICK_S * 1e9)
+            await asyncio.sleep(TICK_S)
             now_ns = self._clock.now_ns()
             lags.append((now_ns - due_ns) / 1e6)
             del lags[:-_LAG_SAMPLES]
@@ -482,6 +483,7 @@ class Desk:
                 self._ask_refused_contracts()
             self.views.flatten = self.exits.says()
             self.views.loop_lag_p99_ms = percentile(sorted(lags), 99)
+            self.market.frame()
             self.views.publish(now_ns)
 
     def _price(self) -> None:

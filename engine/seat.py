@@ -136,14 +136,28 @@ class CopyRow(Record, frozen=True):
     order: str = ""  # type and price of an order that waits for one: ``stop 4795.25``
 
 
+class Line(Record, frozen=True):
+    """An indicator over candles: a value for each of the last bars, the open one's provisional; None where there is
+    none."""
+
+    name: str
+    values: tuple[float | None, ...]
+
+
 class Candles(Record, frozen=True):
-    """The bars of the watched symbol in time order (exactly one row). `badge` is loading, live or stale."""
+    """The bars of a symbol in time order, the open one last (the topic has exactly one row). `badge` is loading, live,
+    gap (a bar shown may lack trades) or stale. `gaps` and `partial` are the starts of bars that may lack some, because
+    a source lost them or the desk came in the middle. `interval_s` is 0 where `interval` (``500t``) is none of time."""
 
     symbol: str
     interval_s: int
     bars: tuple[Bar, ...]
     last: float
     badge: str
+    interval: str = ""
+    gaps: tuple[int, ...] = ()
+    partial: tuple[int, ...] = ()
+    lines: tuple[Line, ...] = ()
 
 
 class AlertRow(Record, frozen=True):

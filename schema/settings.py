@@ -152,6 +152,9 @@ class Settings(BaseSettings):
             raise ValueError(f"is not an address that begins with {schemes[0]}://")
         return value
 
+    market_kernel: Literal["auto", "compiled", "python"] = "auto"
+    """What builds books and candles: the compiled kernel, its slower Python twin, or the first that is there."""
+
     @field_validator("state_dir")
     @classmethod
     def _absolute(cls, value: Path) -> Path:

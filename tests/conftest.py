@@ -23,6 +23,7 @@ from schema.settings import Settings, load_settings
 from schema.store import Store
 
 _TEMPLATE = "ready_made"
+_TAPE = Path(os.environ.get("COPYDESK_TAPE", Path(__file__).parents[2] / "shared/data/es-h4-2023-12-25.csv.gz"))
 _numbers = itertools.count(1)
 
 
@@ -32,6 +33,14 @@ def _no_foreign_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     for variable in list(os.environ):
         if variable.startswith("COPYDESK_") and variable != "COPYDESK_TAPE":
             monkeypatch.delenv(variable)
+
+
+@pytest.fixture
+def tape() -> Path:
+    """A recorded session, which is not ours to publish."""
+    if not _TAPE.exists():
+        pytest.skip(f"the recorded tape is not here: {_TAPE}")
+    return _TAPE
 
 
 def _enterable_dir() -> Path:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from tests.bench import alone, fanout, hung, panic, recording, seat, symbols
+from tests.bench import alone, fanout, hung, market, panic, recording, seat, symbols
 from tests.bench.figures import Figure
 
 _SIGNALS = 200
@@ -26,8 +26,10 @@ def main() -> None:
         lambda: fanout.measure(20, _SIGNALS, screen=False),
         lambda: fanout.measure(20, _SIGNALS, screen=False, feed_speed=_FEED_SPEED),
         lambda: fanout.measure(100, _SIGNALS // 4, every_s=1.0),
+        lambda: fanout.measure_loaded(20, 2 * _SIGNALS, market.RATE),
         hung.measure,
         alone.measure,
+        market.measure,
         recording.measure,
         panic.measure,
         seat.measure,
