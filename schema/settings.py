@@ -89,6 +89,12 @@ class Settings(BaseSettings):
     sessions_mb: int = Field(default=2048, ge=1, le=1_000_000)
     """Megabytes that recorded sessions may take together; the oldest go first."""
 
+    bars_days: int = Field(default=1825, ge=1, le=36_500)
+    """How many days of candles are kept, counted back from now."""
+
+    trades_days: int = Field(default=30, ge=1, le=36_500)
+    """How many days of trades are kept; an ES contract makes about half a million a day."""
+
     strict_entity_types: bool = True
     """Ask a venue's stream for the kinds of events the desk reads, and not for everything."""
 

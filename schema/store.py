@@ -3,6 +3,7 @@
 Seven parts, one idea each: the configuration (`store_config.py`), contracts (`store_contracts.py`), watchlists and
 filters (`store_watchlists.py`), the journal (`store_journal.py`), what is read back (`store_query.py`), the story of a
 copy (`store_why.py`), and the state of FIX sessions (`store_fix.py`). All raise JournalDown while it can't be used.
+Candles and trades are beside it (`store_market.py`).
 """
 
 from collections.abc import Awaitable, Callable
@@ -22,6 +23,7 @@ from schema.store_journal import AlertRecord as AlertRecord
 from schema.store_journal import Batch as Batch
 from schema.store_journal import JournalStore
 from schema.store_listen import CONFIG, WATCHLISTS, listen_once
+from schema.store_market import MarketStore
 from schema.store_query import QueryStore
 from schema.store_watchlists import WatchlistStore
 from schema.store_why import WhyStore
@@ -41,6 +43,10 @@ class Store(ContractStore, WatchlistStore, JournalStore, QueryStore, WhyStore, F
     async def close(self) -> None:
         """Let go of the database; our own server stops when nobody else uses it."""
         await self._database.close()
+
+    def market(self) -> MarketStore:
+        """Candles and trades in this database, through sessions of their own; to be closed by whoever asked for it."""
+        return MarketStore(self._database.connect)
 
     async def revive(self) -> None:
         """Start our own server again if it died; never raises."""

@@ -21,6 +21,7 @@ from schema.migrate import migrate
 from schema.postgres import EmbeddedPostgres
 from schema.settings import Settings, load_settings
 from schema.store import Store
+from schema.store_market import MarketStore
 
 _TEMPLATE = "ready_made"
 _TAPE = Path(os.environ.get("COPYDESK_TAPE", Path(__file__).parents[2] / "shared/data/es-h4-2023-12-25.csv.gz"))
@@ -104,6 +105,14 @@ def settings(database_url: str, state_dir: Path) -> Settings:
 async def store(settings: Settings) -> AsyncIterator[Store]:
     """An open store on that database."""
     opened = await Store.open(settings, SYSTEM_CLOCK)
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+async def market(store: Store) -> AsyncIterator[MarketStore]:
+    """The candles and trades of that database."""
+    opened = store.market()
     yield opened
     await opened.close()
 

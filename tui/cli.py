@@ -8,6 +8,8 @@ import click
 
 from brokers.sandbox.__main__ import sandbox_command
 from tui.accounts import add, list_accounts, remove, sync, toggle
+from tui.backfill import backfill
+from tui.candles import candles
 from tui.groups import groups
 from tui.health import health
 from tui.kill import guard, kill
@@ -108,6 +110,8 @@ def accounts() -> None:
 
 
 main.add_command(sandbox_command, "sandbox")
+main.add_command(backfill)
+main.add_command(candles)
 main.add_command(replay_command)
 main.add_command(guard)
 main.add_command(health)

@@ -160,7 +160,7 @@ class MarketData:
 
     async def _ask_bars(self, watch: Watch, count: int) -> None:
         connection = self._connection
-        unit_s, unit = next(each for each in _UNITS if watch.interval_s % each[0] == 0)
+        unit, number = unit_of(watch.interval_s)
         now = to_datetime(connection.clock.now_ns())
         body: dict[str, object] = {
             "contractId": connection.contract_ids[watch.symbol],
@@ -168,13 +168,15 @@ class MarketData:
             "startTime": (now - timedelta(seconds=watch.interval_s * count) - _WEEKEND).isoformat(),
             "endTime": (now + timedelta(minutes=1)).isoformat(),
             "unit": unit,
-            "unitNumber": watch.interval_s // unit_s,
+            "unitNumber": number,
             "limit": max(1, count),
             "includePartialBar": True,
         }
         answer = await connection.rest.read("History/retrieveBars", body)
         contract_id = connection.contract_ids[watch.symbol]
-        bars = sorted((_bar(watch.symbol, contract_id, bar) for bar in answer.bars or ()), key=lambda bar: bar.start_ns)
+        bars = sorted(
+            (bar_of(watch.symbol, contract_id, bar) for bar in answer.bars or ()), key=lambda bar: bar.start_ns
+        )
         if bars:
             connection.emit(
                 BarsUpdated(
@@ -187,7 +189,13 @@ class MarketData:
             )
 
 
-def _bar(symbol: str, contract_id: str, bar: wire.Bar) -> Bar:
+def unit_of(interval_s: int) -> tuple[int, int]:
+    """How the venue says an interval: its code of the largest unit that fits, and how many of it."""
+    unit_s, unit = next(each for each in _UNITS if interval_s % each[0] == 0)
+    return unit, interval_s // unit_s
+
+
+def bar_of(symbol: str, contract_id: str, bar: wire.Bar) -> Bar:
     low, high = quoted(bar.l, contract_id), quoted(bar.h, contract_id)
     opened, closed = quoted(bar.o, contract_id), quoted(bar.c, contract_id)
     return Bar(symbol=symbol, start_ns=time_ns(bar.t), open=opened, high=high, low=low, close=closed, volume=bar.v)

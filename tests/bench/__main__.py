@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from tests.bench import alone, fanout, hung, market, panic, recording, seat, symbols
+from tests.bench import alone, candles, fanout, hung, market, panic, recording, seat, symbols
 from tests.bench.figures import Figure
 
 _SIGNALS = 200
@@ -34,6 +34,7 @@ def main() -> None:
         panic.measure,
         seat.measure,
         symbols.measure,
+        candles.measure,
     ):
         for found in part():
             figures.append(found.figure())
