@@ -4,18 +4,19 @@ With colours a candle is a column; without them (NO_COLOR, or output that is no 
 stands to the left and whose close stands to the right, so that up and down never rest on colour alone.
 """
 
-import importlib
 import os
 import shutil
 import sys
 from collections.abc import Sequence
 from typing import Any
 
+import plotext as untyped
+
 from schema.clock import to_datetime
 from schema.records import Bar
-from tui.shell import Refused
 from tui.text import clean
 
+plotext: Any = untyped
 _AXIS = 12  # columns for prices and the frame
 _TICK = 18  # columns between two times
 _HEIGHT = 24
@@ -29,11 +30,7 @@ def colours() -> bool:
 
 
 def plotted(bars: Sequence[Bar], title: str) -> str:
-    """The newest candles that fit the terminal's width, in its height or 24 rows. Raises Refused without plotext."""
-    try:
-        plotext: Any = importlib.import_module("plotext")
-    except ImportError:
-        raise Refused("plot: plotext is not installed; `pip install plotext==6.1.0`, or leave --plot out.") from None
+    """The newest candles that fit the terminal's width, in its height or 24 rows."""
     size = shutil.get_terminal_size((100, _HEIGHT))
     width, in_colour = max(size.columns, _LEAST), colours()
     each = 1 if in_colour else 3

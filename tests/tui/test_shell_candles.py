@@ -15,7 +15,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from importlib.util import find_spec
 from pathlib import Path
 
 import msgspec
@@ -23,7 +22,6 @@ import psutil
 import pytest
 
 from schema.records import Bar
-from tests.brokers.sandbox.conftest import tape as tape
 from tests.engine.test_backfill_tape import MINUTE_NS, by_hand
 from tests.tui.shell import ROOT, Shell, server_kept_up
 from tui.demo import Sandbox
@@ -233,8 +231,6 @@ def test_a_file_that_breaks_off_leaves_what_was_whole_and_the_same_command_goes_
 
 @pytest.mark.parametrize("width", [60, 100])
 def test_a_drawing_is_as_wide_as_the_terminal_and_has_no_colours_when_told(filled: Shell, width: int) -> None:
-    if find_spec("plotext") is None:
-        pytest.skip("plotext is not installed")
     drawn = filled("candles", "ESH4", "1m", "--plot", "--source", "tape", COLUMNS=str(width), NO_COLOR="1")
     assert drawn.returncode == 0, drawn.stderr
     lines = drawn.stdout.splitlines()

@@ -5,7 +5,9 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+import numpy as np
 import pytest
+import talib
 
 from engine.market.indicators import KINDS, Value, parse_indicator
 from engine.market.market import Market
@@ -62,9 +64,6 @@ def ours(text: str, bars: list[Bar]) -> list[tuple[Value, ...]]:
 
 def theirs(text: str, bars: list[Bar]) -> list[Any]:
     """TA-Lib's columns; its own has no VWAP, which is two sums of NumPy's a day."""
-    reason = "TA-Lib, the reference, is not installed (the dev group has it)"
-    talib: Any = pytest.importorskip("talib", reason=reason)
-    np: Any = pytest.importorskip("numpy", reason=reason)
     high, low, close, volume = (
         np.array([getattr(b, name) for b in bars], dtype=float) for name in ("high", "low", "close", "volume")
     )
