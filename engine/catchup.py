@@ -1,7 +1,7 @@
 """What the desk keeps without gaps: every candle series that somebody looks at, filled when its source connects, after
 every gap it tells, and on demand.
 
-`engine/desk.py` runs one, gives it every market event (`take` is a sink) and says when a source is up. Each source has
+`engine/feeds.py` runs one, gives it every market event (`take` is a sink) and says when a source is up. Each source has
 one backfill at a time, as its limits are one: charts first in the order they were asked for. A candle in which a gap
 lies is asked for again once it is over. A source that can't be reached is tried again, less and less often; the alert
 says so once.
@@ -19,11 +19,13 @@ from engine.badge import Badge, badge
 from engine.tickbars import width_ns
 from schema.clock import Clock
 from schema.driver import JournalDown
-from schema.market import FeedGap, Interval, MarketEvent, S
+from schema.market import FeedGap, Interval, MarketEvent, S, Trade
+from schema.records import Bar
 from schema.store_market import MarketStore
 from schema.stretches import Stretch, Stretches
 
 _AGAIN_S, _LONGEST_S = 1.0, 60.0
+_SHOWN = 600
 Alert = Callable[[str, str], None]
 log = structlog.get_logger(__name__)
 
@@ -45,14 +47,27 @@ class Chart:
     dues: set[int] = field(default_factory=set[int])
 
 
+Loaded = Callable[[Chart, tuple[Bar, ...], int], None]
+"""Hears of the newest candles of a series after it was filled, and of the time up to which they are whole."""
+
+
 class Catchup:
     """See the module's docstring. `history_of` gives the history of a source by name, or raises FeedDown."""
 
-    def __init__(self, store: MarketStore, history_of: Callable[[str], History], clock: Clock, alert: Alert) -> None:
+    def __init__(
+        self,
+        store: MarketStore,
+        history_of: Callable[[str], History],
+        clock: Clock,
+        alert: Alert,
+        loaded: Loaded | None = None,
+    ) -> None:
         self._store = store
         self._history_of = history_of
         self._clock = clock
         self._alert = alert
+        self._loaded = loaded
+        self._live_since: dict[tuple[str, str], int] = {}  # when the feed began to tell every trade of a symbol
         self._charts: list[Chart] = []
         self._turns: dict[str, asyncio.Lock] = {}
         self._bells: dict[str, asyncio.Event] = {}
@@ -83,11 +98,22 @@ class Catchup:
             self._after(chart, self._clock.now_ns())
 
     def take(self, event: MarketEvent) -> None:
-        """After a gap, ask for what was not told; once more when the candle in which the gap ended is over."""
-        if isinstance(event, FeedGap):
+        """After a gap, ask for what was not told; once more when the candle in which the gap ended is over. A gap of
+        depth alone is none: candles lack nothing."""
+        if isinstance(event, Trade):
+            self._live_since.setdefault((event.source, event.symbol), event.ts_ns)
+        elif isinstance(event, FeedGap) and not event.of_depth:
+            self._live_since.pop((event.source, event.symbol), None)
             for chart in self._of(event.source):
                 if chart.symbol == event.symbol:
                     self._after(chart, event.ts_ns)
+
+    def reload(self, source: str, symbol: str) -> None:
+        """Whoever shows a symbol's candles was too slow for its trades: when what grows now is over, fill once more."""
+        for chart in self._of(source):
+            if chart.symbol == symbol:
+                width, now_ns = width_ns(chart.interval) or S, self._clock.now_ns()
+                self._due(chart, now_ns - now_ns % width + width + SETTLE_NS + S)
 
     async def fill(self, source: str, symbol: str, interval: Interval, since_ns: int, until_ns: int) -> Filled:
         """Fill any time of any series, in the source's turn. Ends where it stands when the caller is canceled. Raises
@@ -110,15 +136,24 @@ class Catchup:
         """The backfill that runs at each source, if one does."""
         return tuple(self._running.values())
 
+    def badges(self, source: str, last_msg_age_ms: float) -> dict[tuple[str, Interval], str]:
+        """What each chart of a source says of itself: of (symbol, interval)."""
+        return {(c.symbol, c.interval): str(self.badge(c, last_msg_age_ms)) for c in self._of(source)}
+
     def badge(self, chart: Chart, last_msg_age_ms: float, live: Stretches = ()) -> Badge:
-        """What a chart says of itself; `live` is what its feed has told without a gap."""
+        """What a chart says of itself; `live` is what its feed has told without a gap, beyond what `take` heard. The
+        candle in which the feed began to tell lacks its beginning until it is over: that candle bears a mark, and the
+        chart is live all the same. What will be asked for when it is over is as good as being asked for."""
         now_ns = self._clock.now_ns()
+        since_ns = self._live_since.get((chart.source, chart.symbol))
+        if since_ns is not None:
+            live = (*live, Stretch(since_ns - since_ns % (width_ns(chart.interval) or 1), now_ns))
         return badge(
             since_ns=now_ns - chart.span_ns,
             now_ns=now_ns,
             covered=(*chart.covered, *live),
             last_msg_age_ms=last_msg_age_ms,
-            filling=chart.filling,
+            filling=chart.filling or (bool(chart.dues) and not chart.trouble),
         )
 
     # --- inside ------------------------------------------------------------------------------------------------------
@@ -163,8 +198,11 @@ class Catchup:
             chart.filling = False
         try:
             chart.covered = await self._store.covered(chart.source, chart.symbol, chart.interval, wanted)
+            if self._loaded is not None and chart.covered:
+                bars = await self._store.bars(chart.source, chart.symbol, chart.interval, limit=_SHOWN)
+                self._loaded(chart, bars, chart.covered[-1].until_ns)
         except JournalDown as down:
-            log.warning("coverage not read", symbol=chart.symbol, reason=str(down))
+            log.warning("candles not read", symbol=chart.symbol, reason=str(down))
 
     def _failed(self, chart: Chart, why: str) -> None:
         """Say it once, and try again later, less and less often."""

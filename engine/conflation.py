@@ -42,6 +42,11 @@ class Conflation:
     def __len__(self) -> int:
         return len(self._waiting) + len(self._lost)
 
+    @property
+    def losing(self) -> tuple[tuple[str, str], ...]:
+        """(source, symbol) of the trades that were dropped since the last `take`."""
+        return tuple(self._lost)
+
     def put(self, event: MarketEvent) -> None:
         """Take one event in."""
         if isinstance(event, Trade):

@@ -26,12 +26,11 @@ from engine.collector import collect
 from engine.core import Core
 from engine.exits import Exits
 from engine.export import ExportRefused, export
-from engine.feeds import Feeds, quotes_into
 from engine.flatten import exposure_of
 from engine.inbox import Inbox
 from engine.journal import Journal
 from engine.latency import Latencies, percentile
-from engine.market import Market
+from engine.market_data import MarketData
 from engine.recorder import Recorder
 from engine.resyncs import Resyncs
 from engine.rules import RuleRefused, parse_rule
@@ -46,6 +45,7 @@ from schema.clock import Clock
 from schema.records import ConnectionConfig, DeskConfig, Guard, Mode, RejectClass, TimeInForce, VenueAccount
 from schema.settings import Settings
 from schema.store import CheckedContract, JournalDown, Store, StoreRefused
+from schema.store_market import MarketStore
 from schema.vault import Vault, VaultError
 from schema.watchlists import Edit
 
@@ -78,10 +78,12 @@ class Desk:
         build: _Build | None = None,
         user: str = "",
         sink: Sink | None = None,
+        open_market: Callable[[], MarketStore] | None = None,
     ) -> None:
         """`recorder` keeps every input of the core for `copydesk replay`; without one nothing is kept. `build` makes
         the adapter of a login in place of the registry. `user` is whose watchlists the seats see; without, nobody's.
-        `sink` takes what the feeds of the settings say; without one the market does."""
+        `sink` takes what the feeds of the settings say; without one the market does. With `open_market`
+        (`Store.market`) market data is kept."""
         self._settings = settings
         self._build = build
         self._store = store
@@ -90,7 +92,8 @@ class Desk:
         self._random = random
         self._recorder = recorder
         self.core = Core(CoreLimits.of(settings), Latencies(random))
-        self.market = Market(settings.market_kernel)
+        self._market_data = MarketData(settings, clock, random, self._alert, sink=sink, open_market=open_market)
+        self.market, self.feeds = self._market_data.market, self._market_data.feeds
         self.adapters: dict[str, venue.BrokerAdapter] = {}
         self._at_once: dict[str, venue.PlacesAtOnce] = {}
         self.journal = Journal(store, clock, store.revive)
@@ -98,7 +101,6 @@ class Desk:
         self.resyncs = Resyncs(self.core, self.adapters, self.market, clock, self._in_turn)
         self.watching = Watching(store, self.market, clock, user)
         self.views = Views(self.core, self.market, self.adapters, self.journal, self.watching, settings.desk)
-        self.feeds = Feeds(settings, clock, random, sink or quotes_into(self.market), self._alert)
         self.views.feeds = self.feeds.health
         self._inbox = Inbox()
         self._turn = asyncio.Lock()
@@ -157,7 +159,7 @@ class Desk:
             if self._recorder is not None:
                 group.create_task(self._recorder.run(self._alert), name="recorder")
             group.create_task(self._store.listen(self._config_changed), name="listen")
-            if self.feeds.names:
+            if self.feeds.wanted:
                 group.create_task(self.feeds.run(), name="feeds")
             if self.watching.user:
                 group.create_task(self._watch_lists(), name="watchlists")
@@ -297,9 +299,9 @@ class Desk:
     def _emit(self, event: venue.Event) -> None:
         """The adapters' door: market data goes to the screen's state at once, all else in order to the core."""
         if isinstance(event, venue.QuoteUpdated):
-            self.market.quote(event.quote, event.received_ns)
+            self._market_data.quote(event)
         elif isinstance(event, venue.BarsUpdated):
-            self.market.bars(event.symbol, event.interval_s, event.bars, event.received_ns)
+            self._market_data.bars(event)
         elif isinstance(event, venue.MessageUnreadable):
             self._alert("warn", f"{event.connection}: a message could not be read ({event.error})")
         else:
@@ -483,7 +485,7 @@ class Desk:
                 self._ask_refused_contracts()
             self.views.flatten = self.exits.says()
             self.views.loop_lag_p99_ms = percentile(sorted(lags), 99)
-            self.market.frame()
+            self._market_data.frame(now_ns)
             self.views.publish(now_ns)
 
     def _price(self) -> None:
@@ -538,12 +540,12 @@ class Desk:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._store.listen_lists(self.watching.reload))
                 group.create_task(self.watching.list_contracts())
-                group.create_task(self.watching.ask_quotes(self._market_data, self._marked, interval_s, self._alert))
+                group.create_task(self.watching.ask_quotes(self._quoting, self._marked, interval_s, self._alert))
         except Exception as failure:  # noqa: BLE001 - whatever is wrong with a list, it must not end the copying
             log.error("watchlists stopped", kind=type(failure).__name__, reason=str(failure))
             self._alert("warn", "watchlists stand still until the desk is opened again; the log has the details")
 
-    def _market_data(self) -> venue.BrokerAdapter | None:
+    def _quoting(self) -> venue.BrokerAdapter | None:
         """The first login that is up and offers market data."""
         offering = (name for name, adapter in self.adapters.items() if adapter.capabilities.market_data)
         return next((self.adapters[name] for name in offering if self.core.up.get(name)), None)
@@ -559,7 +561,7 @@ class Desk:
     async def _check_known_symbols(self) -> None:
         """What leaders hold and what the chart shows is checked before the first signal."""
         symbols = {(owner, symbol) for owner, symbol, _ in self.core.ledger.positions() if owner in self.core.leads}
-        if self._settings.chart_symbol:
+        if self._settings.chart_symbol and not self._market_data.fed(self._settings.chart_symbol):
             symbols |= {(leader, self._settings.chart_symbol) for leader in self.core.leads}
         for leader, symbol in sorted(symbols):
             await self._check(instruments.needed(self.core, leader, symbol))

@@ -1,12 +1,14 @@
 """The desk's feeds of market data that need no login: run on a thread of their own, handed over in small helpings.
 
-`engine/desk.py` runs one `Feeds` in its TaskGroup when the settings name a source. Reading and decoding happen on the
-feeds' own uvloop loop; the desk's loop gets what is new every `_EVERY_S`, summed up (`engine/conflation.py`), and takes
-it in helpings of `_HELPING_S`, between which orders have their turn. A batch is handed over when the one before it is
-eaten, so nothing piles up on the desk's loop and neither thread ever waits for the other.
+`engine/market_data.py` runs one `Feeds` when the settings name a source or market data is kept. Reading, decoding and
+keeping happen on the feeds' own uvloop loop; the desk's loop gets what is new every `_EVERY_S`, summed up
+(`engine/conflation.py`), and takes it in helpings of `_HELPING_S`, between which orders have their turn. A batch is
+handed over when the one before it is eaten, so nothing piles up on the desk's loop and neither thread ever waits for
+the other. What is kept is all that was told, whatever the desk's loop was too slow to take (`engine/keeping.py`).
 """
 
 import asyncio
+import itertools
 import threading
 from collections.abc import AsyncIterator, Callable, Iterable
 from random import Random
@@ -19,26 +21,34 @@ from msgspec.structs import replace
 
 from brokers.feed import FeedDown, History, Sink
 from brokers.feeds import Source, build_source, watched
+from engine.catchup import Chart
 from engine.conflation import Conflation
-from engine.market import Market
+from engine.keeping import MarketKeeper
 from schema.clock import Clock
-from schema.market import FeedHealth, Interval, MarketEvent, QuoteChanged, Trade
-from schema.records import Bar, Quote
+from schema.market import FeedHealth, Interval, IntervalKind, MarketEvent, S, Trade
+from schema.records import Bar
 from schema.settings import Settings
+from schema.store_market import MarketStore, StoredBar
 
 _EVERY_S = 0.02
 _HELPING_S = 0.0002
 _TRADES_KEPT = 20_000
 _AGAIN_S, _LONGEST_S = 5.0, 60.0
 _END_S = 5.0
+_BADGES_EVERY = 10  # hand-overs
+_KEPT_BARS = 240
+"""So many candles of what the settings watch are kept without gaps."""
 Build = Callable[[str, Settings, Clock, Random], Source]
 Alert = Callable[[str, str], None]
+Loaded = Callable[[str, Interval, tuple[Bar, ...], int], None]
+"""Hears of a symbol's newest candles after they were filled, and of the time up to which they are whole."""
 _Page = TypeVar("_Page")
 log = structlog.get_logger(__name__)
 
 
 class Feeds:
-    """See the module's docstring. `sink` and `alert` are called on the loop that called `run`."""
+    """See the module's docstring. `sink`, `alert` and `loaded` are called on the loop that called `run`. With
+    `open_market` (`Store.market`) what is told is kept, and candles of what the settings watch have no gaps."""
 
     def __init__(
         self,
@@ -50,6 +60,8 @@ class Feeds:
         *,
         build: Build = build_source,
         trades_kept: int = _TRADES_KEPT,
+        open_market: Callable[[], MarketStore] | None = None,
+        loaded: Loaded | None = None,
     ) -> None:
         self.names = settings.feeds
         self._settings = settings
@@ -58,6 +70,11 @@ class Feeds:
         self._sink = sink
         self._alert = alert
         self._build = build
+        self._open_market = open_market
+        self._loaded = loaded
+        self._keeper: MarketKeeper | None = None
+        self._badges: dict[tuple[str, Interval], str] = {}
+        self._were_up: set[str] = set()
         self._kept = Conflation(trades_kept)
         self._sources: dict[str, Source] = {}
         self._healths: tuple[FeedHealth, ...] = tuple(_off(name) for name in self.names)
@@ -86,6 +103,20 @@ class Feeds:
             await asyncio.wait([self._ended], timeout=_END_S)
             if self._ended.done():
                 thread.join(_END_S)  # it said so with its last line
+
+    @property
+    def wanted(self) -> bool:
+        """There is something to run for."""
+        return bool(self.names) or self._open_market is not None
+
+    def badges(self) -> dict[tuple[str, Interval], str]:
+        """What the charts whose past is kept say of themselves, by (symbol, interval); from any thread."""
+        return self._badges
+
+    def keep(self, bars: tuple[StoredBar, ...]) -> None:
+        """Have candles kept, if anything is; from any thread, and nothing is waited for."""
+        if self._there is not None and not self._closing:
+            self._there.call_soon_threadsafe(self._keep_there, bars)
 
     def health(self) -> tuple[FeedHealth, ...]:
         """Each source as it stood at most `_EVERY_S` ago; from any thread."""
@@ -170,6 +201,8 @@ class Feeds:
         try:
             async with asyncio.TaskGroup() as group:
                 tasks = [group.create_task(self._hand_over())]
+                if self._open_market is not None:
+                    tasks.append(group.create_task(self._run_keeper(self._open_market)))
                 for name, source in self._sources.items():
                     tasks.append(group.create_task(self._hold(name, source)))
                     tasks += [
@@ -187,7 +220,7 @@ class Feeds:
         """A feed reconnects by itself; if it ends all the same, that is a fault in it: said aloud, and begun again."""
         while True:
             try:
-                await source.feed.run(self._kept.put)
+                await source.feed.run(self._put)
             except Exception as failure:  # noqa: BLE001 - market data never ends the desk, whatever is wrong with it
                 if self._closing:
                     return
@@ -196,6 +229,39 @@ class Feeds:
                     self._alert, "alarm", f"{name}: its feed failed ({type(failure).__name__}); begun again"
                 )
             await asyncio.sleep(_AGAIN_S)
+
+    def _put(self, event: MarketEvent) -> None:
+        if self._keeper is not None:
+            self._keeper.take(event)
+        self._kept.put(event)
+
+    async def _run_keeper(self, open_market: Callable[[], MarketStore]) -> None:
+        """Keeping that fails is said, and market data goes on without it."""
+        keeper = self._keeper = MarketKeeper(
+            open_market, self.pages, self._settings, self._clock, self._alert_here, self._loaded_here
+        )
+        interval = Interval(IntervalKind.TIME, self._settings.chart_interval_s)
+        for name in self.names:
+            for symbol in watched(name, self._settings):
+                keeper.catchup.follow(name, symbol, interval, _KEPT_BARS * interval.count * S)
+        try:
+            await keeper.run()
+        except Exception as failure:  # noqa: BLE001 - whatever is wrong with what is kept, the desk goes on without it
+            log.error("market data is not kept", error=repr(failure))
+            self._alert_here("alarm", f"market data is not kept any more: {type(failure).__name__}; restart the desk")
+        finally:
+            self._keeper = None
+
+    def _keep_there(self, bars: tuple[StoredBar, ...]) -> None:
+        if self._keeper is not None:
+            self._keeper.keep(bars)
+
+    def _alert_here(self, level: str, text: str) -> None:
+        self._tell_here(self._alert, level, text)
+
+    def _loaded_here(self, chart: Chart, bars: tuple[Bar, ...], until_ns: int) -> None:
+        if self._loaded is not None:
+            self._tell_here(self._loaded, chart.symbol, chart.interval, bars, until_ns)
 
     async def _watch(self, name: str, source: Source, symbol: str) -> None:
         """Subscribe to a symbol of the settings, as soon as the source takes it."""
@@ -211,15 +277,36 @@ class Feeds:
                     raise
 
     async def _hand_over(self) -> None:
-        while True:
+        for turn in itertools.count():
             await asyncio.sleep(_EVERY_S)
             self._healths = tuple(self._with_ours(source.feed.health()) for source in self._sources.values())
+            if self._keeper is not None:
+                self._tell_keeper(self._keeper, with_badges=turn % _BADGES_EVERY == 0)
             if self._batch is None and len(self._kept):
+                if self._keeper is not None:
+                    for name, symbol in self._kept.losing:
+                        self._keeper.catchup.reload(name, symbol)
                 self._batch = self._kept.take()
                 self._tell_here(self._arrived.set)
 
+    def _tell_keeper(self, keeper: MarketKeeper, *, with_badges: bool) -> None:
+        """Which sources came up, so that what happened meanwhile is asked for."""
+        up = {health.source for health in self._healths if health.ws_state == "up"}
+        for name in up - self._were_up:
+            keeper.connected(name)
+        self._were_up = up
+        if with_badges:
+            self._badges = {
+                series: badge
+                for health in self._healths
+                for series, badge in keeper.catchup.badges(health.source, health.last_msg_age_ms).items()
+            }
+
     def _with_ours(self, health: FeedHealth) -> FeedHealth:
-        """What the desk itself dropped counts as well."""
+        """What the desk itself dropped counts as well, and as caught up what was caught up for what is kept."""
+        if self._keeper is not None:
+            caught_up = self._keeper.catchup.catchup_candles_total(health.source)
+            health = replace(health, catchup_candles_total=caught_up)
         return replace(
             health,
             gaps=health.gaps + self._kept.gaps.get(health.source, 0),
@@ -234,27 +321,6 @@ class Feeds:
     def _set_ended(self) -> None:
         if self._ended is not None and not self._ended.done():
             self._ended.set_result(None)
-
-
-def quotes_into(market: Market) -> Sink:
-    """The sink that marks positions and charts by what a feed says: the top of the book and the last trade."""
-
-    def take(event: MarketEvent) -> None:
-        if isinstance(event, QuoteChanged):
-            quote = Quote(
-                symbol=event.symbol,
-                bid=event.bid,
-                bid_size=event.bid_size,
-                ask=event.ask,
-                ask_size=event.ask_size,
-                venue_ns=event.ts_ns,
-            )
-            market.quote(quote, event.received_ns)
-        elif isinstance(event, Trade):
-            traded = Quote(symbol=event.symbol, last=event.price, last_size=event.size, venue_ns=event.ts_ns)
-            market.quote(traded, event.received_ns)
-
-    return take
 
 
 class _HistoryThere:

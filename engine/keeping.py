@@ -1,16 +1,16 @@
 """Everything that keeps the market's past, in one piece: the writer of what feeds tell, the backfills of what they did
 not, and the forgetting of what is too old.
 
-`engine/desk.py` runs one beside the copying, gives it every market event (`take`), finished candles (`keep`) and the
-news that a source is up (`connected`). On whatever loop it runs: its sessions with the database are its own, one for
-live data and one for backfills, so that neither waits for the other.
+`engine/feeds.py` runs one on the feeds' own loop, away from the copying, gives it every market event (`take`),
+finished candles (`keep`) and the news that a source is up (`connected`). Its sessions with the database are its own,
+one for live data and one for backfills, so that neither waits for the other.
 """
 
 import asyncio
 from collections.abc import Callable, Iterable
 
 from brokers.feed import History
-from engine.catchup import Alert, Catchup
+from engine.catchup import Alert, Catchup, Loaded
 from engine.market_writer import MarketWriter
 from engine.retention import keep_forgetting
 from schema.clock import Clock
@@ -30,11 +30,12 @@ class MarketKeeper:
         settings: Settings,
         clock: Clock,
         alert: Alert,
+        loaded: Loaded | None = None,
     ) -> None:
         self._live, self._past = open_market(), open_market()
         self._settings = settings
         self._clock = clock
-        self.catchup = Catchup(self._past, history_of, clock, alert)
+        self.catchup = Catchup(self._past, history_of, clock, alert, loaded)
         self.writer = MarketWriter(self._live, clock, self.catchup.take)
 
     def take(self, event: MarketEvent) -> None:

@@ -73,7 +73,7 @@ class MarketWriter:
         """Keep a trade, and learn of a gap; other events are nothing to the store."""
         if isinstance(event, Trade):
             self._take(event)
-        elif isinstance(event, FeedGap):
+        elif isinstance(event, FeedGap) and not event.of_depth:
             self._whole_since.pop((event.source, event.symbol), None)
 
     def keep(self, bars: Iterable[StoredBar]) -> None:

@@ -89,7 +89,16 @@ class EngineThread:
         store = await Store.open(self._settings, SYSTEM_CLOCK)
         try:
             recorder = Recorder.open(self._settings, SYSTEM_CLOCK, store.session_id)
-            desk = Desk(self._settings, store, vault, SYSTEM_CLOCK, Random(), recorder, user=this_user())
+            desk = Desk(
+                self._settings,
+                store,
+                vault,
+                SYSTEM_CLOCK,
+                Random(),
+                recorder,
+                user=this_user(),
+                open_market=store.market,
+            )
             try:
                 await desk.open()
                 self._loop = asyncio.get_running_loop()

@@ -11,6 +11,8 @@ from enum import StrEnum
 from schema.records import Record
 
 S = 1_000_000_000
+OF_DEPTH = "depth:"
+"""How the reason of a gap begins that concerns the book alone."""
 Levels = tuple[tuple[float, float], ...]
 """(price, size) from the best outwards. In a change the size is the level's new total, and 0 takes the level away."""
 
@@ -76,6 +78,14 @@ class SessionChanged(MarketEvent, frozen=True, kw_only=True):
     state: SessionState
 
 
+class SymbolListed(MarketEvent, frozen=True, kw_only=True):
+    """A source begins to tell of a symbol: said before anything else of it, and again whenever it begins anew.
+    `tick_size` and `size_step` are 0 where the source names none."""
+
+    tick_size: float
+    size_step: float
+
+
 class FeedGap(MarketEvent, frozen=True, kw_only=True):
     """Something was not told: from the last thing that was (`since_ns`) to the first thing after (`ts_ns`), both the
     market's time. `missed` is 0 where the source does not let it be counted."""
@@ -83,6 +93,12 @@ class FeedGap(MarketEvent, frozen=True, kw_only=True):
     since_ns: int
     missed: int = 0
     reason: str = ""
+
+    @property
+    def of_depth(self) -> bool:
+        """Only the book was not told, which the source's next snapshot makes good: no trade and no candle lacks
+        anything."""
+        return self.missed == 0 and self.reason.startswith(OF_DEPTH)
 
 
 class IntervalKind(StrEnum):

@@ -110,9 +110,6 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """The least that is written to the log in `state_dir`."""
 
-    chart_symbol: str | None = Field(default=None, examples=["ESH4"])
-    """The contract of the candles pane; without it, what the leader trades."""
-
     chart_interval_s: int = Field(default=60, ge=60, le=86_400, multiple_of=60)
     """Seconds per candle, whole minutes."""
 
@@ -121,6 +118,9 @@ class Settings(BaseSettings):
 
     binance_symbols: _Names = Field(default=(), examples=[("BTCUSDT", "ETHUSDT")])
     """What is watched at Binance from the start."""
+
+    chart_symbol: str | None = Field(default=None, examples=["ESH4"])
+    """The contract of the candles pane; without it, what the leader trades."""
 
     binance_ws_url: str = "wss://stream.binance.com:9443"
     """Where Binance's public streams are."""
@@ -182,8 +182,8 @@ class Settings(BaseSettings):
 
     @field_validator("chart_symbol")
     @classmethod
-    def _contract(cls, value: str | None) -> str | None:
-        if value is not None:
+    def _contract(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if value is not None and not (info.data.get("feeds") and value in info.data.get("binance_symbols", ())):
             try:
                 parse_contract(value)
             except UnknownProduct:

@@ -22,7 +22,7 @@ from brokers.binance.tape import Tape
 from brokers.feed import FeedDown, Sink
 from brokers.text import KEPT_CHARS, clean
 from schema.clock import Clock
-from schema.market import FeedGap, FeedHealth, MarketEvent, SessionChanged, SessionState
+from schema.market import FeedGap, FeedHealth, MarketEvent, SessionChanged, SessionState, SymbolListed
 
 log = structlog.get_logger(__name__)
 _TRADE, _QUOTE, _DEPTH = "trade", "bookTicker", "depth@100ms"
@@ -89,7 +89,7 @@ class BinanceFeed:
                 for each in self._symbols.values():
                     each.filling = each.syncing = None
                     each.depth.lost("depth: the feed was begun again")
-                    self._say_session(each)
+                    self._say_listed(each)
                 for shard in self._shards:
                     group.create_task(shard.run(http))
                 try:
@@ -104,7 +104,7 @@ class BinanceFeed:
             if listed.symbol in self._symbols:
                 continue
             each = self._symbols[listed.symbol] = _Symbol(listed, self._limits)
-            self._say_session(each)
+            self._say_listed(each)
             for stream in each.streams:
                 self._shard_with_room().add([stream])
 
@@ -214,11 +214,22 @@ class BinanceFeed:
                 log.warning("feed gap", source=SOURCE, symbol=event.symbol, missed=event.missed, reason=event.reason)
             self._sink(event)
 
-    def _say_session(self, each: _Symbol) -> None:
-        now_ns = self._clock.now_ns()
-        state = SessionState.OPEN if each.listed.trading else SessionState.HALTED
+    def _say_listed(self, each: _Symbol) -> None:
+        """What comes before all else of a symbol: its grid, and whether it is traded."""
+        now_ns, listed = self._clock.now_ns(), each.listed
+        state = SessionState.OPEN if listed.trading else SessionState.HALTED
         self._tell(
-            [SessionChanged(source=SOURCE, symbol=each.listed.symbol, ts_ns=now_ns, received_ns=now_ns, state=state)]
+            [
+                SymbolListed(
+                    source=SOURCE,
+                    symbol=listed.symbol,
+                    ts_ns=now_ns,
+                    received_ns=now_ns,
+                    tick_size=float(listed.tick_size),
+                    size_step=float(listed.lot_size),
+                ),
+                SessionChanged(source=SOURCE, symbol=listed.symbol, ts_ns=now_ns, received_ns=now_ns, state=state),
+            ]
         )
 
     # --- what must be fetched --------------------------------------------------------------------------------------

@@ -85,6 +85,16 @@ class Chart:
             return ()
         return (*islice(self._closed, max(0, len(self._closed) + 1 - most), None), self._open)
 
+    def closed_after(self, start_ns: int) -> tuple[Bar, ...]:
+        """Those that are over, bear no mark and began after a time."""
+        found: list[Bar] = []
+        for bar in reversed(self._closed):
+            if bar.start_ns <= start_ns:
+                break
+            if bar.start_ns not in self._marks:
+                found.append(bar)
+        return tuple(reversed(found))
+
     def marked(self, bars: Sequence[Bar], mark: Mark) -> tuple[int, ...]:
         """The starts of those bars that bear a mark."""
         found = [bar.start_ns for bar in bars[:-1] if self._marks and self._marks.get(bar.start_ns, Mark(0)) & mark]

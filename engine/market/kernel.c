@@ -391,7 +391,7 @@ static void apply(cd_kernel *k, const cd_record *r) {
     case GAP:
         s->now.gaps++;
         if (r->size > 0 && r->size < LARGEST) s->now.missed += (int64_t)r->size;
-        touch(k, s, r->first, r->ts_ns);
+        if (!r->side) touch(k, s, r->first, r->ts_ns);
         return;
     default:
         if (!book_follows(k, s, r)) return;

@@ -16,12 +16,15 @@ from engine.market.packing import AGGRESSORS, RECORD, STATES, Lie, Mark, pack
 from engine.market.ports import Limits, Stats
 from engine.market.shown import BookLevel, BookShown, OwnOrder, Print, SessionShown, TapeShown, Truth
 from engine.seat import Candles
-from schema.market import Interval, IntervalKind, MarketEvent, Trade
+from schema.market import Interval, IntervalKind, MarketEvent, SymbolListed, Trade
 from schema.records import Bar, Quote, Side
 
 _CHART_BARS = 2_000
 _STALE_AFTER_NS = 5_000_000_000
-_BATCH_BYTES = 4_096 * RECORD.size  # 0.2 ms of the kernel's time
+_BATCH = {"compiled": 4_096, "python": 32}
+"""Records that go to a kernel at once: 0.2 ms of its time."""
+_FINEST = 1e-8
+"""The tick and step of a source that names none."""
 _IDS_KEPT = 20_000
 _STATES = {number: state for state, number in STATES.items()}
 
@@ -72,6 +75,9 @@ class Market:
         self._followed: dict[str, _Followed] = {}
         self._by_number: dict[int, _Followed] = {}
         self._waiting = bytearray()
+        self._batch_bytes = _BATCH[self.kernel.name] * RECORD.size
+        self.badges: dict[tuple[str, Interval], str] = {}
+        """What is known elsewhere of charts whose past is kept (`engine/catchup.py`)."""
         self.dropped = 0
         """Events of symbols that nobody follows."""
 
@@ -144,7 +150,11 @@ class Market:
     def take(self, event: MarketEvent) -> None:
         """One event of a feed (`brokers/feed.py` Sink)."""
         followed = self._followed.get(event.symbol)
-        if followed is None:
+        if isinstance(event, SymbolListed):
+            if followed is None:
+                tick, step = event.tick_size or _FINEST, event.size_step or _FINEST
+                self.follow(event.symbol, source=event.source, tick_size=tick, size_step=step)
+        elif followed is None:
             self.dropped += 1
         elif followed.source != event.source:
             followed.dropped += 1
@@ -152,7 +162,7 @@ class Market:
             followed.repeats += 1
         else:
             self._waiting += pack(event, followed.number, followed.numbered)
-            if len(self._waiting) >= _BATCH_BYTES:
+            if len(self._waiting) >= self._batch_bytes:
                 self.flush()
 
     def batch(self, records: bytes | bytearray | memoryview) -> None:
@@ -161,7 +171,7 @@ class Market:
         if len(records) % RECORD.size:
             raise ValueError(f"{len(records) % RECORD.size} bytes behind the last whole record")
         self._waiting += records
-        if len(self._waiting) >= _BATCH_BYTES:
+        if len(self._waiting) >= self._batch_bytes:
             self.flush()
 
     def flush(self) -> None:
@@ -333,6 +343,15 @@ class Market:
         if chart is not None:
             chart.drop()
 
+    def closed_after(self, symbol: str, interval: Interval, start_ns: int) -> tuple[Bar, ...]:
+        """The candles of a watched chart that are over, lack nothing, and began after a time, oldest first."""
+        chart, followed = self._charts.get((symbol, interval)), self._followed.get(symbol)
+        if chart is None or followed is None:
+            return ()
+        now = self._stats(followed)
+        chart.refresh(now.gaps + now.lies[Lie.JUMP])
+        return chart.closed_after(start_ns)
+
     def load(self, symbol: str, interval: Interval, bars: Iterable[Bar], until_ns: int) -> None:
         """History for a watched chart: bars that ended by `until_ns` (the market's time) are whole, and take the place
         of candles that lack something."""
@@ -364,7 +383,8 @@ class Market:
             bars = chart.bars(min(most, KEPT))
             gaps, partial = chart.marked(bars, Mark.GAP), chart.marked(bars, Mark.PARTIAL)
         last = self.mark(symbol)
-        badge = "gap" if gaps else "live"
+        kept = self.badges.get((symbol, interval), "live")
+        badge = "gap" if gaps and kept == "live" else kept
         if heard_ns and now_ns - heard_ns > _STALE_AFTER_NS:
             badge = "stale"
         if chart is None or not bars or chart.awaits_history:

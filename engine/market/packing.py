@@ -30,7 +30,7 @@ class Kind(IntEnum):
     CLEAR = 3  # a snapshot begins: the book is empty
     QUOTE = 4  # one side of the top; a NaN was not said
     SESSION = 5  # `side` is the state
-    GAP = 6  # from `first` to `ts_ns`, of `size` messages
+    GAP = 6  # from `first` to `ts_ns`, of `size` messages; with a `side` it is the book's alone
 
 
 class Mark(IntFlag):
@@ -102,6 +102,6 @@ def pack(event: MarketEvent, symbol: int, numbered: bool) -> bytes:
         case SessionChanged():
             return RECORD.pack(*head, 0, event.seq, 0, 0, symbol, Kind.SESSION, STATES[event.state], 0)
         case FeedGap():
-            return RECORD.pack(*head, event.since_ns, 0, 0, event.missed, symbol, Kind.GAP, 0, 0)
+            return RECORD.pack(*head, event.since_ns, 0, 0, event.missed, symbol, Kind.GAP, event.of_depth, 0)
         case _:
             raise TypeError(f"{type(event).__name__} is no market event")

@@ -194,7 +194,8 @@ class Twin:
             now.gaps += 1
             if 0 < size < _LARGEST:
                 now.missed += int(size)
-            _touch(s, first, ts)
+            if not side:
+                _touch(s, first, ts)
         elif self._book_follows(s, ts, received, 0 if kind == Kind.CLEAR else first, seq):
             if kind == Kind.CLEAR:
                 s.sides[0].clear()

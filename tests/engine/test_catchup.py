@@ -65,7 +65,7 @@ async def test_a_chart_is_filled_when_it_is_followed_and_after_each_connect_for_
         assert told == len([bar for bar in full if bar.start_ns < bench.clock.at_ns])
         live = (Stretch(chart.covered[0].until_ns, bench.clock.at_ns),)
         assert bench.catchup.badge(chart, 0.0, live) is Badge.LIVE
-        assert bench.catchup.badge(chart, 0.0) is Badge.GAP
+        assert bench.catchup.badge(chart, 0.0) is Badge.LOADING  # the candle that grew meanwhile is asked for again
         assert bench.catchup.badge(chart, 60_000.0, live) is Badge.STALE
         bench.clock.at_ns += 30 * MINUTE_NS
         bench.catchup.connected(SOURCE)

@@ -1,0 +1,93 @@
+"""The desk's market data in one piece: what logins and feeds say becomes books, candles and quotes, and is kept.
+
+`engine/desk.py` owns one. Here, on the desk's loop, is only what is shown and marked by: reading, decoding and keeping
+are on the feeds' thread (`engine/feeds.py`), and nothing here waits for it.
+"""
+
+from collections.abc import Callable
+from random import Random
+
+from brokers.adapter import BarsUpdated, QuoteUpdated
+from brokers.feed import Sink
+from brokers.feeds import watched
+from engine.feeds import Alert, Feeds
+from engine.market import Market
+from schema.clock import Clock
+from schema.market import Interval, IntervalKind
+from schema.records import Bar
+from schema.settings import Settings
+from schema.store_market import MarketStore, Origin, StoredBar
+
+_LOOK_EVERY_NS = 1_000_000_000
+
+
+class MarketData:
+    """`market` is what panes and positions are shown by, `feeds` the sources without a login. `sink` takes what they
+    say in the market's place; with `open_market` (`Store.market`) what feeds and logins tell is kept."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        clock: Clock,
+        random: Random,
+        alert: Alert,
+        *,
+        sink: Sink | None = None,
+        open_market: Callable[[], MarketStore] | None = None,
+    ) -> None:
+        self.market = Market(settings.market_kernel)
+        self.feeds = Feeds(
+            settings,
+            clock,
+            random,
+            sink or self.market.take,
+            alert,
+            open_market=open_market,
+            loaded=self.market.load,
+        )
+        self._keeps = open_market is not None
+        self._interval = Interval(IntervalKind.TIME, settings.chart_interval_s)
+        self._fed = {symbol: name for name in settings.feeds for symbol in watched(name, settings)}
+        self._newest_ns = dict.fromkeys(self._fed, clock.now_ns())  # of the candles that were handed to be kept
+        self._running: dict[tuple[str, str, int], Bar] = {}  # each login's newest, which may still grow
+        self._looked_ns = 0
+        for symbol in self._fed:
+            self.market.watch(symbol, self._interval, awaits_history=self._keeps)
+        if settings.chart_symbol in self._fed:
+            self.market.symbol, self.market.interval_s = settings.chart_symbol, settings.chart_interval_s
+
+    def fed(self, symbol: str) -> bool:
+        """A feed tells of it, and no login needs to."""
+        return symbol in self._fed
+
+    def quote(self, event: QuoteUpdated) -> None:
+        self.market.quote(event.quote, event.received_ns)
+
+    def bars(self, event: BarsUpdated) -> None:
+        """A login's candles: shown, and kept once the next one has begun."""
+        self.market.bars(event.symbol, event.interval_s, event.bars, event.received_ns)
+        if not self._keeps or not event.bars:
+            return
+        key = (event.connection, event.symbol, event.interval_s)
+        held = self._running.get(key)
+        told = {bar.start_ns: bar for bar in ((held, *event.bars) if held else event.bars)}
+        newest = self._running[key] = told.pop(max(told))
+        over = [told[start_ns] for start_ns in sorted(told) if start_ns < newest.start_ns]
+        self._keep(event.connection, Interval(IntervalKind.TIME, event.interval_s), over, Origin.VENUE)
+
+    def frame(self, now_ns: int) -> None:
+        """Before the desk publishes: take what came, and once a second hand on the candles that are over."""
+        self.market.badges = self.feeds.badges()
+        self.market.frame()
+        if not self._keeps or now_ns - self._looked_ns < _LOOK_EVERY_NS:
+            return
+        self._looked_ns = now_ns
+        for symbol, name in self._fed.items():
+            over = self.market.closed_after(symbol, self._interval, self._newest_ns[symbol])
+            if over:
+                self._newest_ns[symbol] = over[-1].start_ns
+                self._keep(name, self._interval, over, Origin.TICKS)
+
+    def _keep(self, source: str, interval: Interval, over: list[Bar] | tuple[Bar, ...], origin: Origin) -> None:
+        if over:
+            self.feeds.keep(tuple(StoredBar.of(source, interval, bar, origin=origin, closed=True) for bar in over))
