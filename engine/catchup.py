@@ -147,7 +147,9 @@ class Catchup:
         now_ns = self._clock.now_ns()
         since_ns = self._live_since.get((chart.source, chart.symbol))
         if since_ns is not None:
-            live = (*live, Stretch(since_ns - since_ns % (width_ns(chart.interval) or 1), now_ns))
+            width = width_ns(chart.interval) or 1
+            # Between the beginning of the candle before and its own none begins, so nothing can be missing.
+            live = (*live, Stretch(since_ns - since_ns % width - width + 1, now_ns))
         return badge(
             since_ns=now_ns - chart.span_ns,
             now_ns=now_ns,
@@ -200,7 +202,8 @@ class Catchup:
             chart.covered = await self._store.covered(chart.source, chart.symbol, chart.interval, wanted)
             if self._loaded is not None and chart.covered:
                 bars = await self._store.bars(chart.source, chart.symbol, chart.interval, limit=_SHOWN)
-                self._loaded(chart, bars, chart.covered[-1].until_ns)
+                # What begins within the coverage is whole, however late it ends.
+                self._loaded(chart, bars, chart.covered[-1].until_ns + width_ns(chart.interval))
         except JournalDown as down:
             log.warning("candles not read", symbol=chart.symbol, reason=str(down))
 

@@ -154,10 +154,11 @@ async def practice(
     requests_per_min: int = 5_000,
     clock: Clock = SYSTEM_CLOCK,
     user: str = "",
+    keep_market: bool = False,
     **settings: Any,
 ) -> AsyncIterator[PracticeDesk]:
     """A desk of one leader and 20 followers with mixed rules, connected and at rest; the market is synthetic, and
-    trades only when told to. `clock` is the desk's, `user` whose lists it shows. Afterwards T-REPLAY holds: what was
+    trades only when told to. `clock` is the desk's, `user` whose lists it shows; with `keep_market` it keeps market data. Afterwards T-REPLAY holds: what was
     recorded of the desk replays to the same decisions."""
     chosen = practice_settings(state_dir, **settings)
     state_dir.mkdir(parents=True, exist_ok=True)
@@ -166,7 +167,16 @@ async def practice(
         await set_up(chosen, sandbox.ready, requests_per_min=requests_per_min)
         store = await Store.open(chosen, SYSTEM_CLOCK)
         recorder = Recorder.open(chosen, clock, store.session_id)
-        desk = Desk(chosen, store, Vault.open(chosen), clock, Random(1), recorder, user=user)
+        desk = Desk(
+            chosen,
+            store,
+            Vault.open(chosen),
+            clock,
+            Random(1),
+            recorder,
+            user=user,
+            open_market=store.market if keep_market else None,
+        )
         try:
             await desk.open()
             yield PracticeDesk(chosen, sandbox, store, desk)

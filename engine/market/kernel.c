@@ -66,7 +66,7 @@ enum { TIME = 1, TICK, VOLUME, RANGE };
 enum { PRE_OPEN = 1, OPEN, HALTED, CLOSED };
 enum { PRICE = 1, SIZE, OFF_GRID, BACK, AHEAD, JUMP, CROSSED, OUTSIDE };
 enum { TOUCHED = 1, PARTIAL = 2 };
-enum { BOOK, PRINTS };                                        /* the two streams of numbers and of time */
+enum { BOOK, PRINTS, QUOTES, STREAMS };                       /* each has a time of its own; quotes have no numbers */
 #define LARGEST 9e15                                          /* ticks and steps stay exact as doubles */
 #define LATEST ((int64_t)1 << 62)
 #define MOST_LEVELS 65536
@@ -80,7 +80,7 @@ typedef struct {
     side_t sides[2];
     cd_level half[2];
     cd_print *tape;
-    int64_t seen_ns[2], seq[2], back_ns, gap_until_ns, crossed_ns;
+    int64_t seen_ns[STREAMS], seq[2], back_ns[STREAMS], gap_until_ns, crossed_ns;
     int series, depth, dirty, crossed_told, alive;
 } symbol_t;
 
@@ -332,9 +332,10 @@ static int book_follows(cd_kernel *k, symbol_t *s, const cd_record *r) {
     int64_t missing = r->kind == CLEAR ? 0 : follows(s, BOOK, r);
     if (missing < 0) { s->now.repeats++; return 0; }
     if (missing) s->now.lies[JUMP]++, s->now.missed += missing, s->now.torn = 1;
-    int lie = r->ts_ns - r->received_ns > k->limits.ahead_ns ? AHEAD : r->ts_ns < s->seen_ns[BOOK] ? BACK : 0;
-    if (lie && r->ts_ns != s->back_ns) s->back_ns = r->ts_ns, s->now.lies[lie]++;
-    if (!lie) s->seen_ns[BOOK] = r->ts_ns;
+    int stream = r->kind == QUOTE ? QUOTES : BOOK;            /* a source may give its quotes no time: they have ours */
+    int lie = r->ts_ns - r->received_ns > k->limits.ahead_ns ? AHEAD : r->ts_ns < s->seen_ns[stream] ? BACK : 0;
+    if (lie && r->ts_ns != s->back_ns[stream]) s->back_ns[stream] = r->ts_ns, s->now.lies[lie]++;
+    if (!lie) s->seen_ns[stream] = r->ts_ns;
     s->now.changes++, s->now.book_heard_ns = r->received_ns;
     return 1;
 }

@@ -14,7 +14,7 @@ from engine.market.ports import CANDLE, Candle, Limits, Print, Stats
 TIME, TICK, VOLUME, RANGE = 1, 2, 3, 4
 _PRE_OPEN, _OPEN, _CLOSED = 1, 2, 4
 _TOUCHED, _PARTIAL = 1, 2
-_BOOK, _PRINTS = 0, 1
+_BOOK, _PRINTS, _QUOTES = 0, 1, 2
 _LARGEST = 9e15
 _LATEST = 1 << 62
 _MOST_LEVELS = 65_536
@@ -104,9 +104,10 @@ class _Symbol:
         self.sides = (_Side(1), _Side(-1))
         self.tape: list[Print] = []  # a ring: the place of the next one is `prints` modulo its length
         self.half = [(0, 0), (0, 0)]
-        self.seen_ns = [0, 0]
+        self.seen_ns = [0, 0, 0]
         self.seq = [0, 0]
-        self.back_ns = self.gap_until_ns = self.crossed_ns = 0
+        self.back_ns = [0, 0, 0]
+        self.gap_until_ns = self.crossed_ns = 0
         self.series: list[_Series] = []
         self.depth = self.crossed_told = self.dirty = False
         self.alive = True
@@ -196,7 +197,7 @@ class Twin:
                 now.missed += int(size)
             if not side:
                 _touch(s, first, ts)
-        elif self._book_follows(s, ts, received, 0 if kind == Kind.CLEAR else first, seq):
+        elif self._book_follows(s, kind, ts, received, first, seq):
             if kind == Kind.CLEAR:
                 s.sides[0].clear()
                 s.sides[1].clear()
@@ -276,9 +277,9 @@ class Twin:
             series.add(s, ts, ticks, steps, side)
         now.candle_version += 1
 
-    def _book_follows(self, s: _Symbol, ts: int, received: int, first: int, seq: int) -> bool:
+    def _book_follows(self, s: _Symbol, kind: int, ts: int, received: int, first: int, seq: int) -> bool:
         now = s.now
-        missing = _follows(s, _BOOK, first, seq)
+        missing = 0 if kind == Kind.CLEAR else _follows(s, _BOOK, first, seq)
         if missing < 0:
             now.repeats += 1
             return False
@@ -287,12 +288,13 @@ class Twin:
             now.missed += missing
             now.torn = 1
         ahead = ts - received > self._limits.ahead_ns
-        lie = Lie.AHEAD if ahead else Lie.BACK if ts < s.seen_ns[_BOOK] else 0
-        if lie and ts != s.back_ns:
-            s.back_ns = ts
+        stream = _QUOTES if kind == Kind.QUOTE else _BOOK
+        lie = Lie.AHEAD if ahead else Lie.BACK if ts < s.seen_ns[stream] else 0
+        if lie and ts != s.back_ns[stream]:
+            s.back_ns[stream] = ts
             now.lies[lie] += 1
         if not lie:
-            s.seen_ns[_BOOK] = ts
+            s.seen_ns[stream] = ts
         now.changes += 1
         now.book_heard_ns = received
         return True

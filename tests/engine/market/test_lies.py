@@ -258,3 +258,27 @@ def test_what_is_still_believed_is_believed_to_the_last_tick_and_nanosecond(choi
     es.at_ns -= MS - 1
     es.change(bids=((4790.0, 1),))
     assert es.lies()["book crossed"] == 1
+
+
+def test_quotes_have_a_time_of_their_own(market: Market) -> None:
+    """A source that gives its quotes no time has them stamped with ours, a little after its book's: no lie."""
+    feed = Teller(market)
+    feed.snapshot(bids=((4800.0, 5),), asks=((4800.25, 5),))
+    for _ in range(3):
+        feed.quote(bid=4800.0, bid_size=6, ts_ns=feed.at_ns + 3 * MS)
+        feed.change(bids=((4799.75, 2),))
+    assert feed.lies() == {}
+    feed.quote(bid=4800.0, bid_size=6, ts_ns=feed.at_ns - 3 * MS)
+    assert feed.lies() == {"time went back": 1}
+
+
+def test_a_gap_of_depth_alone_is_counted_and_marks_no_candle(market: Market) -> None:
+    market.watch("ESH4", ONE_MINUTE)
+    feed = Teller(market)
+    feed.trade(4800.0)
+    feed.tell(FeedGap, since_ns=feed.at_ns - MS, reason="depth: the line was lost")
+    feed.trade(4800.25)
+    assert market.chart("ESH4", ONE_MINUTE, feed.at_ns).gaps == ()
+    assert market.truth()[0].gaps == 1
+    feed.gap(feed.at_ns - MS, missed=1)
+    assert market.chart("ESH4", ONE_MINUTE, feed.at_ns).gaps != ()
