@@ -158,7 +158,8 @@ async def practice(
     **settings: Any,
 ) -> AsyncIterator[PracticeDesk]:
     """A desk of one leader and 20 followers with mixed rules, connected and at rest; the market is synthetic, and
-    trades only when told to. `clock` is the desk's, `user` whose lists it shows; with `keep_market` it keeps market data. Afterwards T-REPLAY holds: what was
+    trades only when told to. `clock` is the desk's, `user` whose lists it shows; it may
+    keep market data (`keep_market`). Afterwards T-REPLAY holds: what was
     recorded of the desk replays to the same decisions."""
     chosen = practice_settings(state_dir, **settings)
     state_dir.mkdir(parents=True, exist_ok=True)

@@ -36,6 +36,7 @@ class Chart:
         self._open: Bar | None = None
         self._open_mark = Mark(0)
         self._folded = 0  # candles of the kernel that are in `_closed`
+        self._traded = True  # the open one is not history's: when the kernel's first begins, that one is over
         self._touches: int = 0
         self._stale = False  # history came: everything is put together again
         self._lines: dict[str, tuple[Indicator[object], list[Values]]] = {}
@@ -120,7 +121,7 @@ class Chart:
 
     def _follow(self, kernel: Kernel) -> None:
         opened = kernel.opened(self._series)
-        if opened - self._folded > KEPT:
+        if opened - self._folded > KEPT or (opened and not self._traded):
             self._rebuild()
             return
         for candle in kernel.candles(self._series, max(self._folded, opened - KEPT), KEPT) if opened else ():
@@ -138,6 +139,7 @@ class Chart:
         if self._kernel is not None:
             self._folded = max(0, self._kernel.opened(self._series) - 1)
             candles = self._kernel.candles(self._series, 0, KEPT)
+        self._traded = bool(candles)
         timed = self.interval.kind is IntervalKind.TIME
         first_ns = candles[0].start_ns if candles else None
         for start_ns in sorted(self._history):

@@ -59,7 +59,7 @@ def feed_of(desk: Desk) -> FeedHealth:
 async def test_a_feeds_chart_goes_from_loading_to_live_and_what_it_shows_is_what_is_stored(
     settings: Settings, store: Store, market: MarketStore, tmp_path: Path
 ) -> None:
-    async with keeping(settings, store, tmp_path) as (bench, desk):
+    async with keeping(settings, store, tmp_path) as (_, desk):
         assert chart(desk).badge == "loading"
         # What ended less than 5 s before is asked for again a minute later: the chart loads until then.
         await until(lambda: chart(desk).badge == "live" and len(chart(desk).bars) > 100, 90.0)
@@ -68,7 +68,9 @@ async def test_a_feeds_chart_goes_from_loading_to_live_and_what_it_shows_is_what
         (covered,) = await market.covered("binance", ES, MINUTE, EVER)
         whole = [bar for bar in stored if covered.since_ns <= bar.start_ns < covered.until_ns]
         assert len(whole) > 100
-        await until(lambda: set(whole) <= set(chart(desk).bars), 5.0)
+        await until(lambda: set(whole) <= set(chart(desk).bars), 5.0, must=False)
+        shown = {bar.start_ns: bar for bar in chart(desk).bars}
+        assert [(bar, shown.get(bar.start_ns)) for bar in whole if shown.get(bar.start_ns) != bar] == []
         first_ns = whole[0].start_ns
         starts = [bar.start_ns for bar in chart(desk).bars if bar.start_ns >= first_ns]
         assert starts == list(range(first_ns, starts[-1] + 1, MINUTE.count * S))  # no hole, none twice
@@ -115,7 +117,7 @@ async def test_a_logins_finished_candles_are_kept_under_its_name(state_dir: Path
         login = next(iter(on.desk.adapters))
         try:
             async with asyncio.timeout(30):
-                while not (stored := await market.bars(login, SYMBOL, MINUTE, limit=10)):
+                while not (stored := await market.bars(login, SYMBOL, MINUTE, limit=10)):  # noqa: ASYNC110
                     await asyncio.sleep(0.1)  # the database is polled: another thread writes
         finally:
             await market.close()

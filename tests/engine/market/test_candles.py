@@ -265,3 +265,11 @@ def test_candles_lose_no_trade_and_no_lot_however_often_they_are_looked_at(
         other.at_ns += seconds * S
         other.trade(4800.0 + ticks * 0.25, size, Aggressor.SELL)
     assert bars() == again()
+
+
+def test_the_newest_of_history_stays_when_the_first_trade_begins_a_candle(market: Market) -> None:
+    es, bars = watched(market, "1m")
+    market.load("ESH4", ONE_MINUTE, [a_bar(-2, 4790.0), a_bar(-1, 4791.0)], START)
+    assert [bar[3] for bar in bars()] == [4790, 4791]
+    es.trade(4800.0)
+    assert [bar[3] for bar in bars()] == [4790, 4791, 4800]
