@@ -8,6 +8,8 @@ levels that never change again.
 
 from collections import deque
 
+from msgspec.structs import replace
+
 from brokers.binance import SOURCE
 from brokers.binance.wire import MS, DepthAnswer, DepthEvent, depth_of, snapshot_of
 from schema.market import FeedGap, MarketEvent
@@ -23,6 +25,9 @@ class Depth:
         self._kept: deque[tuple[DepthEvent, int]] = deque()
         self._most = kept
         self._newest_ns = 0  # the newest time the venue said
+        self._ours_ns = (
+            0  # the time of a snapshot that has ours, as the venue had said none: what follows is not before
+        )
         self._told_ns = 0  # the time of the last that was told
         self._gap: str = ""  # why something was not told since then
 
@@ -47,14 +52,16 @@ class Depth:
         if self._number is None:
             self._keep(event, received_ns)
             return []
-        self._number, self._told_ns = event.last, event.event_ms * MS
-        return [depth_of(event, received_ns)]
+        self._number, self._told_ns = event.last, max(event.event_ms * MS, self._ours_ns)
+        told = depth_of(event, received_ns)
+        return [told if told.ts_ns == self._told_ns else replace(told, ts_ns=self._told_ns)]
 
     def on_snapshot(self, answer: DepthAnswer, received_ns: int) -> list[MarketEvent]:
         """A snapshot that was asked for; `wants_snapshot` says whether it was too old and another one is needed."""
         if self._number is not None or (self._kept and answer.last_update_id < self._kept[0][0].first):
             return []
         ts_ns = self._newest_ns or received_ns
+        self._ours_ns = 0 if self._newest_ns else received_ns
         told: list[MarketEvent] = []
         if self._gap:
             told.append(
