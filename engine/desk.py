@@ -96,6 +96,7 @@ class Desk:
         self.market, self.feeds = self._market_data.market, self._market_data.feeds
         self.adapters: dict[str, venue.BrokerAdapter] = {}
         self._at_once: dict[str, venue.PlacesAtOnce] = {}
+        self._venues: dict[str, str] = {}
         self.journal = Journal(store, clock, store.revive)
         self.exits = Exits(self.core, self.adapters, clock)
         self.resyncs = Resyncs(self.core, self.adapters, self.market, clock, self._in_turn)
@@ -213,6 +214,7 @@ class Desk:
     async def _connect(self, config: ConnectionConfig) -> None:
         self._refused.discard(config.connection)
         credentials = self._vault.credentials(config, await self._store.sealed_credentials(config.connection))
+        self._venues[config.connection] = config.venue
         adapter = self._adapter(config, credentials)
         self.adapters[config.connection] = adapter
         self._inbox.put_nowait(
@@ -301,7 +303,7 @@ class Desk:
         if isinstance(event, venue.QuoteUpdated):
             self._market_data.quote(event)
         elif isinstance(event, venue.BarsUpdated):
-            self._market_data.bars(event)
+            self._market_data.bars(event, self._venues[event.connection])
         elif isinstance(event, venue.MessageUnreadable):
             self._alert("warn", f"{event.connection}: a message could not be read ({event.error})")
         else:

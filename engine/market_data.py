@@ -63,8 +63,8 @@ class MarketData:
     def quote(self, event: QuoteUpdated) -> None:
         self.market.quote(event.quote, event.received_ns)
 
-    def bars(self, event: BarsUpdated) -> None:
-        """A login's candles: shown, and kept once the next one has begun."""
+    def bars(self, event: BarsUpdated, venue: str) -> None:
+        """A login's candles: shown, and kept under its venue's name once the next one has begun, as a backfill does."""
         self.market.bars(event.symbol, event.interval_s, event.bars, event.received_ns)
         if not self._keeps or not event.bars:
             return
@@ -73,7 +73,7 @@ class MarketData:
         told = {bar.start_ns: bar for bar in ((held, *event.bars) if held else event.bars)}
         newest = self._running[key] = told.pop(max(told))
         over = [told[start_ns] for start_ns in sorted(told) if start_ns < newest.start_ns]
-        self._keep(event.connection, Interval(IntervalKind.TIME, event.interval_s), over, Origin.VENUE)
+        self._keep(venue, Interval(IntervalKind.TIME, event.interval_s), over, Origin.VENUE)
 
     def frame(self, now_ns: int) -> None:
         """Before the desk publishes: take what came, and once a second hand on the candles that are over."""

@@ -8,10 +8,12 @@ import sys
 from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
+from random import Random
 
 import click
 
 from brokers.feed import FeedDown, History
+from brokers.feeds import build_source
 from brokers.histories import HISTORY_TABLE
 from brokers.recorded import RecordedHistory
 from engine.backfill import Backfill, Checked, Filled, Progress
@@ -20,9 +22,10 @@ from engine.tickbars import width_ns
 from schema.clock import SYSTEM_CLOCK
 from schema.market import Interval, S
 from schema.records import ConnectionConfig
-from schema.settings import Settings
+from schema.settings import FEEDS, Settings
 from schema.store import Store
 from schema.store_market import TRADES
+from schema.symbols import UnknownProduct, parse_contract
 from schema.vault import Vault
 from tui.candles import interval_of
 from tui.shell import Refused, refusals, run, settings_with_log
@@ -39,7 +42,7 @@ _INTERRUPTED = 130
 @click.argument("interval")
 @click.option("--from", "since", required=True, help="From this day or time on, UTC: 2026-11-21 or 2026-11-21T14:30.")
 @click.option("--to", "until", help="Up to and without this day or time, UTC.  [now]")
-@click.option("--source", help="A login, or its venue; may be left out when only one tells candles.")
+@click.option("--source", help="A feed, a login, or its venue; may be left out when only one does.")
 @click.option("--trades", is_flag=True, help="Ask for trades too, and hold the candles against them.")
 @click.option("--tape", type=click.Path(dir_okay=False, path_type=Path), help="A recorded file instead of a source.")
 @click.pass_obj
@@ -70,7 +73,7 @@ def backfill(
         store = await Store.open(settings, SYSTEM_CLOCK)
         market = store.market()
         try:
-            async with _history(settings, store, source, tape) as history:
+            async with _history(settings, store, symbol, source, tape) as history:
                 filling = Backfill(history, market, SYSTEM_CLOCK, shown.told)
                 with shown.open():
                     done = [await filling.bars(symbol.upper(), of, since_ns, until_ns)] if tape is None else []
@@ -107,12 +110,21 @@ def _check(settings: Settings, since: str, until: str | None, since_ns: int, unt
 
 
 @asynccontextmanager
-async def _history(settings: Settings, store: Store, source: str | None, tape: Path | None) -> AsyncGenerator[History]:
+async def _history(
+    settings: Settings, store: Store, symbol: str, source: str | None, tape: Path | None
+) -> AsyncGenerator[History]:
     """Raises Refused naming what is not there."""
     if tape is not None:
         if not tape.is_file():
             raise Refused(f"tape: there is no file {tape}; name a recorded one.")
         yield RecordedHistory(tape)
+        return
+    if feed := _feed(settings, symbol, source):
+        opened = build_source(feed, settings, SYSTEM_CLOCK, Random())
+        try:
+            yield opened.history
+        finally:
+            await opened.close()
         return
     config = _login((await store.load_config()).connections, source)
     vault = Vault.open(settings)
@@ -121,14 +133,26 @@ async def _history(settings: Settings, store: Store, source: str | None, tape: P
         yield history
 
 
+def _feed(settings: Settings, symbol: str, source: str | None) -> str:
+    """The source that needs no login and is meant: the one that is named, or, of a symbol that is no contract, the
+    first of the settings; empty when none is."""
+    if source is not None:
+        return source if source in FEEDS else ""
+    try:
+        parse_contract(symbol.upper())
+    except UnknownProduct:
+        return next(iter(settings.feeds), "")
+    return ""
+
+
 def _login(logins: tuple[ConnectionConfig, ...], source: str | None) -> ConnectionConfig:
     telling = [login for login in logins if login.venue in HISTORY_TABLE]
     if source is not None:
         named = [login for login in telling if source in (login.connection, login.venue)]
         if named:
             return named[0]
-        known = ", ".join(dict.fromkeys(name for login in telling for name in (login.connection, login.venue)))
-        raise Refused(f"source: {clean(source)} tells no candles; {f'write {known}' if known else _none()}.")
+        known = dict.fromkeys(name for login in telling for name in (login.connection, login.venue))
+        raise Refused(f"source: {clean(source)} tells no candles; write {', '.join([*known, *FEEDS])}.")
     if not telling:
         raise Refused(f"source: {_none()}.")
     if len({login.venue for login in telling}) > 1:
@@ -137,7 +161,10 @@ def _login(logins: tuple[ConnectionConfig, ...], source: str | None) -> Connecti
 
 
 def _none() -> str:
-    return f"no login tells candles; add one at {' or '.join(HISTORY_TABLE)}, or name a recorded file with --tape"
+    return (
+        f"no login tells candles; add one at {' or '.join(HISTORY_TABLE)}, name a feed with --source {FEEDS[0]}, "
+        "or a recorded file with --tape"
+    )
 
 
 class _Shown:

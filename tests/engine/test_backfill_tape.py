@@ -24,7 +24,6 @@ from schema.market import Interval, S
 from schema.records import Bar, ConnectionConfig, Environment
 from schema.store import Store
 from schema.store_market import MarketStore
-from tests.brokers.sandbox.conftest import tape as tape
 from tests.brokers.sandbox.projectx_client import ProjectXBench
 from tests.brokers.sandbox.raw_client import running
 

@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import msgspec
@@ -124,7 +125,7 @@ def test_progress_is_a_bar_on_a_terminal(shell: Shell, tape: Path) -> None:
         (("backfill", "ESH4", "1m", "--from", "2026-01-02"), "source: no login tells candles; add one at projectx"),
         (
             ("backfill", "ESH4", "1m", "--from", "2026-01-02", "--source", "mars"),
-            "source: mars tells no candles; no lo",
+            "source: mars tells no candles; write binance.",
         ),
         (("backfill", "ESH4", "1m", "--from", "2026-11-20", "--tape", "/nowhere"), "tape: there is no file /nowhere"),
         (("backfill", "ESH4", "1m", "--from", "2026-1-2", "--tape", "x", "--source", "y"), "--source and --tape"),
@@ -175,7 +176,7 @@ def test_several_sources_are_asked_which(filled: Shell, tape: Path) -> None:
         read = json.loads(filled.does("candles", "ESH4", "1m", "--json", "--source", "projectx"))
         assert msgspec.convert(read["candles"], list[Bar]) == by_hand(tape, MINUTE_NS)[:-1]
         done = filled("backfill", "ESH4", "1m", *hour, "--source", "nobody", **LONG_AGO)
-        assert done.stderr == "source: nobody tells no candles; write px, projectx.\n"
+        assert done.stderr == "source: nobody tells no candles; write px, projectx, binance.\n"
         done = filled("backfill", "XXX", "1m", *hour, **LONG_AGO)
         assert done.returncode == 1 and done.stderr.startswith("symbol: ") and len(done.stderr.splitlines()) == 1
         done = filled("backfill", "ESH4", "1m", *hour, "--trades", **LONG_AGO)
@@ -236,3 +237,22 @@ def test_a_drawing_is_as_wide_as_the_terminal_and_has_no_colours_when_told(fille
     lines = drawn.stdout.splitlines()
     assert "ESH4 1m tape" in lines[0] and max(map(len, lines)) == width
     assert "\x1b" not in drawn.stdout and "┤" in drawn.stdout
+
+
+def test_a_public_feed_is_asked_without_a_login(shell: Shell, tmp_path: Path) -> None:
+    sandbox = Sandbox(tmp_path, "--feed", "binance", "--leader-script", "off")
+    try:
+        at = sandbox.ready["venues"]["binance"]
+        feeds = {"COPYDESK_BINANCE_REST_URL": at["rest"], "COPYDESK_BINANCE_WS_URL": at["ws"]}
+        day = f"{datetime.now(UTC) - timedelta(minutes=30):%Y-%m-%dT%H:%M}"
+        asking = ("backfill", "esusdt", "1m", "--from", day)
+        first = shell(*asking, "--source", "binance", **feeds)
+        assert re.fullmatch(r"ESUSDT 1m of binance: 3\d candles told, 3\d new, in 1 page\.\n", first.stdout), first
+        again = shell(*asking, COPYDESK_FEEDS="binance", **feeds)  # the first feed of the settings has it
+        assert re.match(r"ESUSDT 1m of binance: \d candles told", again.stdout), again
+        read = json.loads(shell.does("candles", "ESUSDT", "1m", "--json", "--limit", "5"))
+        assert read["source"] == "binance" and len(read["candles"]) == 5
+        unknown = shell("backfill", "ESUSD", "1m", "--from", day, "--source", "binance", **feeds)
+        assert (unknown.returncode, "did you mean ESUSDT?" in unknown.stderr) == (1, True)
+    finally:
+        sandbox.stop()
