@@ -9,6 +9,7 @@ from typing import Protocol
 
 from brokers.feed import Feed, History
 from schema.clock import Clock
+from schema.listed import Listed
 from schema.settings import Settings
 
 
@@ -20,6 +21,10 @@ class Source(Protocol):
 
     @property
     def history(self) -> History: ...
+
+    async def symbols(self) -> tuple[Listed, ...]:
+        """All that it has. Raises FeedDown."""
+        ...
 
     async def close(self) -> None:
         """Let go of what outlives the feed's `run`."""

@@ -542,6 +542,7 @@ class Desk:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._store.listen_lists(self.watching.reload))
                 group.create_task(self.watching.list_contracts())
+                group.create_task(self._market_data.follow_lists(self.watching))
                 group.create_task(self.watching.ask_quotes(self._quoting, self._marked, interval_s, self._alert))
         except Exception as failure:  # noqa: BLE001 - whatever is wrong with a list, it must not end the copying
             log.error("watchlists stopped", kind=type(failure).__name__, reason=str(failure))

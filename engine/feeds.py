@@ -25,6 +25,7 @@ from engine.catchup import Chart
 from engine.conflation import Conflation
 from engine.keeping import MarketKeeper
 from schema.clock import Clock
+from schema.listed import Listed
 from schema.market import FeedHealth, Interval, IntervalKind, MarketEvent, S, Trade
 from schema.records import Bar
 from schema.settings import Settings
@@ -136,6 +137,10 @@ class Feeds:
     async def unsubscribe(self, source: str, symbols: Iterable[str]) -> None:
         names = tuple(symbols)
         await self.there(lambda: self._source(source).feed.unsubscribe(names))
+
+    async def symbols(self, source: str) -> tuple[Listed, ...]:
+        """All that a source has. Raises FeedDown."""
+        return await self.there(lambda: self._source(source).symbols())
 
     async def there(self, ask: Callable[[], Any]) -> Any:
         """Have `ask`'s coroutine run on the feeds' loop, and wait for it."""

@@ -4,14 +4,18 @@
 are on the feeds' thread (`engine/feeds.py`), and nothing here waits for it.
 """
 
+import asyncio
 from collections.abc import Callable
 from random import Random
 
+import structlog
+
 from brokers.adapter import BarsUpdated, QuoteUpdated
-from brokers.feed import Sink
+from brokers.feed import FeedDown, Sink
 from brokers.feeds import watched
 from engine.feeds import Alert, Feeds
 from engine.market import Market
+from engine.watching import Watching
 from schema.clock import Clock
 from schema.market import Interval, IntervalKind
 from schema.records import Bar
@@ -19,6 +23,10 @@ from schema.settings import Settings
 from schema.store_market import MarketStore, Origin, StoredBar
 
 _LOOK_EVERY_NS = 1_000_000_000
+_FOLLOW_EVERY_S = 1.0
+_AGAIN_S = 60.0
+_LIST_EVERY_S = 3_600.0
+log = structlog.get_logger(__name__)
 
 
 class MarketData:
@@ -45,6 +53,8 @@ class MarketData:
             open_market=open_market,
             loaded=self.market.load,
         )
+        self._clock = clock
+        self._alert = alert
         self._keeps = open_market is not None
         self._interval = Interval(IntervalKind.TIME, settings.chart_interval_s)
         self._fed = {symbol: name for name in settings.feeds for symbol in watched(name, settings)}
@@ -74,6 +84,46 @@ class MarketData:
         newest = self._running[key] = told.pop(max(told))
         over = [told[start_ns] for start_ns in sorted(told) if start_ns < newest.start_ns]
         self._keep(venue, Interval(IntervalKind.TIME, event.interval_s), over, Origin.VENUE)
+
+    async def follow_lists(self, watching: Watching) -> None:
+        """Run until canceled: let what the feeds have be found, and what of it is on lists be told."""
+        async with asyncio.TaskGroup() as group:
+            for name in self.feeds.names:
+                group.create_task(self._list(name, watching))
+                group.create_task(self._follow(name, watching))
+
+    async def _list(self, name: str, watching: Watching) -> None:
+        """Anew each hour: a source has new symbols now and then."""
+        while True:
+            try:
+                listing = await self.feeds.symbols(name)
+            except FeedDown as down:
+                log.warning("symbols of a feed are not searched", source=name, reason=str(down))
+                await asyncio.sleep(_AGAIN_S)
+                continue
+            await watching.add_listing(name, listing, self.market.quoted)
+            await asyncio.sleep(_LIST_EVERY_S)
+
+    async def _follow(self, name: str, watching: Watching) -> None:
+        told = frozenset(symbol for symbol, source in self._fed.items() if source == name)
+        followed, refused = set[str](), dict[str, int]()  # a symbol, and when it is asked for again
+        while True:
+            await asyncio.sleep(_FOLLOW_EVERY_S)
+            wanted, now_ns = watching.of(name) - told, self._clock.now_ns()
+            for symbol in followed - wanted:
+                await self.feeds.unsubscribe(name, [symbol])
+                self.market.unfollow(symbol)
+                followed.discard(symbol)
+            for symbol in sorted(wanted - followed):
+                if refused.get(symbol, 0) > now_ns:
+                    continue
+                try:
+                    await self.feeds.subscribe(name, [symbol])
+                    followed.add(symbol)
+                except FeedDown as down:
+                    if symbol not in refused:
+                        self._alert("warn", f"{symbol}: no quotes for the watchlist: {down}")
+                    refused[symbol] = now_ns + int(_AGAIN_S * 1e9)
 
     def frame(self, now_ns: int) -> None:
         """Before the desk publishes: take what came, and once a second hand on the candles that are over."""

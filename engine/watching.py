@@ -213,6 +213,10 @@ class Watching:
                     told.add(symbol)
                     alert("warn", f"{symbol}: no quotes for the watchlist: {error}")
 
+    def of(self, source: str) -> frozenset[str]:
+        """The symbols of a source that are on any list."""
+        return frozenset(watched.symbol for watched in self._rows if watched.source == source)
+
     def _next_to_ask(self, followed: set[str]) -> str | None:
         now_ns = self._clock.now_ns()
         for watched in self._rows:

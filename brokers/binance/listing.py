@@ -52,6 +52,12 @@ class Listing:
                 raise FeedDown(f"symbol: {SOURCE} has no {clean(symbol, 40)!r}; {hint}")
         return [self._symbols[symbol] for symbol in wanted]
 
+    async def all(self) -> list[Listed]:
+        """Every symbol that is traded, as read now. Raises FeedDown."""
+        async with self._line:
+            await self._read()
+        return [each for each in self._symbols.values() if each.trading]
+
     async def _read(self) -> None:
         info = await self._rest.listing()
         self._symbols = {

@@ -10,6 +10,7 @@ from brokers.binance.limits import Limits
 from brokers.binance.listing import Listing
 from brokers.binance.rest import Rest
 from schema.clock import Clock
+from schema.listed import Listed
 
 WS_URL = "wss://stream.binance.com:9443"
 REST_URL = "https://api.binance.com"
@@ -29,6 +30,11 @@ class BinanceSource:
         self.history = BinanceHistory(self.rest, self.listing, limits)
         self.feed = BinanceFeed(
             ws_url or WS_URL, self.rest, self.listing, clock, random, limits, lambda: self.history.candles
+        )
+
+    async def symbols(self) -> tuple[Listed, ...]:
+        return tuple(
+            Listed(source=SOURCE, symbol=each.symbol, exchange="Binance spot") for each in await self.listing.all()
         )
 
     async def close(self) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from engine import health
 from engine.desk import Desk
-from engine.seat import Candles, Topic
+from engine.seat import Candles, Topic, WatchRow
 from schema.clock import SYSTEM_CLOCK
 from schema.market import FeedHealth, Interval, S
 from schema.settings import Settings
@@ -18,6 +18,7 @@ from schema.store import Store
 from schema.store_market import TRADES, MarketStore
 from schema.stretches import Stretch
 from schema.vault import Vault
+from schema.watchlists import AddSymbols, DeleteList, Watched
 from tests.brokers.sandbox.raw_client import Bench, running
 from tests.practice import LEADER, SYMBOL, practice, until
 
@@ -27,7 +28,7 @@ EVER = Stretch(0, 1 << 62)
 
 
 @asynccontextmanager
-async def keeping(settings: Settings, store: Store, folder: Path) -> AsyncIterator[tuple[Bench, Desk]]:
+async def keeping(settings: Settings, store: Store, folder: Path, user: str = "") -> AsyncIterator[tuple[Bench, Desk]]:
     """A practice source, and a desk whose chart is of it and that keeps what it tells."""
     async with running(folder, {"feeds": ("binance",), "speed": 1.0}) as bench:
         bench.sandbox.market_paused = False
@@ -35,12 +36,16 @@ async def keeping(settings: Settings, store: Store, folder: Path) -> AsyncIterat
         chosen: dict[str, Any] = {"feeds": ("binance",), "binance_symbols": (ES,), "chart_symbol": ES}
         chosen |= {"binance_ws_url": at["ws"], "binance_rest_url": at["rest"]}
         fed = settings.model_copy(update=chosen)
-        desk = Desk(fed, store, Vault.open(fed), SYSTEM_CLOCK, Random(1), open_market=store.market)
+        desk = Desk(fed, store, Vault.open(fed), SYSTEM_CLOCK, Random(1), user=user, open_market=store.market)
         await desk.open()
         try:
             yield bench, desk
         finally:
             await desk.close()
+
+
+def sockets(bench: Bench) -> list[Any]:
+    return list(bench.sandbox.doors["binance"].sockets)  # type: ignore[attr-defined]
 
 
 def chart(desk: Desk) -> Candles:
@@ -93,7 +98,7 @@ async def test_through_lost_connections_every_trade_is_stored_once_and_the_chart
         await until(lambda: bool(desk.market.truth()) and desk.market.truth()[0].trades > 0, 20.0)
         for number in range(1, 5):
             before = desk.market.quoted(ES)
-            for socket in list(bench.sandbox.doors["binance"].sockets):  # type: ignore[attr-defined]
+            for socket in sockets(bench):
                 socket.abort()
             await until(lambda number=number: feed_of(desk).reconnects == number, 10.0)
             await until(lambda before=before: desk.market.quoted(ES) != before, 10.0)
@@ -114,6 +119,24 @@ async def test_a_source_that_falls_silent_makes_the_chart_stale(
         await until(lambda: bool(chart(desk).bars), 20.0)
         await bench.control("silence", login="binance", seconds=30.0)
         await until(lambda: chart(desk).badge == "stale", 15.0)
+
+
+async def test_what_a_feed_has_is_found_and_told_while_it_is_on_a_list(
+    settings: Settings, store: Store, tmp_path: Path
+) -> None:
+    async with keeping(settings, store, tmp_path, user="ann") as (bench, desk):
+        await until(lambda: any(each.listed.symbol == "MESUSDT" for each in desk.watching.find("mesus")), 20.0)
+        await desk.edit_lists(AddSymbols(name="coins", symbols=(Watched.parse("mesusdt"),)))
+
+        def row() -> WatchRow:
+            return desk.watching.lists(SYSTEM_CLOCK.now_ns())[0].rows[0]
+
+        await until(lambda: row().bid is not None, 20.0)
+        assert (row().source, row().symbol) == ("binance", "MESUSDT")
+        assert len({name for socket in sockets(bench) for name in socket.streams}) == 6
+        await desk.edit_lists(DeleteList(name="coins"))
+        await until(lambda: len({name for socket in sockets(bench) for name in socket.streams}) == 3, 20.0)
+        assert [truth.symbol for truth in desk.market.truth()] == [ES]
 
 
 async def test_a_logins_finished_candles_are_kept_under_its_venues_name(state_dir: Path) -> None:
