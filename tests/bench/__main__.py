@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from tests.bench import alone, fanout, hung, panic, recording, seat
+from tests.bench import alone, fanout, hung, isolation, panic, recording, seat
 from tests.bench.figures import Figure
 
 _SIGNALS = 200
@@ -25,6 +25,7 @@ def main() -> None:
         lambda: fanout.measure(20, _SIGNALS, screen=False),
         lambda: fanout.measure(100, _SIGNALS // 4, every_s=1.0),
         hung.measure,
+        isolation.measure,
         alone.measure,
         recording.measure,
         panic.measure,
