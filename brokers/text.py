@@ -6,6 +6,8 @@ import msgspec
 
 SHOWN_CHARS = 400  # of a venue's sentence
 KEPT_CHARS = 2_000  # of a message that could not be read
+NOT_READ = (msgspec.DecodeError, RecursionError)
+"""What decoding JSON may raise: brackets in thousands are no error of its own to msgspec."""
 
 
 def clean(text: str, limit: int = SHOWN_CHARS) -> str:
@@ -15,6 +17,12 @@ def clean(text: str, limit: int = SHOWN_CHARS) -> str:
     if text.isprintable():
         return text
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+
+
+def utf8(data: bytes) -> bytes:
+    """A venue's bytes as UTF-8, whatever they are: decoders of JSON raise something else than their own error for
+    bytes that are not, and one strange character is no reason to lose a message."""
+    return data if data.isascii() else data.decode("utf-8", "replace").encode()
 
 
 def redact(raw: bytes, secrets: Iterable[str]) -> str:

@@ -54,6 +54,7 @@ TICK_S = 0.05
 _FILLS_REMEMBERED_NS = 7 * 24 * 3_600_000_000_000  # longer than any venue replays, and than a long weekend
 _LAG_SAMPLES = 200
 _CHART_BARS = 240
+_UNREADABLE_EVERY_NS = 1_000_000_000
 _QUIET_NS = 2_000_000_000
 _ASK_REFUSED_EVERY_NS = 60_000_000_000
 _COLLECT_EVERY_NS = 30_000_000_000
@@ -104,6 +105,7 @@ class Desk:
         self.views = Views(self.core, self.market, self.adapters, self.journal, self.watching, settings.desk)
         self.views.feeds = self.feeds.health
         self._inbox = Inbox()
+        self._unreadable: dict[str, tuple[int, int]] = {}  # by login: when one was told, and how many since were not
         self._turn = asyncio.Lock()
         self._group: asyncio.TaskGroup | None = None
         self._running: asyncio.Task[None] | None = None
@@ -305,10 +307,21 @@ class Desk:
         elif isinstance(event, venue.BarsUpdated):
             self._market_data.bars(event, self._venues[event.connection])
         elif isinstance(event, venue.MessageUnreadable):
-            self._alert("warn", f"{event.connection}: a message could not be read ({event.error})")
+            self._tell_unreadable(event)
         else:
             self.exits.book.see(event)
             self._inbox.put_nowait(event, urgent=isinstance(event, venue.Filled) and self._is_urgent(event))
+
+    def _tell_unreadable(self, event: venue.MessageUnreadable) -> None:
+        """One alert a second for each login: a venue that sends nothing else must not fill the journal. The rest is
+        counted, in the next alert and on the login's row."""
+        told_ns, left_out = self._unreadable.get(event.connection, (0, 0))
+        if event.received_ns - told_ns < _UNREADABLE_EVERY_NS:
+            self._unreadable[event.connection] = (told_ns, left_out + 1)
+            return
+        self._unreadable[event.connection] = (event.received_ns, 0)
+        more = f", and {left_out} before it" if left_out else ""
+        self._alert("warn", f"{event.connection}: a message could not be read ({event.error}){more}")
 
     def _is_urgent(self, event: venue.Filled) -> bool:
         """A leader's fill, where nothing but fills is mirrored: other modes must hear of the order first."""

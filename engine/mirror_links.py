@@ -151,7 +151,8 @@ def dropped(core: Core, tag: str, reason: str) -> list[ApprovedOrder]:
                 core.keep(order)
         return []
     link.tags = tuple(each for each in link.tags if each != tag)
-    return _leave(core, link)
+    link.ready.pop(tag, None)
+    return _leave(core, link) if link.tags else []
 
 
 def _leave(core: Core, link: Link) -> list[ApprovedOrder]:

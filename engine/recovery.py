@@ -107,6 +107,7 @@ def _read(core: Core, snapshot: venue.Snapshot, at_ns: int, *, adopt: frozenset[
         core.last_said_ns[account] = at_ns
     moved: unlisted.Moved = {}
     for account in sorted(adopt):
+        started = not core.ledger.known(account) and account in core.met
         for symbol, ours, theirs in core.ledger.adopt(account, [p for p in snapshot.positions if p.account == account]):
             core.venue_nets.pop((account, symbol), None)
             moved[account, symbol] = theirs - ours
@@ -117,6 +118,10 @@ def _read(core: Core, snapshot: venue.Snapshot, at_ns: int, *, adopt: frozenset[
                     f"{account}: the venue holds {theirs:+d} {symbol}, the desk thought {ours:+d}; the venue is right"
                 )
                 core.emit(ev.Alert(level="warn", text=text))
+        if started:  # what it held when the last desk wrote is what it moved from
+            for (owner, symbol), lots in core.lots.items():
+                if owner == account:
+                    moved[account, symbol] = core.ledger.net(account, symbol) - lots.copied - lots.foreign
     for account in sorted(first_seen & adopt):
         # Everything up to the newest fill listed now is history; with none listed, so is what is older than now.
         newest = max((f.venue_ns + 1 for f in snapshot.fills if f.account == account), default=snapshot.at_ns)

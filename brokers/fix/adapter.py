@@ -57,6 +57,7 @@ from brokers.own import never_twice
 from brokers.promises import Promises
 from brokers.runner import Runner
 from brokers.sessions import SessionStore
+from brokers.text import KEPT_CHARS, clean
 from schema.clock import Clock
 from schema.driver import JournalDown
 from schema.records import (
@@ -70,6 +71,7 @@ from schema.records import (
     RejectClass,
     Side,
     VenueAccount,
+    VenueOrder,
 )
 
 log = structlog.get_logger()
@@ -78,6 +80,7 @@ CANCEL_WAIT_S = 1.0
 """How long a close waits for the cancels before it; then it leaves all the same: it reduces."""
 
 FORGET_EVERY_NS = 600_000_000_000
+SHOWN_KEPT = 20_000
 RECENT_NS = 600_000_000_000
 """A snapshot after the first lists what ended or was learned within this time, and all that is open."""
 NUMBERS_KEPT = 5_000
@@ -142,6 +145,7 @@ class FixAdapter:
         self._runner = Runner(config.connection)
         self._up: asyncio.Future[None] | None = None
         self._orders_by_seq: dict[int, Entry] = {}
+        self._shown: dict[str, VenueOrder] = {}  # by root, as last told, but for the time: what says nothing new is not
         self._sent_ns: dict[str, int] = {}
         self._told = False  # a StreamUp was emitted for the session that is up
         self._first = True
@@ -232,6 +236,7 @@ class FixAdapter:
     def on_down(self, reason: str, *, was_up: bool, final: bool) -> None:
         self._told = False
         self._orders_by_seq.clear()
+        self._shown.clear()
         self._promises.lost()
         self._asking.lost()
         if was_up:
@@ -255,7 +260,12 @@ class FixAdapter:
     def _cannot_read(self, raw: str, error: str) -> None:
         self._unreadable += 1
         self._emit(
-            MessageUnreadable(connection=self.config.connection, received_ns=self._clock.now_ns(), raw=raw, error=error)
+            MessageUnreadable(
+                connection=self.config.connection,
+                received_ns=self._clock.now_ns(),
+                raw=clean(raw, KEPT_CHARS),
+                error=clean(error),
+            )
         )
 
     # --- messages in ---------------------------------------------------------------------------------------------
@@ -353,7 +363,12 @@ class FixAdapter:
         for fill in booked.fills:
             self._emit(Filled(connection=connection, received_ns=now_ns, fill=fill))
         if booked.entry.order_id:
-            self._emit(OrderUpdated(connection=connection, received_ns=now_ns, order=booked.entry.record()))
+            order = booked.entry.record()
+            if replace(order, venue_ns=0) != self._shown.get(booked.entry.root):
+                self._shown[booked.entry.root] = replace(order, venue_ns=0)
+                self._emit(OrderUpdated(connection=connection, received_ns=now_ns, order=order))
+                if len(self._shown) > SHOWN_KEPT:
+                    del self._shown[next(iter(self._shown))]
         if booked.position is not None:
             self._emit(PositionUpdated(connection=connection, received_ns=now_ns, position=booked.position))
 

@@ -26,6 +26,8 @@ log = structlog.get_logger()
 
 OPEN_WITHIN_S = 10.0
 STEADY_S = 5.0
+AT_ONCE = 512
+"""Bytes that are taken in, a report or two, before the other logins have their turn, however much one venue sends."""
 UNREAD_AT_MOST = 262_144
 """Bytes the venue may leave unread before nothing more is written to it."""
 _LATER = (
@@ -234,12 +236,14 @@ class Link:
             except OSError as error:
                 data = b""
                 session.lost(f"connection lost ({type(error).__name__})")
-            if data:
-                session.receive(data)
-                self.last_message_ns = session.last_received_ns
-            else:
+            if not data:
                 session.lost("the venue closed the connection")
-            self._after(session)
+                self._after(session)
+            for start in range(0, len(data), AT_ONCE):
+                session.receive(data[start : start + AT_ONCE])
+                self.last_message_ns = session.last_received_ns
+                self._after(session)
+                await asyncio.sleep(0)  # the other logins have their turn
 
     async def _keep_time(self, session: Session) -> None:
         while True:

@@ -66,6 +66,10 @@ _KINDS = {
 }
 
 
+_IDS = (tags.CL_ORD_ID, tags.ORIG_CL_ORD_ID, tags.ORDER_ID, tags.EXEC_ID, tags.ORD_REJ_REASON, tags.MASS_STATUS_REQ_ID)
+_LONGEST_ID = 400
+
+
 def read_report(message: Message) -> Report | str:
     """The report of a message that passed `checks.py`, or in one sentence why it can't be booked."""
     side, status = side_of(message.get(tags.SIDE)), status_of(message.get(tags.ORD_STATUS))
@@ -74,6 +78,8 @@ def read_report(message: Message) -> Report | str:
         return "its side, status or filled quantity is not one the desk trades"
     if (message.has(tags.LAST_QTY) and last_qty is None) or (message.has(tags.ORDER_QTY) and qty is None):
         return "its quantity is no whole number of contracts"
+    if not all(_plain(message.get(tag)) for tag in _IDS):
+        return "one of its ids is longer than any, or holds characters that do not print"
     transaction = message.get(tags.EXEC_TRANS_TYPE, "0")
     kind = _KINDS.get(message.get(tags.EXEC_TYPE), Kind.OTHER)
     if transaction in ("1", "2"):
@@ -107,6 +113,10 @@ def read_report(message: Message) -> Report | str:
         mass_id=message.get(tags.MASS_STATUS_REQ_ID),
         venue_ns=_time(message),
     )
+
+
+def _plain(text: str) -> bool:
+    return len(text) <= _LONGEST_ID and text.isprintable()
 
 
 def _count(message: Message, tag: int) -> int | None:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from typing import Any
 
+import msgspec
 import simplefix  # pyright: ignore[reportMissingTypeStubs]
 from simplefix import data  # pyright: ignore[reportMissingTypeStubs]
 
@@ -32,16 +33,18 @@ class Message(Record, frozen=True):
     """One message: its fields in the order of the wire. Values are text; bytes that are no ASCII are Latin-1."""
 
     fields: tuple[tuple[int, str], ...]
+    first: dict[int, str] = msgspec.field(default_factory=dict[int, str])
+    """The first value of each tag, for `get`: a report is asked for some seventy."""
+
+    def __post_init__(self) -> None:
+        msgspec.structs.force_setattr(self, "first", dict(reversed(self.fields)))
 
     def get(self, tag: int, default: str = "") -> str:
         """The first value of a tag, or `default`."""
-        for name, value in self.fields:
-            if name == tag:
-                return value
-        return default
+        return self.first.get(tag, default)
 
     def has(self, tag: int) -> bool:
-        return any(name == tag for name, _ in self.fields)
+        return tag in self.first
 
     def number(self, tag: int) -> int | None:
         """A whole number of up to 18 digits, or None when it is missing or not one."""

@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from functools import lru_cache
 
+from brokers.amounts import LARGEST_NS
 from schema.clock import from_datetime, to_datetime
 from schema.records import DoneStatus, LiveStatus, OrderType, RejectClass, Side, TimeInForce
 
@@ -70,13 +71,14 @@ def stamp(at_ns: int) -> str:
 def parse_time(text: str) -> int | None:
     """A UTC timestamp with or without a fraction of a second, in ns; None when it is none."""
     head, _, fraction = text.partition(".")
-    if len(head) != 17 or (fraction and not fraction.isdigit()):
+    if len(head) != 17 or not text.isascii() or (fraction and not fraction.isdigit()):
         return None
     try:
         at = datetime.strptime(head, "%Y%m%d-%H:%M:%S").replace(tzinfo=UTC)
     except ValueError:
         return None
-    return from_datetime(at) + (int(fraction[:9].ljust(9, "0")) if fraction else 0)
+    at_ns = from_datetime(at) + (int(fraction[:9].ljust(9, "0")) if fraction else 0)
+    return at_ns if 0 <= at_ns <= LARGEST_NS else None
 
 
 def price_text(price: Decimal) -> str:

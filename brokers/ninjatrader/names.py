@@ -3,9 +3,13 @@
 from datetime import date
 from decimal import Decimal, InvalidOperation
 
+from brokers.amounts import believable
 from schema.records import DoneStatus, LiveStatus
 from schema.symbols import key_of
 from schema.venue_symbols import parts, render
+
+MOST_CONTRACTS = 1_000_000
+_LONGEST_NUMBER = 64
 
 VENUE = "ninjatrader"
 _LIVE = {
@@ -46,17 +50,19 @@ def status_of(word: str) -> LiveStatus | DoneStatus | None:
 
 def decimal(text: str) -> Decimal | None:
     """A number as NinjaTrader writes it in any country: a point, no separators. None when it is none."""
+    if len(text) > _LONGEST_NUMBER or "_" in text or not text.isascii():
+        return None
     try:
         number = Decimal(text)
     except InvalidOperation:
         return None
-    return number if number.is_finite() and "_" not in text else None
+    return number if believable(number) else None
 
 
 def whole(text: str) -> int | None:
     """A count of contracts, signed where the key says so."""
     number = decimal(text)
-    if number is None or number != number.to_integral_value() or abs(number) > 1_000_000_000:
+    if number is None or number != number.to_integral_value() or abs(number) > MOST_CONTRACTS:
         return None
     return int(number)
 

@@ -19,6 +19,8 @@ INTERFACE_WITHIN_S = 10.0
 """How long the vendor's own client waits to be told whether the interface is on."""
 UNREAD_AT_MOST = 262_144
 """Bytes NinjaTrader may leave unread before nothing more is written to it."""
+AT_ONCE = 512
+"""Bytes that are taken in, ten values or so, before the other logins have their turn, however much is told."""
 OFF = "its AT interface is off: switch it on in NinjaTrader's Control Center, under Tools"
 
 
@@ -60,7 +62,7 @@ class Stream:
     async def facts(self) -> list[Fact]:
         """The next facts. Raises LinkLost, also when the interface was switched off."""
         try:
-            data = await self._reader.read(65_536)
+            data = await self._reader.read(AT_ONCE)
             if not data:
                 raise LinkLost(f"{self._place} closed the connection")
             messages = self._decoder.feed(data)
@@ -69,6 +71,7 @@ class Stream:
         except Overlong as error:
             self._on_unread("", str(error))
             raise LinkLost(f"{self._place}: {error}") from None
+        await asyncio.sleep(0)
         found = [fact for message in messages if (fact := self._read(message)) is not None]
         if any(isinstance(fact, Interface) and not fact.on for fact in found):
             raise LinkLost(f"{self._place}: {OFF}")

@@ -11,6 +11,8 @@ from brokers.ninjatrader.names import decimal, state_word, whole
 from schema.records import Record
 
 AT_INTERFACE = "ATI"
+MOST_LOTS = 10_000
+"""Of one order: each becomes a fill, so that a value above, which is a mistake, would hold up the desk for seconds."""
 
 
 class Interface(Record, frozen=True):
@@ -74,6 +76,8 @@ MONEY = ("CashValue", "BuyingPower", "RealizedPnL")
 
 def read(key: str, value: str) -> Fact | str | None:
     """What a value says: a fact, None when it is of no use to the desk, a sentence when it can't be read."""
+    if not key.isprintable() or not value.isprintable():
+        return "it holds characters that no name or number has"
     if key == AT_INTERFACE:
         return Interface(on=value == "True")
     kind, *names = key.split("|")
@@ -93,7 +97,7 @@ def _state(names: list[str], value: str) -> Fact | None:
 
 def _filled(names: list[str], value: str) -> Fact | None:
     qty = whole(value)
-    return None if qty is None or qty < 0 else FilledQty(order_id=names[0], qty=qty)
+    return None if qty is None or not 0 <= qty <= MOST_LOTS else FilledQty(order_id=names[0], qty=qty)
 
 
 def _average(names: list[str], value: str) -> Fact | None:

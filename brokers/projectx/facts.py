@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import TypeVar
 
 from brokers.adapter import AccountUpdated, Emit, Filled, OrderUpdated, PositionUpdated
+from brokers.amounts import time_ns
 from brokers.own import OwnOrders
 from brokers.projectx import wire
 from brokers.projectx.translate import (
@@ -21,8 +22,8 @@ from brokers.projectx.translate import (
     position_of,
     side_of,
     symbol_of,
-    time_ns,
 )
+from brokers.text import clean
 from schema.clock import Clock
 from schema.records import AccountState, Fill, VenueAccount, VenueOrder
 
@@ -91,7 +92,7 @@ class Facts:
         """Money as the venue says it; realised P&L is what the day's trades that we know earned, after fees."""
         earned = self._realized.get(account.id)
         realized = sum(earned.values(), Decimal(0)) if earned else Decimal(0)
-        return AccountState(account=account.name, balance=account.balance, realized_pnl=realized)
+        return AccountState(account=self.name(account.id), balance=account.balance, realized_pnl=realized)
 
     # --- what the venue says -----------------------------------------------------------------------------------------
 
@@ -104,11 +105,13 @@ class Facts:
             self._emit(AccountUpdated(connection=self._connection, received_ns=now_ns, state=self.state(entity)))
 
     def learn_order(self, entity: wire.Order) -> VenueOrder | None:
-        """Take an order in without telling it; None when its account is not of this login."""
+        """Take an order in without telling it; None when its account is not of this login. Raises UnknownContract,
+        and then nothing of it was taken in."""
         name = self.name(entity.account_id)
         if not name:
             return None
-        tag = entity.custom_tag or ""
+        symbol_of(entity.contract_id)
+        tag = clean(entity.custom_tag or "")
         if tag:
             _keep(self._tags, entity.id, tag)
         elif entity.type == MARKET and not self.tag(entity.id):
@@ -151,10 +154,12 @@ class Facts:
         self.release(now_ns)
 
     def learn_fill(self, entity: wire.Trade) -> Fill | None:
-        """Take a trade in without telling it; None when it is voided or not of this login."""
+        """Take a trade in without telling it; None when it is voided or not of this login. Raises UnknownContract, and
+        then nothing of it was taken in."""
         name = self.name(entity.account_id)
         if not name or entity.voided:
             return None
+        symbol_of(entity.contract_id)
         _keep(self._fills, entity.id, None)
         earned = (entity.profit_and_loss or Decimal(0)) - (entity.fees or Decimal(0))
         _keep(self._realized.setdefault(entity.account_id, OrderedDict()), entity.id, earned)

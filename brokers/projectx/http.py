@@ -12,7 +12,7 @@ import aiohttp
 import msgspec
 
 from brokers.adapter import LoginRefused, RequestUnknown, VenueUnreachable
-from brokers.text import clean
+from brokers.text import clean, utf8
 from schema.records import ConnectionConfig
 
 _USUAL = "https://api.topstepx.com"
@@ -92,7 +92,7 @@ class Http:
                 allow_redirects=False,
                 trace_request_ctx=on_left,
             ) as answer:
-                return answer.status, await answer.read()
+                return answer.status, utf8(await answer.read())
         # The client library's errors can carry request headers: their text stays, their chain does not.
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             if left:

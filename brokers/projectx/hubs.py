@@ -9,7 +9,8 @@ what is done instead:
 - without its reconnecting it sends no pings: `ping` does, on the caller's beat; reconnecting is the session's work;
 - its `stop` waits for a thread that waits for bytes: the socket is shut down first;
 - it connects without a limit, and calls a refused handshake "connected": here opening has a deadline and its own proof;
-- it decodes messages with `json` in its thread: here they are handed on as text and decoded once, exactly.
+- it decodes messages with `json` in its thread: here they are handed on as text and decoded once, exactly;
+- it takes a frame or a record of any length: what is longer than any message ends the hub.
 """
 
 # signalrcore has no types: what comes from it is Any.
@@ -20,20 +21,22 @@ import contextlib
 import logging
 import socket as sockets
 import ssl
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import urlsplit
 
-import msgspec
+import structlog
 from signalrcore.messages.invocation_message import InvocationMessage
 from signalrcore.messages.ping_message import PingMessage
 from signalrcore.protocol.json_hub_protocol import JsonHubProtocol
+from signalrcore.transport.sockets.errors import SocketClosedError
 from signalrcore.transport.websockets.websocket_client import WebSocketClient
 from signalrcore.transport.websockets.websocket_transport import WebsocketTransport
 
 from brokers.projectx import wire
-from brokers.text import clean
+from brokers.text import NOT_READ, clean
 from schema.clock import Clock
 
 OPEN_S = 10.0
@@ -42,6 +45,7 @@ _PORTS = {"https": 443, "wss": 443, "http": 80, "ws": 80}
 OnMessage = Callable[[wire.HubMessage, str, int], None]
 OnUnreadable = Callable[[str, str, int], None]
 
+log = structlog.get_logger()
 _library_log = logging.getLogger("SignalRCoreClient")
 _library_log.propagate = False
 _library_log.disabled = True
@@ -68,6 +72,8 @@ class _Records(JsonHubProtocol):
 
     def parse_messages(self, raw: str) -> Any:
         *whole, self._rest = (self._rest + raw).split(wire.SEPARATOR)
+        if len(self._rest) > wire.LONGEST:
+            raise ValueError("a message without an end")
         return [record for record in whole if record.strip()]
 
 
@@ -81,6 +87,21 @@ class _Client(WebSocketClient):
             plain = ssl.create_default_context().wrap_socket(plain, server_hostname=parts.hostname)
         plain.settimeout(None)
         return plain
+
+    def prepare_data(self, data: bytes) -> str:
+        return data.decode("utf-8", "replace")
+
+    def _recv_exactly(self, n: int) -> bytes:
+        if n > wire.LONGEST:
+            raise ValueError("a frame longer than any message")
+        data = bytearray(n)
+        view, have = memoryview(data), 0
+        while have < n:
+            read = self.sock.recv_into(view[have:])
+            if not read:
+                raise SocketClosedError
+            have += read
+        return bytes(data)
 
     def _read_one_frame(self) -> Any:
         while True:
@@ -126,6 +147,7 @@ class Hub:
         self._numbers = 0
         self._threads = ThreadPoolExecutor(max_workers=2, thread_name_prefix="projectx hub")
         self._transport: Any = None
+        self._records: deque[tuple[str, int]] = deque()
 
     async def open(self, token: str) -> None:
         """Connect and shake hands. Raises HubLost."""
@@ -215,21 +237,38 @@ class Hub:
                 done.set_exception(HubLost(reason))
 
     def _on_records(self, records: list[str], now_ns: int) -> None:
+        """Take records in one at a time: between two of them the other logins have their turn."""
+        waited = bool(self._records)
+        self._records.extend((record, now_ns) for record in records)
+        if not waited:
+            self._next_record()
+
+    def _next_record(self) -> None:
         if self.lost.done():
-            return
+            self._records.clear()  # everything is read anew
+        if self._records:
+            self._on_record(*self._records.popleft())
+        if self._records:
+            self._loop.call_soon(self._next_record)
+
+    def _on_record(self, record: str, now_ns: int) -> None:
         self.last_message_ns = now_ns
-        for record in records:
+        try:
+            message = wire.hub_message(record)
+        except NOT_READ as error:
+            self._on_unreadable(record, str(error), now_ns)
+            return
+        if message.type == wire.COMPLETION:
+            self._complete(message)
+        elif message.type == wire.CLOSE:
+            self.lose(f"the venue closed the hub: {clean(message.error or 'no reason given')}")
+        elif message.type == wire.INVOCATION:
             try:
-                message = wire.hub_message(record)
-            except msgspec.DecodeError as error:
-                self._on_unreadable(record, str(error), now_ns)
-                continue
-            if message.type == wire.COMPLETION:
-                self._complete(message)
-            elif message.type == wire.CLOSE:
-                self.lose(f"the venue closed the hub: {clean(message.error or 'no reason given')}")
-            elif message.type == wire.INVOCATION:
                 self._on_message(message, record, now_ns)
+            # A fault of ours must not lose what follows in silence: the hub ends, and everything is read anew.
+            except Exception:
+                log.exception("hub message failed", host=self._host)
+                self.lose("the desk could not process the stream; it resynchronises")
 
     def _complete(self, message: wire.HubMessage) -> None:
         done = self._calls.get(message.invocation_id or "")

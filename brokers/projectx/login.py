@@ -12,7 +12,7 @@ from brokers.adapter import Credentials, LoginRefused, RequestUnknown, VenueUnre
 from brokers.budget import RequestBudget
 from brokers.projectx import wire
 from brokers.projectx.http import Http
-from brokers.text import clean
+from brokers.text import NOT_READ, clean
 from schema.clock import Clock
 from schema.records import ConnectionConfig
 from schema.redact import REDACTOR
@@ -155,7 +155,7 @@ class Login:
             raise VenueUnreachable(f"{host} answers {status} to {path}: check rest_url if this stays")
         try:
             return _answer.decode(data)
-        except msgspec.DecodeError:
+        except NOT_READ:
             raise VenueUnreachable(f"{host} answers, but not as ProjectX does: check rest_url") from None
 
 
@@ -166,5 +166,5 @@ def _ends_s(token: str) -> float:
         return 0.0
     try:
         return msgspec.json.decode(urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)), type=_Claims).exp
-    except (ValueError, msgspec.DecodeError):
+    except (*NOT_READ, ValueError):
         return 0.0

@@ -11,11 +11,12 @@ import stamina
 import structlog
 
 from brokers.adapter import BarsUpdated, QuoteUpdated, RequestRefused, VenueError
+from brokers.amounts import time_ns
 from brokers.projectx import wire
 from brokers.projectx.connection import Backoff, Connection
 from brokers.projectx.hubs import Hub, HubLost, HubRefused
-from brokers.projectx.translate import quoted, symbol_of, time_ns
-from brokers.text import clean
+from brokers.projectx.translate import quoted, symbol_of
+from brokers.text import NOT_READ, clean
 from schema.clock import to_datetime
 from schema.records import Bar, Quote
 
@@ -119,9 +120,9 @@ class MarketData:
         try:
             contract_id, data = message.arguments
             contract = msgspec.json.decode(contract_id, type=str)
-            for change in wire.payloads(data, wire.Quote):
-                self._tell(contract, change, now_ns)
-        except (msgspec.DecodeError, ValueError) as error:
+            for row in wire.rows(data):
+                self._tell(contract, wire.read(row, wire.Quote), now_ns)
+        except (*NOT_READ, ValueError) as error:
             self._on_unreadable(record, str(error), now_ns)
 
     def _tell(self, contract_id: str, change: wire.Quote, now_ns: int) -> None:

@@ -5,6 +5,8 @@ tells each fill once: going over to asking and back repeats nothing. It spends w
 """
 
 import asyncio
+from collections.abc import Generator
+from contextlib import contextmanager
 from datetime import timedelta
 
 import structlog
@@ -12,6 +14,7 @@ import structlog
 from brokers.adapter import VenueError
 from brokers.budget import Lane
 from brokers.projectx.connection import Connection
+from brokers.projectx.translate import UnknownContract
 from brokers.text import clean
 from schema.clock import to_datetime
 
@@ -77,6 +80,16 @@ class Poll:
         trades = (await connection.rest.read("Trade/search", recent)).trades or ()
         now_ns = connection.clock.now_ns()
         for order in (*orders, *working):
-            facts.order(order, now_ns)
+            with self._each():
+                facts.order(order, now_ns)
         for trade in sorted(trades, key=lambda each: each.id):
-            facts.trade(trade, now_ns)
+            with self._each():
+                facts.trade(trade, now_ns)
+
+    @contextmanager
+    def _each(self) -> Generator[None]:
+        """A row of a contract that the desk can't name is no other row's concern."""
+        try:
+            yield
+        except UnknownContract as error:
+            log.warning("row not read", connection=self._connection.config.connection, reason=clean(str(error)))

@@ -12,7 +12,7 @@ from brokers.budget import Lane, RequestBudget
 from brokers.projectx import wire
 from brokers.projectx.http import TIMEOUT_S, Handed, Http
 from brokers.projectx.login import Login
-from brokers.text import clean
+from brokers.text import NOT_READ, clean
 from schema.records import RejectClass
 
 _lists = msgspec.json.Decoder(wire.Lists, strict=False)
@@ -82,7 +82,7 @@ class Rest:
             raise RequestUnknown(f"{path}: the venue answers {status}, which proves nothing")
         try:
             answer = _lists.decode(data)
-        except msgspec.DecodeError as error:
+        except NOT_READ as error:
             raise RequestUnknown(f"the answer to {path} cannot be read: {error}") from None
         if not answer.success:
             words = clean(answer.error_message or "") or f"error {answer.error_code}"

@@ -5,10 +5,10 @@ lists. While the hub is down, silent, or silent about an order that was taken, `
 """
 
 import asyncio
+import contextlib
 from collections import deque
 from collections.abc import Callable
 
-import msgspec
 import stamina
 import structlog
 
@@ -18,7 +18,7 @@ from brokers.projectx.connection import Backoff, Connection
 from brokers.projectx.hubs import Hub, HubLost, HubRefused
 from brokers.projectx.poll import Poll
 from brokers.projectx.reads import first_of, read_snapshot
-from brokers.text import clean, redact
+from brokers.text import NOT_READ, clean, redact
 
 log = structlog.get_logger()
 LOGOUT = "GatewayLogout"
@@ -45,6 +45,14 @@ class Session:
         self._logouts: deque[int] = deque()
         self._fought_over = False
         self._current: Hub | None = None
+        self._up_ns = 0
+        facts = connection.facts
+        self._tellers: dict[str, Callable[[bytes, int], None]] = {
+            "GatewayUserOrder": lambda row, now_ns: facts.order(wire.read(row, wire.Order), now_ns),
+            "GatewayUserTrade": self._on_trade,
+            "GatewayUserPosition": self._on_position,
+            "GatewayUserAccount": lambda row, now_ns: facts.account(wire.read(row, wire.Account), now_ns),
+        }
 
     @property
     def up(self) -> bool:
@@ -145,14 +153,13 @@ class Session:
         self.state, self.reason, self.hub = "up", "", hub
         first, self._first_of_life = self._first_of_life, False
         starting, self._first = self._first, False
-        now_ns = connection.clock.now_ns()
+        self._up_ns = now_ns = connection.clock.now_ns()
         connection.emit(
             StreamUp(connection=connection.config.connection, received_ns=now_ns, first=first, snapshot=snapshot)
         )
         early, self._early = self._early or [], None
         for message, record, at_ns in early:
-            if message.target != "GatewayUserPosition":  # the snapshot's are newer
-                self._on_message(message, record, at_ns)
+            self._on_message(message, record, at_ns)
         self._poll.caught_up()
         if starting:
             self._on_first_up()
@@ -197,39 +204,43 @@ class Session:
         if message.target == LOGOUT:
             self._logged_out(now_ns)
             return
+        if self._early is not None:
+            self._note(message)
+            self._early.append((message, record, now_ns))
+            return
+        tell = self._tellers.get(message.target)
+        if tell is None:
+            return  # an event that the desk does not follow
         try:
-            if self._early is not None:
-                self._note(message)
-                self._early.append((message, record, now_ns))
-            else:
-                self._tell(message, now_ns)
-        except (msgspec.DecodeError, ValueError) as error:
+            if not message.arguments:
+                raise ValueError(f"{clean(message.target, 40)} carries nothing")
+            rows = list(wire.rows(message.arguments[0]))
+        except (*NOT_READ, ValueError) as error:
             self._on_unreadable(record, str(error), now_ns)
+            return
+        for row in rows:
+            try:
+                tell(row, now_ns)
+            except (*NOT_READ, ValueError) as error:
+                self._on_unreadable(row.decode("utf-8", "replace"), str(error), now_ns)
 
     def _note(self, message: wire.HubMessage) -> None:
+        """Remember whose fills came while the lists are read. What can't be read is told once the stream is up."""
         if message.target == "GatewayUserTrade" and message.arguments:
-            self._disturbed |= {trade.account_id for trade in wire.payloads(message.arguments[0], wire.Trade)}
+            with contextlib.suppress(*NOT_READ):
+                for row in wire.rows(message.arguments[0]):
+                    with contextlib.suppress(*NOT_READ):
+                        self._disturbed.add(wire.read(row, wire.Trade).account_id)
 
-    def _tell(self, message: wire.HubMessage, now_ns: int) -> None:
-        if not message.arguments:
-            raise ValueError(f"{clean(message.target, 40)} carries nothing")
-        argument, facts = message.arguments[0], self._facts
-        match message.target:
-            case "GatewayUserOrder":
-                for order in wire.payloads(argument, wire.Order):
-                    facts.order(order, now_ns)
-            case "GatewayUserTrade":
-                self._note(message)
-                for trade in wire.payloads(argument, wire.Trade):
-                    facts.trade(trade, now_ns)
-            case "GatewayUserPosition":
-                for position in wire.payloads(argument, wire.Position):
-                    facts.position(position, now_ns)
-            case "GatewayUserAccount":
-                for account in wire.payloads(argument, wire.Account):
-                    facts.account(account, now_ns)
-            case _:
-                pass  # an event that the desk does not follow
+    def _on_position(self, row: bytes, now_ns: int) -> None:
+        position = wire.read(row, wire.Position)
+        if now_ns > self._up_ns:  # the snapshot's are newer than those that came before it and waited for their turn
+            self._facts.position(position, now_ns)
+
+    def _on_trade(self, row: bytes, now_ns: int) -> None:
+        trade = wire.read(row, wire.Trade)
+        self._disturbed.add(trade.account_id)
+        self._facts.trade(trade, now_ns)
 
     def _logged_out(self, now_ns: int) -> None:
         """The venue ended this session. Now and then that is maintenance; in a row it is another client that takes the

@@ -1,13 +1,13 @@
 """The venue's numbers to the desk's words and back, pure (`protocols/projectx.md 2.3`, `2.8`)."""
 
-from datetime import UTC, date, datetime
+from datetime import date
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
+from brokers.amounts import time_ns
 from brokers.projectx import wire
 from brokers.text import clean
-from schema.clock import from_datetime
 from schema.records import (
     ApprovedOrder,
     DoneOrder,
@@ -211,14 +211,3 @@ def position_of(entity: wire.Position, account: str) -> Position:
         net_qty=net,
         avg_price=ours(entity.average_price or Decimal(0), entity.contract_id) if net else Decimal(0),
     )
-
-
-def time_ns(stamp: str | None) -> int:
-    """Nanoseconds of an ISO 8601 time of the venue; 0 when there is none or it is not one."""
-    if not stamp:
-        return 0
-    try:
-        at = datetime.fromisoformat(stamp)
-        return from_datetime(at if at.tzinfo else at.replace(tzinfo=UTC))
-    except ValueError:
-        return 0

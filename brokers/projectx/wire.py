@@ -1,17 +1,24 @@
 """The venue's answers and hub messages: bytes to what the desk reads of them, pure (`protocols/projectx.md 2.2-2.4`).
 
 Every field that the venue may leave out has a default. Payloads of events come bare or wrapped in ``{action, data}``,
-one or several to an argument; `payloads` takes all of these. Nothing of this module leaves the package.
+one or several to an argument; `rows` takes them apart. Nothing of this module leaves the package.
 """
 
+from collections.abc import Iterator
 from decimal import Decimal
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import msgspec
 
+from brokers.amounts import Contracts, Id, Traded, check
+from brokers.text import NOT_READ
+
 SEPARATOR = "\x1e"
 INVOCATION, COMPLETION, PING, CLOSE = 1, 3, 6, 7
+LONGEST = 1 << 24
+"""Characters of one record; a longer one is no message of this protocol."""
 Raw = msgspec.Raw
+WireSide = Literal[0, 1]
 
 
 class Entity(msgspec.Struct, rename="camel", frozen=True, gc=False):
@@ -26,16 +33,19 @@ class Answer(Entity, frozen=True, kw_only=True):
     error_message: str | None = None
     token: str | None = None
     new_token: str | None = None
-    order_id: int | None = None
+    order_id: Id | None = None
 
 
 class Account(Entity, frozen=True):
-    id: int
+    id: Id
     name: str
     balance: Decimal = Decimal(0)
     can_trade: bool = True
     is_visible: bool = True
     simulated: bool = True
+
+    def __post_init__(self) -> None:
+        check(self.balance)
 
 
 class Contract(Entity, frozen=True):
@@ -46,48 +56,60 @@ class Contract(Entity, frozen=True):
     active_contract: bool = True
     symbol_id: str = ""
 
+    def __post_init__(self) -> None:
+        check(self.tick_size, self.tick_value)
+
 
 class Order(Entity, frozen=True):
-    id: int
-    account_id: int
+    id: Id
+    account_id: Id
     contract_id: str
     status: int
     type: int = 0
-    side: int = 0
-    size: int = 0
+    side: WireSide = 0
+    size: Contracts = 0
     limit_price: Decimal | None = None
     stop_price: Decimal | None = None
-    fill_volume: int | None = None
+    fill_volume: Contracts | None = None
     filled_price: Decimal | None = None
     custom_tag: str | None = None
-    parent_order_id: int | None = None
-    linked_order_id: int | None = None
+    parent_order_id: Id | None = None
+    linked_order_id: Id | None = None
     creation_timestamp: str | None = None
     update_timestamp: str | None = None
 
+    def __post_init__(self) -> None:
+        check(self.limit_price, self.stop_price, self.filled_price)
+
 
 class Position(Entity, frozen=True):
-    account_id: int
+    account_id: Id
     contract_id: str
     type: int
-    size: int
+    size: Contracts
     average_price: Decimal | None = None
+
+    def __post_init__(self) -> None:
+        check(self.average_price)
 
 
 class Trade(Entity, frozen=True):
     """A half-turn. `profit_and_loss` None: it opened."""
 
-    id: int
-    account_id: int
+    id: Id
+    account_id: Id
     contract_id: str
-    order_id: int
-    side: int
-    size: int
+    order_id: Id
+    side: WireSide
+    size: Traded
     price: Decimal
     creation_timestamp: str | None = None
     profit_and_loss: Decimal | None = None
     fees: Decimal | None = None
     voided: bool | None = None
+
+    def __post_init__(self) -> None:
+        check(self.price, self.profit_and_loss, self.fees)
 
 
 class Bar(msgspec.Struct, frozen=True, gc=False):
@@ -146,10 +168,15 @@ def hub_message(record: str) -> HubMessage:
     return _hub_message.decode(record)
 
 
-def payloads(argument: msgspec.Raw | bytes, shape: type[EntityT]) -> list[EntityT]:
-    """What one argument of an event carries. Raises msgspec.DecodeError."""
-    rows = (bare for row in _rows(bytes(argument)) for bare in _rows(_bare(row)))
-    return [msgspec.json.decode(row, type=shape, strict=False) for row in rows]
+def rows(argument: msgspec.Raw | bytes) -> Iterator[bytes]:
+    """The payloads that one argument of an event carries, one by one: what one of them holds is no other's concern."""
+    for row in _rows(bytes(argument)):
+        yield from _rows(_bare(row))
+
+
+def read(row: bytes, shape: type[EntityT]) -> EntityT:
+    """One payload. Raises msgspec.DecodeError."""
+    return msgspec.json.decode(row, type=shape, strict=False)
 
 
 def _rows(raw: bytes) -> list[bytes]:
@@ -158,8 +185,12 @@ def _rows(raw: bytes) -> list[bytes]:
 
 def _bare(row: bytes) -> bytes:
     """The payload itself, out of its wrapper if it is in one."""
-    inner = bytes(_wrapped.decode(row).data) if b'"data"' in row else b""
-    return inner or row
+    if b'"data"' not in row:
+        return row
+    try:
+        return bytes(_wrapped.decode(row).data) or row
+    except NOT_READ:
+        return row  # whoever reads it says what is wrong with it
 
 
 def encode(body: object) -> bytes:

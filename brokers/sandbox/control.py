@@ -24,6 +24,7 @@ happens at once comes shuffled; `shutdown` is its serverShutdown event, and `sil
 | silence | login, seconds | sockets stay open and send nothing |
 | hang | login, seconds | requests lie unread |
 | empty | login, seconds | lists are answered ``[]``, with status 200, all but the accounts themselves |
+| babble | login, per_s, seconds, garbled | so many messages a second that nobody asked for; garbled: unreadable ones |
 | events | login, duplicate, drop_fills, reorder, before_answer | shares 0 to 1 and switches; what is not given is off |
 | listing | login, symbol, tick_size, listed, expires_in_days | another tick size or expiry is told, or no contract |
 | roll | symbol | from now on the month after this contract's is the front one; its market stays |
@@ -63,6 +64,9 @@ if TYPE_CHECKING:
     from brokers.sandbox.server import Sandbox
 
 
+_BABBLE_EVERY_S = 0.01
+
+
 class BadOrder(Exception):
     """An order of the control socket that can't be done; one sentence."""
 
@@ -88,6 +92,8 @@ class ControlOrder(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     frame: int = 0
     refuse_s: float = 0.0
     seconds: float = 1.0
+    per_s: int = 1_000
+    garbled: bool = False
     duplicate: float = 0.0
     drop_fills: float = 0.0
     reorder: bool = False
@@ -147,6 +153,7 @@ class Control:
             "silence": lambda o: self._hold(self._faults.silent_until_ns, o),
             "hang": lambda o: self._hold(self._faults.hanging_until_ns, o),
             "empty": lambda o: self._hold(self._faults.empty_until_ns, o),
+            "babble": self._babble,
             "events": self._events,
             "listing": self._listing,
             "roll": self._roll,
@@ -213,6 +220,17 @@ class Control:
 
     def _hold(self, until_ns: dict[str, int], wish: ControlOrder) -> None:
         until_ns[wish.login] = self._house.clock.now_ns() + round(wish.seconds * 1e9)
+
+    def _babble(self, wish: ControlOrder) -> None:
+        self._hold(self._faults.babbling_until_ns, wish)
+        per_turn = max(1, round(wish.per_s * _BABBLE_EVERY_S))
+
+        def turn() -> None:
+            if self._faults.left_s(self._faults.babbling_until_ns, wish.login):
+                self._sum(lambda door: door.babble(wish.login, per_turn, garbled=wish.garbled))
+                self._house.later(_BABBLE_EVERY_S, turn)
+
+        turn()
 
     def _disconnect(self, wish: ControlOrder) -> dict[str, Any]:
         if wish.refuse_s:

@@ -99,6 +99,7 @@ class Faults:
         self.silent_until_ns: dict[str, int] = {}
         self.hanging_until_ns: dict[str, int] = {}
         self.empty_until_ns: dict[str, int] = {}
+        self.babbling_until_ns: dict[str, int] = {}
         self.clear()
 
     def clear(self) -> None:
@@ -114,7 +115,13 @@ class Faults:
         self.events: dict[str, EventFaults] = {}
         self.frames_left: dict[str, int] = {}
         self.listings: dict[tuple[str, str], Listing] = {}
-        for timed in (self.refuse_until_ns, self.silent_until_ns, self.hanging_until_ns, self.empty_until_ns):
+        for timed in (
+            self.refuse_until_ns,
+            self.silent_until_ns,
+            self.hanging_until_ns,
+            self.empty_until_ns,
+            self.babbling_until_ns,
+        ):
             timed.clear()
 
     def delay_s(self, login: str) -> float:

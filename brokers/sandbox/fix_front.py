@@ -91,6 +91,17 @@ class FixFront:
     def go_away(self, login: str) -> int:
         return self.disconnect(login)
 
+    def babble(self, login: str, count: int, *, garbled: bool) -> int:
+        """The newest order's status once more (before the first order: heartbeats), or a wrong checksum."""
+        chosen = [each for each in self._of(login) if each.session is not None and each.session.up]
+        for connection in chosen:
+            for _ in range(count):
+                if garbled:
+                    connection.write(build("FIX.4.4", "8", [(34, "?"), (37, "?")])[:-4] + b"999\x01")
+                else:
+                    self._desks[connection.login].say_again()
+        return count * len(chosen)
+
     @property
     def rejected(self) -> dict[str, int]:
         """How many messages of this door each login's client refused as no proper FIX."""

@@ -257,6 +257,14 @@ class Desk:
             return
         self._report(self._venue.orders[order_id], "status", self._exec_id())
 
+    def say_again(self) -> None:
+        """A status that nobody asked for."""
+        order_id = next(reversed(self._by_id.values()), None)
+        if order_id is None:
+            self.session.send("0", [])
+        else:
+            self._report(self._venue.orders[order_id], "status", self._exec_id())
+
     def _by_order_id(self, frame: Frame) -> int | None:
         order_id = frame.number(37)
         order = self._venue.orders.get(order_id)

@@ -12,6 +12,7 @@ from schema.expiry import expires_ns
 from schema.records import Record
 from schema.symbols import MONTHS, ContractKey, Product, key_of, product
 
+_DIGITS = 15  # before or after the point: a price that has more is nobody's
 MARGIN_TICKS = 1056
 """Initial margin of one contract in ticks (ES: 13,200.00; MES: 1,320.00). Maintenance is ten elevenths of it."""
 
@@ -38,7 +39,9 @@ class ListedContract(Record, frozen=True):
         return self.product.tick_value * (MARGIN_TICKS * 10 // 11)
 
     def ticks(self, price: Decimal) -> int | None:
-        """The price in whole ticks; None when it is between two of them."""
+        """The price in whole ticks; None when it is between two of them, or none that a market has."""
+        if abs(price.adjusted()) > _DIGITS:
+            return None
         count = price / self.product.tick_size
         whole = count.to_integral_value()
         return int(whole) if count == whole else None

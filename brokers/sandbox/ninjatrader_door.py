@@ -8,6 +8,7 @@ new connections be told nothing but that the interface is on.
 """
 
 import asyncio
+import itertools
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,7 @@ class NinjaTraderDoor:
         self._waiting: dict[str, list[Said]] = {}
         self._connections: set[Connection] = set()
         self._servers: list[asyncio.Server] = []
+        self._cents = itertools.count()
 
     def add_user(self, user: User) -> None:
         desktop = Desktop(self.house, user, self.settings, self._names, lambda said: self._say(user.name, said))
@@ -110,6 +112,16 @@ class NinjaTraderDoor:
         desktop.interface_on = on
         for connection in self._of(desktop.user.name):
             connection.write(value("ATI", str(on)))
+
+    def babble(self, login: str, count: int, *, garbled: bool) -> int:
+        """The cash of an account, a cent more or less each time, or texts that begin no message."""
+        chosen = self._of(login)
+        for connection in chosen:
+            cash = [key for key in self._desktops[connection.login].cache if key.startswith("CashValue|")]
+            for number in range(count):
+                cents = f"{next(self._cents) % 100:02d}"
+                connection.write(b"7\0?\0" if garbled else value(cash[number % len(cash)], f"250000.{cents}"))
+        return count * len(chosen)
 
     # --- values out, commands in -------------------------------------------------------------------------------------
 

@@ -8,6 +8,7 @@ from brokers.sandbox.instruments import Catalogue, ListedContract
 from brokers.sandbox.orders import Order, OrderStatus
 from schema.records import OrderType, TimeInForce
 
+_DIGITS = 16  # a number with more before or after its point is nobody's price
 COMMAND, DATA, CONFIRM, SUBSCRIBE = "0", "1", "3", "4"
 _FIELDS = {COMMAND: 1, DATA: 5, "2": 2, CONFIRM: 1, SUBSCRIBE: 2}
 _MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
@@ -104,7 +105,7 @@ def number(text: str) -> Decimal | None:
         found = Decimal(text)
     except InvalidOperation:
         return None
-    return found if found.is_finite() else None
+    return found if found.is_finite() and abs(found.adjusted()) < _DIGITS else None
 
 
 def text_of(amount: Decimal) -> str:

@@ -79,6 +79,12 @@ class ProjectXDoor:
             hub.log_out()
         return len(hubs)
 
+    def babble(self, login: str, count: int, *, garbled: bool) -> int:
+        hubs = [hub for hub in self._hubs_of(login) if not hub.market]
+        for hub in hubs:
+            self._stream.babble(hub, count, garbled=garbled)
+        return count * len(hubs)
+
     # --- inside ------------------------------------------------------------------------------------------------------
 
     def _hubs_of(self, login: str) -> list[Hub]:

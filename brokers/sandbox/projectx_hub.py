@@ -184,7 +184,7 @@ class Hub:
     def _on_message(self, text: str) -> None:
         try:
             message = msgspec.json.decode(text, type=_Message)
-        except msgspec.MsgspecError:
+        except (msgspec.MsgspecError, RecursionError):
             self.go_away("Connection closed with an error.", reconnect=False)
             return
         if not self._greeted:

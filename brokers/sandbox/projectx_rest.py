@@ -236,7 +236,7 @@ def _arguments(body: bytes) -> dict[str, Any]:
     """The fields of a request's body. Raises Malformed."""
     try:
         return msgspec.json.decode(body or b"{}", type=dict[str, Any])
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         raise Malformed("The body must be a JSON object") from None
 
 

@@ -5,6 +5,7 @@ the answer that caused it. Nothing is kept for a hub that is away: what it misse
 """
 
 import asyncio
+import itertools
 from collections import OrderedDict
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -65,6 +66,7 @@ class Stream:
         self._hubs: list[Hub] = []
         self._pending: list[Change | Fill] = []
         self._scheduled = False
+        self._cents = itertools.count()
 
     def join(self, hub: "Hub") -> None:
         self._hubs.append(hub)
@@ -146,6 +148,17 @@ class Stream:
                         self._send(hub, change)
                         count += 1
         return count
+
+    def babble(self, hub: "Hub", count: int, *, garbled: bool) -> None:
+        """So many records: an account's money, a cent more or less each time, or trades that have no fields."""
+        accounts = [self._venue.accounts[each] for each in hub.session.user.account_ids]
+        for number in range(count):
+            if garbled:
+                hub.invoke(TRADE, {"id": "?"})
+                continue
+            data = account_model(accounts[number % len(accounts)])
+            data["balance"] += Decimal(next(self._cents) % 100) / 100
+            self._send(hub, self._change(ACCOUNT, data["id"], 0, _CHANGED, data))
 
     # --- inside ----------------------------------------------------------------------------------------------------
 

@@ -70,7 +70,7 @@ def read_arguments(query: str, body: str) -> dict[str, Any]:
         return arguments
     try:
         decoded: Any = msgspec.json.decode(text)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         form = parse_qsl(text)
         if not form:
             raise Malformed("The body is not JSON") from None

@@ -81,6 +81,12 @@ class TradovateFront:
             socket.go_away()
         return len(sockets)
 
+    def babble(self, login: str, count: int, *, garbled: bool) -> int:
+        sockets = self._sockets_of(login)
+        for socket in sockets:
+            self._door.stream.babble(socket, count, garbled=garbled)
+        return count * len(sockets)
+
     # --- inside ------------------------------------------------------------------------------------------------------
 
     def _sockets_of(self, login: str) -> list[Socket]:

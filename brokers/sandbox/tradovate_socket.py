@@ -192,7 +192,7 @@ class Socket:
         if token.startswith('"'):
             try:
                 token = msgspec.json.decode(token, type=str)
-            except msgspec.DecodeError:
+            except (msgspec.DecodeError, RecursionError):
                 token = ""
         session = self._door.auth.session(token)
         if session is None:

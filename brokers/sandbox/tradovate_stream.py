@@ -6,7 +6,9 @@ one or several messages, and now and then into entity arrays, as a client must b
 """
 
 import asyncio
+import itertools
 from collections.abc import Iterable
+from decimal import Decimal
 from random import Random
 from typing import TYPE_CHECKING, Any
 
@@ -78,6 +80,7 @@ class Stream:
         self._sockets: dict[Socket, Subscription] = {}
         self._pending: list[Change] = []
         self._scheduled = False
+        self._cents = itertools.count()
         records.changed = self._on_change
 
     def routes(self) -> dict[str, Handler]:
@@ -109,6 +112,20 @@ class Stream:
             count += len(changes)
             self._send(socket, changes)
         return count
+
+    def babble(self, socket: "Socket", count: int, *, garbled: bool) -> None:
+        """So many frames: an account's cash, a cent more or less each time, or fills that have no fields."""
+        subscription = self._sockets.get(socket)
+        if subscription is None:
+            return
+        event = {"e": "props", "d": {"entityType": "fill", "eventType": "Created", "entity": {"id": "?"}}}
+        cash = self._records.visible("cashBalance", subscription.account_ids)
+        for number in range(count):
+            if not garbled:
+                entity = msgspec.to_builtins(cash[number % len(cash)], builtin_types=(Decimal,))
+                entity["amount"] += Decimal(next(self._cents) % 100) / 100
+                event = {"e": "props", "d": {"entityType": "cashBalance", "eventType": "Updated", "entity": entity}}
+            socket.send_messages([encode(event)])
 
     # --- inside ----------------------------------------------------------------------------------------------------
 

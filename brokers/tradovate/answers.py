@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from brokers.text import NOT_READ
 from brokers.tradovate.entities import order_answer
 from brokers.tradovate.translate import reject_class
 from brokers.tradovate.wire import clean
@@ -59,7 +60,7 @@ def judge(status: int, data: bytes | msgspec.Raw, *, needs_order_id: bool) -> Ou
 def _judge_200(data: bytes | msgspec.Raw, needs_order_id: bool) -> Outcome:
     try:
         answer = order_answer.decode(data)
-    except msgspec.DecodeError:
+    except NOT_READ:
         return Unproven("the venue's answer cannot be read")
     if answer.ticket is not None:
         wait_s = answer.wait_s or 0.0
@@ -82,11 +83,11 @@ def _words(data: bytes | msgspec.Raw) -> str:
     raw = bytes(data)
     try:
         body = _any_json.decode(raw)
-    except msgspec.DecodeError:
+    except NOT_READ:
         return clean(raw.decode("utf-8", "replace"))
     if isinstance(body, str):
         return clean(body)
     try:
         return clean(order_answer.decode(raw).words)
-    except msgspec.DecodeError:
+    except NOT_READ:
         return ""

@@ -5,12 +5,16 @@ Every field that the venue may leave out has a default: "any may be null or abse
 """
 
 from decimal import Decimal
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 from msgspec import field
 
+from brokers.amounts import Contracts, Id, NetContracts, Traded, check, check_wait
+from brokers.text import NOT_READ
+
 Raw = msgspec.Raw
+Action = Literal["Buy", "Sell"]
 
 
 class Entity(msgspec.Struct, rename="camel", frozen=True, gc=False):
@@ -18,80 +22,88 @@ class Entity(msgspec.Struct, rename="camel", frozen=True, gc=False):
 
 
 class Account(Entity, frozen=True):
-    id: int
+    id: Id
     name: str
-    user_id: int | None = None
+    user_id: Id | None = None
     active: bool | None = None
     readonly: bool | None = None
 
 
 class Contract(Entity, frozen=True):
-    id: int
+    id: Id
     name: str
-    contract_maturity_id: int | None = None
+    contract_maturity_id: Id | None = None
 
 
 class ContractMaturity(Entity, frozen=True):
     """`expiration_month` is YYYYMM."""
 
-    id: int
-    product_id: int
+    id: Id
+    product_id: Id
     expiration_month: int = 0
     expiration_date: str | None = None
     is_front: bool | None = None
 
 
 class Product(Entity, frozen=True):
-    id: int
+    id: Id
     name: str
     tick_size: Decimal
     value_per_point: Decimal
+
+    def __post_init__(self) -> None:
+        check(self.tick_size, self.value_per_point)
+        if self.tick_size <= 0 or self.value_per_point <= 0:
+            raise ValueError("a tick without size or value")
 
 
 class Order(Entity, frozen=True):
     """Has neither clOrdId nor quantity nor price: those are on Command and OrderVersion."""
 
-    id: int
-    account_id: int
-    action: str
-    contract_id: int | None = None
+    id: Id
+    account_id: Id
+    action: Action
+    contract_id: Id | None = None
     timestamp: str | None = None
     ord_status: str | None = None
-    oco_id: int | None = None
-    parent_id: int | None = None
+    oco_id: Id | None = None
+    parent_id: Id | None = None
 
 
 class OrderVersion(Entity, frozen=True):
-    id: int
-    order_id: int
-    order_qty: int | None = None
+    id: Id
+    order_id: Id
+    order_qty: Contracts | None = None
     order_type: str | None = None
     price: Decimal | None = None
     stop_price: Decimal | None = None
     peg_difference: Decimal | None = None
     time_in_force: str | None = None
 
+    def __post_init__(self) -> None:
+        check(self.price, self.stop_price, self.peg_difference)
+
 
 class Command(Entity, frozen=True):
-    id: int
-    order_id: int
+    id: Id
+    order_id: Id
     command_type: str | None = None
     command_status: str | None = None
     cl_ord_id: str | None = None
 
 
 class CommandReport(Entity, frozen=True):
-    id: int
-    command_id: int
+    id: Id
+    command_id: Id
     command_status: str | None = None
     reject_reason: str | None = None
     text: str | None = None
 
 
 class ExecutionReport(Entity, frozen=True):
-    id: int
-    command_id: int | None = None
-    order_id: int | None = None
+    id: Id
+    command_id: Id | None = None
+    order_id: Id | None = None
     exec_type: str | None = None
     ord_status: str | None = None
     reject_reason: str | None = None
@@ -101,45 +113,57 @@ class ExecutionReport(Entity, frozen=True):
 class Fill(Entity, frozen=True):
     """Has no account: join through its order."""
 
-    id: int
-    order_id: int
-    action: str
-    qty: int
+    id: Id
+    order_id: Id
+    action: Action
+    qty: Traded
     price: Decimal
-    contract_id: int | None = None
+    contract_id: Id | None = None
     timestamp: str | None = None
     active: bool | None = None
 
+    def __post_init__(self) -> None:
+        check(self.price)
+
 
 class Position(Entity, frozen=True):
-    id: int
-    account_id: int
-    contract_id: int
-    net_pos: int
+    id: Id
+    account_id: Id
+    contract_id: Id
+    net_pos: NetContracts
     net_price: Decimal | None = None
     timestamp: str | None = None
 
+    def __post_init__(self) -> None:
+        check(self.net_price)
+
 
 class CashBalance(Entity, frozen=True):
-    id: int
-    account_id: int
+    id: Id
+    account_id: Id
     amount: Decimal | None = None
     realized_pnl: Decimal | None = field(name="realizedPnL", default=None)
+
+    def __post_init__(self) -> None:
+        check(self.amount, self.realized_pnl)
 
 
 class MarginSnapshot(Entity, frozen=True):
     """Its id is the account's."""
 
-    id: int
+    id: Id
     initial_margin: Decimal | None = None
     total_used_margin: Decimal | None = None
+
+    def __post_init__(self) -> None:
+        check(self.initial_margin, self.total_used_margin)
 
 
 class AccountRiskStatus(Entity, frozen=True):
     """Its id is the account's when `accountId` is not given."""
 
-    id: int
-    account_id: int | None = None
+    id: Id
+    account_id: Id | None = None
     admin_action: str | None = None
     liquidate_only: bool | str | None = None
     user_triggered_liq_only: bool | str | None = None
@@ -224,7 +248,7 @@ class SyncReply(Entity, frozen=True):
 class _Owner(Entity, frozen=True):
     """What an entity that cannot be read may still say of where it belongs."""
 
-    account_id: int | None = None
+    account_id: Id | None = None
 
 
 class UnreadableRow(msgspec.Struct, frozen=True):
@@ -243,7 +267,7 @@ class AccessToken(Entity, frozen=True):
     md_access_token: str | None = None
     expiration_time: str | None = None
     error_text: str | None = None
-    user_id: int | None = None
+    user_id: Id | None = None
     user_status: str | None = None
 
     def __repr__(self) -> str:
@@ -259,6 +283,9 @@ class Penalty(msgspec.Struct, frozen=True):
     wait_s: float = field(name="p-time", default=0)
     captcha: bool | None = field(name="p-captcha", default=None)
 
+    def __post_init__(self) -> None:
+        check_wait(self.wait_s)
+
 
 class Violation(Entity, frozen=True):
     """What a request broke; `value` is whatever the field held."""
@@ -272,17 +299,20 @@ class OrderAnswer(Entity, frozen=True):
     """PlaceOrderResult, also of linked orders, and CommandResult, with the other ways in which the venue says no at
     status 200."""
 
-    order_id: int | None = None
-    oco_id: int | None = None
-    oso1_id: int | None = None
-    oso2_id: int | None = None
-    command_id: int | None = None
+    order_id: Id | None = None
+    oco_id: Id | None = None
+    oso1_id: Id | None = None
+    oso2_id: Id | None = None
+    command_id: Id | None = None
     failure_reason: str | None = None
     failure_text: str | None = None
     error_text: str | None = None
     violations: list[Violation] | None = None
     ticket: str | None = field(name="p-ticket", default=None)
     wait_s: float | None = field(name="p-time", default=None)
+
+    def __post_init__(self) -> None:
+        check_wait(self.wait_s)
 
     @property
     def refused(self) -> bool:
@@ -332,7 +362,7 @@ def read_sync(data: Raw) -> tuple[SyncReply, list[UnreadableRow]]:
         for raw in raws or ():
             try:
                 rows.append(decoder.decode(raw))
-            except msgspec.DecodeError as error:
+            except NOT_READ as error:
                 unreadable.append(UnreadableRow(bytes(raw), f"{collection}: {error}", _owner_of(raw)))
         collections[_FIELD_OF[collection]] = None if raws is None else rows
     return SyncReply(**collections), unreadable  # type: ignore[arg-type]
@@ -341,7 +371,7 @@ def read_sync(data: Raw) -> tuple[SyncReply, list[UnreadableRow]]:
 def _owner_of(raw: Raw) -> int | None:
     try:
         return _owner.decode(raw).account_id
-    except msgspec.DecodeError:
+    except NOT_READ:
         return None
 
 
@@ -363,6 +393,6 @@ def props_entities(data: Raw) -> tuple[list[AnyEntity], list[tuple[bytes, str]]]
     for raw in _ARRAY.decode(entity):
         try:
             readable.append(decoder.decode(raw))
-        except msgspec.DecodeError as error:
+        except NOT_READ as error:
             unreadable.append((bytes(raw), str(error)))
     return readable, unreadable

@@ -8,6 +8,7 @@ import aiohttp
 import msgspec
 
 from brokers.adapter import LoginRefused, RequestUnknown, VenueUnreachable
+from brokers.text import utf8
 from brokers.tradovate.wire import clean
 from schema.records import ConnectionConfig, Environment
 
@@ -114,7 +115,7 @@ class Http:
                 timeout=aiohttp.ClientTimeout(total=timeout_s),
                 allow_redirects=False,
             ) as answer:
-                return answer.status, await answer.read()
+                return answer.status, utf8(await answer.read())
         # The client library's errors can carry request headers: their text stays, their chain does not.
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL) as error:
             raise NeverLeft(

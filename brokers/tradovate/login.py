@@ -11,11 +11,12 @@ import stamina
 import structlog
 
 from brokers.adapter import Credentials, LoginRefused, RequestUnknown, VenueUnreachable
+from brokers.amounts import time_ns
 from brokers.budget import RequestBudget
+from brokers.text import NOT_READ
 from brokers.tradovate.entities import AccessToken, Penalty
 from brokers.tradovate.entities import penalty as decode_penalty
 from brokers.tradovate.http import Http
-from brokers.tradovate.translate import time_ns
 from brokers.tradovate.wire import clean
 from schema.clock import Clock
 from schema.records import ConnectionConfig
@@ -222,7 +223,7 @@ class Login:
                 body = msgspec.json.encode(msgspec.structs.replace(request, ticket=ticket))
         try:
             answer = _token.decode(data)
-        except msgspec.DecodeError:
+        except NOT_READ:
             raise VenueUnreachable(f"{host} answers, but not as Tradovate does: check rest_url") from None
         if answer.access_token and not answer.error_text:
             return answer
@@ -239,7 +240,7 @@ def _penalty(data: bytes) -> Penalty | None:
         return None
     try:
         penalty = decode_penalty.decode(data)
-    except msgspec.DecodeError:
+    except NOT_READ:
         return None
     return penalty if penalty.ticket is not None else None
 

@@ -9,11 +9,12 @@ import structlog
 from msgspec import field
 
 from brokers.adapter import BarsUpdated, QuoteUpdated, RequestRefused, VenueError
+from brokers.amounts import time_ns
+from brokers.text import NOT_READ
 from brokers.tradovate import wire
 from brokers.tradovate.connection import Connection
 from brokers.tradovate.session import Backoff, first_of
 from brokers.tradovate.socket import StreamLost, VenueSocket, error_words, handshake_gate, open_socket
-from brokers.tradovate.translate import time_ns
 from schema.records import Bar, Quote
 
 log = structlog.get_logger()
@@ -219,7 +220,7 @@ class MarketData:
     def _claim(self, watch: Watch, envelope: wire.Envelope, now_ns: int) -> None:
         try:
             ids = _chart_ids.decode(envelope.d) if envelope.s == 200 else _ChartIds(error_text=error_words(envelope))
-        except msgspec.DecodeError:
+        except NOT_READ:
             ids = _ChartIds(error_text="the answer cannot be read")
         mine = {ids.historical_id, ids.realtime_id, ids.subscription_id} - {None}
         if not mine:
@@ -240,7 +241,7 @@ class MarketData:
                     self._on_chart(chart, now_ns)
             elif envelope.e == "shutdown":
                 raise StreamLost("the venue shuts market data down")
-        except msgspec.DecodeError as error:
+        except NOT_READ as error:
             self._on_unreadable(bytes(envelope.d), str(error), now_ns)
 
     def _on_unreadable(self, raw: bytes, error: str, now_ns: int) -> None:

@@ -3,9 +3,10 @@
 from decimal import Decimal
 
 from brokers.adapter import AccountUpdated, Emit, PositionUpdated
+from brokers.amounts import time_ns
 from brokers.tradovate.directory import Directory
 from brokers.tradovate.entities import AccountRiskStatus, CashBalance, MarginSnapshot, Position
-from brokers.tradovate.translate import position_of, time_ns
+from brokers.tradovate.translate import position_of
 from schema.records import AccountState
 from schema.records import Position as PositionRecord
 

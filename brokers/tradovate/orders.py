@@ -10,10 +10,11 @@ from collections.abc import Iterable
 from decimal import Decimal
 
 from brokers.adapter import Emit, Filled, OrderUpdated
+from brokers.amounts import time_ns
 from brokers.own import OwnOrders
 from brokers.tradovate.directory import Directory
 from brokers.tradovate.entities import Command, CommandReport, ExecutionReport, Fill, Order, OrderVersion
-from brokers.tradovate.translate import order_type_of, reject_class, side_of, status_of, time_in_force_of, time_ns
+from brokers.tradovate.translate import order_type_of, reject_class, side_of, status_of, time_in_force_of
 from brokers.tradovate.wire import clean
 from schema.records import (
     DoneOrder,

@@ -8,6 +8,7 @@ from decimal import Decimal
 import msgspec
 
 from brokers.adapter import Exposure, RequestRefused, RequestUnknown, Snapshot, VenueError, WorkingOrder
+from brokers.amounts import time_ns
 from brokers.budget import Lane
 from brokers.own import OwnOrders
 from brokers.tradovate.connection import Connection
@@ -26,7 +27,7 @@ from brokers.tradovate.entities import (
 )
 from brokers.tradovate.session import first_of
 from brokers.tradovate.stream import Joined
-from brokers.tradovate.translate import may_trade, time_ns
+from brokers.tradovate.translate import may_trade
 from brokers.tradovate.wire import clean
 from schema.records import Instrument, RejectClass
 from schema.records import Position as PositionRecord

@@ -8,6 +8,7 @@ import msgspec
 
 from brokers.adapter import RequestRefused, RequestUnknown
 from brokers.budget import Lane, RequestBudget
+from brokers.text import NOT_READ
 from brokers.tradovate.answers import Outcome, Refused, Taken, Unproven, judge
 from brokers.tradovate.entities import ErrorAnswer, Penalty
 from brokers.tradovate.entities import penalty as decode_penalty
@@ -73,7 +74,7 @@ class Rest:
                 raise RequestRefused(f"{path}: the venue has nothing of that name")
             try:
                 return msgspec.json.decode(data, type=kind, strict=False)
-            except msgspec.DecodeError as error:
+            except NOT_READ as error:
                 words = _error_text(data)
                 if words:
                     raise RequestRefused(f"{path}: {words}") from None
@@ -126,7 +127,7 @@ def _penalty(data: bytes) -> Penalty | None:
         return None
     try:
         penalty = decode_penalty.decode(data)
-    except msgspec.DecodeError:
+    except NOT_READ:
         return None
     return penalty if penalty.ticket is not None else None
 
@@ -134,5 +135,5 @@ def _penalty(data: bytes) -> Penalty | None:
 def _error_text(data: bytes) -> str:
     try:
         return clean(_error.decode(data).error_text or "")
-    except msgspec.DecodeError:
+    except NOT_READ:
         return ""

@@ -19,6 +19,7 @@ from brokers.adapter import (
     VenueUnreachable,
 )
 from brokers.own import OwnOrders
+from brokers.text import NOT_READ
 from brokers.tradovate import entities, wire
 from brokers.tradovate.connection import Connection
 from brokers.tradovate.entities import ENTITY_TYPES, SyncReply, UnreadableRow
@@ -138,7 +139,7 @@ class Session:
                 self.joined = None
                 self._early = []
                 self._gaps = Gaps(self._connection)
-                group.create_task(socket.serve(self._on_event, self._on_unreadable, give_way=True))
+                group.create_task(socket.serve(self._on_event, self._on_unreadable))
                 await self._synchronise(socket)
                 was_up = True
                 up_s = asyncio.get_running_loop().time()
@@ -289,7 +290,7 @@ class Session:
     def _read_sync(self, envelope: wire.Envelope) -> tuple[SyncReply, list[UnreadableRow]]:
         try:
             return entities.read_sync(envelope.d)
-        except msgspec.DecodeError as error:
+        except NOT_READ as error:
             # Half a snapshot would make accounts look flat that are not.
             raise StreamLost(f"the venue's sync reply cannot be read: {error}") from None
 
@@ -310,7 +311,7 @@ class Session:
                 return
             try:
                 unreadable = joined.props(envelope.d, now_ns)
-            except msgspec.DecodeError as error:
+            except NOT_READ as error:
                 unreadable = [(bytes(envelope.d), str(error))]
             for raw, why in unreadable:
                 self._on_unreadable(raw, why, now_ns)
@@ -363,7 +364,7 @@ class Session:
 def _decoded(decoder: "msgspec.json.Decoder[D]", envelope: wire.Envelope) -> D | None:
     try:
         return decoder.decode(envelope.d)
-    except msgspec.DecodeError:
+    except NOT_READ:
         return None
 
 

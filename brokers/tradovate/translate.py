@@ -1,12 +1,10 @@
 """The venue's words to the desk's and back, pure. `orders.py`, `money.py` and `adapter.py` call it."""
 
-from datetime import datetime
 from decimal import Decimal
 
 import msgspec
 
 from brokers.tradovate.entities import Position as WirePosition
-from schema.clock import from_datetime
 from schema.records import (
     ApprovedOrder,
     DoneStatus,
@@ -237,17 +235,6 @@ def reject_class(reason: str | None, words: str) -> RejectClass:
     if any(word in lower for word in _MARGIN_WORDS):
         return RejectClass.MARGIN
     return _REJECTS.get(reason or "", RejectClass.OTHER)
-
-
-def time_ns(stamp: str | None) -> int:
-    """Nanoseconds of an ISO 8601 time of the venue; 0 when there is none or it is not one."""
-    if not stamp:
-        return 0
-    try:
-        at = datetime.fromisoformat(stamp)
-        return from_datetime(at) if at.tzinfo else from_datetime(datetime.fromisoformat(stamp + "Z"))
-    except ValueError:
-        return 0
 
 
 def position_of(entity: WirePosition, account: str, symbol: str) -> Position:

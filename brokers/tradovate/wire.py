@@ -12,6 +12,7 @@ import msgspec
 from aiohttp._websocket.helpers import websocket_mask
 
 from brokers.text import KEPT_CHARS as KEPT_CHARS
+from brokers.text import NOT_READ
 from brokers.text import clean as clean
 from brokers.text import redact as redact
 
@@ -69,7 +70,7 @@ def parse_frame(data: bytes) -> Frame:
     if kind == b"a":
         try:
             return Messages(readable=_envelopes.decode(data[1:]), unreadable=[])
-        except msgspec.DecodeError:
+        except NOT_READ:
             return _one_by_one(data[1:])
     if kind == b"h":
         return _HEARTBEAT
@@ -78,7 +79,7 @@ def parse_frame(data: bytes) -> Frame:
     if kind == b"c":
         try:
             code, reason = _closing.decode(data[1:])
-        except msgspec.DecodeError:
+        except NOT_READ:
             code, reason = 0, ""
         return Closed(code, clean(reason))
     raise Unreadable("the frame has an unknown type character")
@@ -87,14 +88,14 @@ def parse_frame(data: bytes) -> Frame:
 def _one_by_one(array: bytes) -> Messages:
     try:
         raws = _raws.decode(array)
-    except msgspec.DecodeError as error:
+    except NOT_READ as error:
         raise Unreadable(f"the frame is not a JSON array: {error}") from None
     readable: list[Envelope] = []
     unreadable: list[tuple[bytes, str]] = []
     for raw in raws:
         try:
             readable.append(_envelope.decode(raw))
-        except msgspec.DecodeError as error:
+        except NOT_READ as error:
             unreadable.append((bytes(raw), str(error)))
     return Messages(readable, unreadable)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from tests.bench import alone, candles, fanout, hung, market, panic, recording, seat, symbols
+from tests.bench import alone, candles, fanout, hung, isolation, market, panic, recording, seat, symbols
 from tests.bench.figures import Figure
 
 _SIGNALS = 200
@@ -28,6 +28,7 @@ def main() -> None:
         lambda: fanout.measure(100, _SIGNALS // 4, every_s=1.0),
         lambda: fanout.measure_loaded(20, 2 * _SIGNALS, market.RATE),
         hung.measure,
+        isolation.measure,
         alone.measure,
         market.measure,
         recording.measure,

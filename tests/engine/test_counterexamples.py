@@ -88,6 +88,30 @@ def test_t_conv_a_leader_that_got_out_while_the_desk_was_away_takes_out_who_got_
     assert again.holds("DEMO1") == 0
 
 
+def test_t_conv_after_a_kill_what_moved_is_counted_from_what_the_last_desk_wrote_not_from_nothing() -> None:
+    """Killed before it wrote that the flip was filled, and before its exit left: the exit was taken for filled, since
+    the position had "moved" the other way, and the lot stayed for ever."""
+    table = Table({"DEMO1": ONE})
+    table.leader(-1)
+    table.execute_all()
+    (written,), known = table.core.lots.values(), {(fill.account, fill.fill_id) for fill in table.fills}
+    table.leader(+2)
+    table.execute_all()
+    table.leader(-1)
+    assert [order.qty for order in table.take()] == [1]  # and never reaches the venue
+    flip, out = list(table.core.recent.values())[-2:]
+    known |= {(fill.account, fill.fill_id) for fill in table.fills if fill.account == LEADER}
+    forgotten = (flip[0], replace(flip[1], decision=Decision.PENDING, order_id="", filled_qty=0, avg_price=None))
+    again = restarted(table, (forgotten, out), lots=(written,), seen_fills=frozenset(known))
+    assert (again.holds("DEMO1"), again.core.lots["DEMO1", "ESH4"].copied) == (1, 1)
+    for _ in range(4):
+        again.passes(1, ticks=20)
+        again.answer_question("DEMO1")
+    assert "moved" not in again.last("DEMO1").reason
+    assert [(order.side.sign, order.qty) for order in again.execute_all()] == [(-1, 1)]
+    assert again.holds("DEMO1") == 0
+
+
 def test_t_dup_a_fill_inferred_from_the_position_and_then_told_counts_once() -> None:
     """nautilus PR 3493: an inferred fill and the real one were both booked."""
     table = Table({"DEMO1": ONE})

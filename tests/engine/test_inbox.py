@@ -2,11 +2,12 @@
 
 import asyncio
 from dataclasses import dataclass
+from decimal import Decimal
 
 from brokers import adapter as venue
 from engine import events as ev
 from engine.inbox import Inbox
-from schema.records import DeskConfig, LiveOrder, LiveStatus, OrderType, Side
+from schema.records import AccountState, DeskConfig, LiveOrder, LiveStatus, OrderType, Side
 from tests.schema import rows
 
 
@@ -58,6 +59,24 @@ async def test_it_passes_no_other_fill_no_reading_and_no_loss_of_the_connection(
         desk.inbox.put_nowait(fill(3), urgent=True)
         desk.inbox.put_nowait(fill(4), urgent=True)
         assert await desk.reads() == [stays_before, fill(3), fill(4), order(2)]
+
+
+EMPTY = venue.Snapshot(at_ns=2, accounts=(), complete=frozenset(), positions=(), orders=(), fills=(), states=())
+
+
+def money(number: int, account: str = "L") -> venue.AccountUpdated:
+    state = AccountState(account=account, balance=Decimal(number), realized_pnl=Decimal(0))
+    return venue.AccountUpdated(connection="c", received_ns=number, state=state)
+
+
+async def test_of_an_accounts_money_only_the_newest_is_handled_and_never_before_a_reading_that_is_older() -> None:
+    desk = Desk(Inbox())
+    desk.puts(money(1), order(2), money(3), money(4, "F"), money(5))
+    assert await desk.reads() == [money(5), order(2), money(4, "F")]
+    up = venue.StreamUp(connection="c", received_ns=2, first=False, snapshot=EMPTY)
+    desk.puts(money(1), up, money(3), money(4))
+    assert await desk.reads() == [money(1), up, money(4)]
+    await desk.inbox.join()
 
 
 async def test_a_reader_that_waits_is_woken_and_join_waits_for_the_handling() -> None:

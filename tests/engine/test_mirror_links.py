@@ -304,6 +304,23 @@ def test_a_twin_that_does_not_come_holds_nothing_up_for_long() -> None:
     at_rest(desk)
 
 
+def test_a_pair_that_is_journaled_too_late_leaves_nothing_behind_and_the_stop_is_planned_anew() -> None:
+    desk = table()
+    desk.leader(+2)
+    desk.work()
+    desk.journal_up = False
+    desk.oco("X", -2, target="4810", stop="4780")
+    desk.passes(3.0, ticks=1)
+    commits, desk.waiting, desk.journal_up = desk.waiting, [], True
+    for commit in commits:
+        desk.commit(commit)
+    assert desk.take() == []
+    assert [reason.split(":")[0] for decision, reason in rows(desk, "DEMO1") if decision is Decision.EXPIRED]
+    desk.passes(2.0, ticks=40)
+    assert sorted(leg.order_type for order in desk.work() for leg in order.legs) == [OrderType.LIMIT, OrderType.STOP]
+    at_rest(desk)
+
+
 def test_the_twin_that_its_venue_cancels_is_no_surprise() -> None:
     desk = protected()
     desk.trades(tag_of(desk, "DEMO1", OrderType.LIMIT))

@@ -4,8 +4,6 @@ Messages are those of the facts page with fields lost, repeated or holding anyth
 they get past the checksum, or wrong, with other bytes between them.
 """
 
-from decimal import Decimal
-from functools import cache
 from random import Random
 from typing import Any, cast
 
@@ -14,17 +12,16 @@ from brokers.fix.adapter import FixAdapter
 from brokers.fix.numbers import Numbers
 from brokers.fix.session import Identity, Received, Rules, Session, Unreadable
 from brokers.fix.wire import Framer, Garbled
-from brokers.sandbox.accounts import Account
 from brokers.sandbox.doors import User
 from brokers.sandbox.fix_front import Connection, FixFront
 from brokers.sandbox.fix_wire import cut
-from brokers.sandbox.server import Login, Options, Sandbox
 from brokers.sandbox.settings import FixSettings
 from brokers.sessions import MemorySessions
 from schema.clock import SYSTEM_CLOCK
 from schema.records import AccountConfig, ConnectionConfig, Environment
 from tests.brokers.fix.raw import HandClock, split, when, wrap
-from tests.fuzz.running import LENGTHS, NASTY, cut_up, hammer, noise, word
+from tests.fuzz.running import LENGTHS, NASTY, assert_sound, cut_up, hammer, noise, word
+from tests.fuzz.venue import close_account, open_account, sandbox
 
 Pairs = list[tuple[str, str]]
 REPORT = "37=V1|11=C1|17=E1|20=0|150=1|39=1|1=SIM1|55=ESH4|54=1|38=3|40=2|44=4990.25|32=1|31=5000.25|14=1|151=2|6=5000.25|60=20261121-02:19:48|"  # noqa: E501
@@ -146,9 +143,12 @@ def _adapter_takes(stream: Stream) -> None:
     assert unreadable == on.health().unreadable
     if not any(pair[0] in ("584", "103") for _, pairs, _ in said for pair in pairs):
         assert booked + unreadable >= reports + refused, "a report is neither booked nor counted"
+    for event in events:
+        assert_sound(event, type(event).__name__)
     for entry in book._entries.values():  # pyright: ignore[reportPrivateUsage]
-        entry.record()
-    book.positions()
+        assert_sound(entry.record(), "order")
+    for position in book.positions():
+        assert_sound(position, "position")
     rows, _ = book.take_changes()
     on2, _ = adapter()
     on2._book.load(rows)  # pyright: ignore[reportPrivateUsage]
@@ -170,9 +170,14 @@ SEEDS: list[Stream] = [
     _seed(("8", REPORT.replace("14=1|", f"14={nasty}|"))) for nasty in NASTY if "\x01" not in nasty and "|" not in nasty
 ] + [
     _seed(("8", REPORT.replace("31=5000.25|", "31=1e999999|").replace("6=5000.25|", "6=1e999999|"))),
+    *(_seed(("8", REPORT.replace("17=E1", f"17={each}"))) for each in ("\x1e", "A" * 20_000)),
     _seed(("4", "123=Y|36=" + "9" * 5_000 + "|")),
     _seed(("A", "98=0|108=" + "9" * 400 + "|141=Y|")),
     _seed(("2", "7=1|16=" + "9" * 18 + "|")),
+    *(
+        _seed(("8", REPORT.replace("60=20261121-02:19:48", f"60={at}")))
+        for at in ("99991231-23:59:59", "20261121-02:19:48.\xb2")
+    ),
     _seed(("8", REPORT), ("8", REPORT.replace("150=1", "150=H").replace("14=1", "14=0")), ("8", REPORT)),
 ]
 
@@ -251,22 +256,14 @@ def _talk(random: Random) -> Talk:
     return random.choice(["FIX.4.2", "FIX.4.4"]), random.random() < 0.3, said, random
 
 
-@cache
-def _sandbox() -> Sandbox:
-    """Its market is made once; every talk gets a door, a login and an account of its own."""
-    return Sandbox(Options(logins=(Login(username="leader", accounts=("DEMO1",)),), seed=7), SYSTEM_CLOCK)
-
-
 def _door_takes(talk: Talk) -> None:
     """Whatever a client sends: every message that came whole is answered, acted on, waited with, or the session ends;
     and a client that then asks is answered."""
     version, t4, said, random = talk
-    sandbox = _sandbox()
-    account_id = len(sandbox.venue.accounts) + 1_000
-    sandbox.venue.accounts[account_id] = Account(account_id, "SIM1", 1, Decimal(250_000))
-    front = FixFront(sandbox.house, FixSettings())
+    account_id = open_account()
+    front = FixFront(sandbox().house, FixSettings())
     front.add_user(User(user_id=1, name="DESK", password="pw", account_ids=[account_id]))
-    sandbox.venue.events = front.on_event
+    sandbox().venue.events = front.on_event
     wire, who, at = Wire(), ("DESK", "SANDBOX"), when(SYSTEM_CLOCK.now_ns())
     licence: Pairs = [("91", "L" * 36), ("90", "36")] if t4 else []
     logon = framed(
@@ -293,8 +290,7 @@ def _door_takes(talk: Talk) -> None:
         for each in cut(probe)[0]:
             session.take(each)
         assert any(one.get("112") == "STILL THERE" for one in split(wire.out)), split(wire.out)[-4:]
-    for account in sandbox.venue.accounts.values():
-        account.open_pnl(sandbox.venue.marks())
+    close_account(account_id)
 
 
 def _said(kind: str, text: str, version: str = "FIX.4.4", *, t4: bool = False) -> Talk:

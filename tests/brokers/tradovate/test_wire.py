@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from brokers.amounts import time_ns
 from brokers.tradovate import wire
 from brokers.tradovate.answers import Refused, Taken, Unproven, judge
 from brokers.tradovate.entities import Order, props_entities
-from brokers.tradovate.translate import reject_class, time_ns
+from brokers.tradovate.translate import reject_class
 from schema.records import RejectClass
 
 
