@@ -131,5 +131,14 @@ class BinanceDoor:
             socket.close("Going away")
         return len(sockets)
 
+    def babble(self, login: str, count: int, *, garbled: bool) -> int:
+        """An answer to no request, or half of an event."""
+        sockets = self._sockets_of(login)
+        frame = b'{"stream":"esusdt@trade","data":{"e":' if garbled else b'{"result":null,"id":null}'
+        for socket in sockets:
+            for _ in range(count):
+                socket.send(frame)
+        return count * len(sockets)
+
     def _sockets_of(self, login: str) -> list[BinanceSocket]:
         return list(self.sockets) if login in ("", LOGIN) else []

@@ -382,3 +382,17 @@ async def test_through_a_flood_nothing_is_lost_and_the_loop_gives_others_their_t
         bench.prove(ES, MES)
         assert bench.told.of(FeedGap) == []
         assert sorted(late_ms)[len(late_ms) // 2] < 5 * quiet_ms + 25
+
+
+async def test_frames_that_nobody_asked_for_or_can_read_cost_no_trade(tmp_path: Path) -> None:
+    async with practised(tmp_path) as bench:
+        await bench.feed.subscribe([ES])
+        await bench.another_trade()
+        bench.door.babble("binance", 200, garbled=False)
+        await bench.another_trade()
+        assert bench.health().dropped == 0
+        bench.door.babble("binance", 200, garbled=True)
+        await bench.until(lambda: bench.health().dropped == 200)
+        await bench.settled(ES)
+        bench.prove(ES)
+        assert (bench.health().reconnects, bench.told.missed) == (0, 0)
