@@ -14,15 +14,15 @@ from msgspec import Meta
 
 from schema.clock import from_datetime
 
-_MOST_CONTRACTS = 1_000_000
+MOST_CONTRACTS = 1_000_000
 _LONGEST_NUMBER = 40  # digits; an average price may have as many as its division left
 LARGEST_NS = 2**63 - 1  # the journal's columns
 
 Id = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
-Contracts = Annotated[int, Meta(ge=0, le=_MOST_CONTRACTS)]
-Traded = Annotated[int, Meta(ge=1, le=_MOST_CONTRACTS)]
+Contracts = Annotated[int, Meta(ge=0, le=MOST_CONTRACTS)]
+Traded = Annotated[int, Meta(ge=1, le=MOST_CONTRACTS)]
 """Contracts of a fill: one of none, or of fewer, is no fill."""
-NetContracts = Annotated[int, Meta(ge=-_MOST_CONTRACTS, le=_MOST_CONTRACTS)]
+NetContracts = Annotated[int, Meta(ge=-MOST_CONTRACTS, le=MOST_CONTRACTS)]
 
 
 def believable(number: Decimal) -> bool:

@@ -57,6 +57,12 @@ class PracticeDesk:
         if seen:
             await until(lambda: self.core.tally.signals > before, 1.0, must=False)
 
+    async def in_and_out(self, trades: int, every_s: float) -> None:
+        """The leader buys and sells one in turn, so many times."""
+        for number in range(trades):
+            await self.leader(-1 if number % 2 else 1)
+            await asyncio.sleep(every_s)  # the pace is part of the load
+
     def now_s(self) -> float:
         return time.monotonic()
 

@@ -3,12 +3,11 @@
 from datetime import date
 from decimal import Decimal, InvalidOperation
 
-from brokers.amounts import believable
+from brokers.amounts import MOST_CONTRACTS, believable
 from schema.records import DoneStatus, LiveStatus
 from schema.symbols import key_of
 from schema.venue_symbols import parts, render
 
-MOST_CONTRACTS = 1_000_000
 _LONGEST_NUMBER = 64
 
 VENUE = "ninjatrader"

@@ -164,7 +164,7 @@ _encoder = msgspec.json.Encoder(decimal_format="number")
 
 
 def hub_message(record: str) -> HubMessage:
-    """One record, without its separator. Raises msgspec.DecodeError."""
+    """One record, without its separator. Raises one of NOT_READ."""
     return _hub_message.decode(record)
 
 
@@ -175,7 +175,7 @@ def rows(argument: msgspec.Raw | bytes) -> Iterator[bytes]:
 
 
 def read(row: bytes, shape: type[EntityT]) -> EntityT:
-    """One payload. Raises msgspec.DecodeError."""
+    """One payload. Raises one of NOT_READ."""
     return msgspec.json.decode(row, type=shape, strict=False)
 
 

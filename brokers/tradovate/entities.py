@@ -346,12 +346,23 @@ order_answer = msgspec.json.Decoder(OrderAnswer, strict=False)
 _collections = msgspec.json.Decoder(dict[str, Raw])
 _owner = msgspec.json.Decoder(_Owner, strict=False)
 shutdown = msgspec.json.Decoder(Shutdown)
-penalty = msgspec.json.Decoder(Penalty, strict=False)
+_penalty = msgspec.json.Decoder(Penalty, strict=False)
+
+
+def read_penalty(data: bytes) -> Penalty | None:
+    """The penalty that an answer with status 200 is, if it is one."""
+    if b'"p-ticket"' not in data:
+        return None
+    try:
+        penalty = _penalty.decode(data)
+    except NOT_READ:
+        return None
+    return penalty if penalty.ticket is not None else None
 
 
 def read_sync(data: Raw) -> tuple[SyncReply, list[UnreadableRow]]:
     """A sync reply, row by row: one that cannot be read costs its account's completeness, not the stream. Raises
-    msgspec.DecodeError when it is not a sync reply at all."""
+    one of NOT_READ when it is not a sync reply at all."""
     given = _collections.decode(data)
     collections: dict[str, list[AnyEntity] | None] = {}
     unreadable: list[UnreadableRow] = []
@@ -379,7 +390,7 @@ def props_entities(data: Raw) -> tuple[list[AnyEntity], list[tuple[bytes, str]]]
     """The entities of a props event that the desk follows, and raw bytes and error of those it could not read.
 
     Unknown entity types and deletions give nothing: a deleted row is no news about an account. Raises
-    msgspec.DecodeError when the event itself is not one.
+    one of NOT_READ when the event itself is not one.
     """
     event = _props.decode(data)
     decoder = _BY_LOWER_NAME.get(event.entity_type.lower())

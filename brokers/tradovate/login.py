@@ -14,8 +14,7 @@ from brokers.adapter import Credentials, LoginRefused, RequestUnknown, VenueUnre
 from brokers.amounts import time_ns
 from brokers.budget import RequestBudget
 from brokers.text import NOT_READ
-from brokers.tradovate.entities import AccessToken, Penalty
-from brokers.tradovate.entities import penalty as decode_penalty
+from brokers.tradovate.entities import AccessToken, read_penalty
 from brokers.tradovate.http import Http
 from brokers.tradovate.wire import clean
 from schema.clock import Clock
@@ -206,7 +205,7 @@ class Login:
                 raise VenueUnreachable(f"{host} answers {status} to {path}: too many requests, try again later")
             if status != 200:
                 raise VenueUnreachable(f"{host} answers {status} to {path}: check rest_url if this stays")
-            penalty = _penalty(data)
+            penalty = read_penalty(data)
             if penalty is None:
                 break
             if penalty.captcha:
@@ -233,16 +232,6 @@ class Login:
         for secret in self.secrets():
             words = words.replace(secret, "[redacted]") if secret else words
         raise LoginRefused(f"{host} refused the login of {request.name}: {words}")
-
-
-def _penalty(data: bytes) -> Penalty | None:
-    if b'"p-ticket"' not in data:
-        return None
-    try:
-        penalty = decode_penalty.decode(data)
-    except NOT_READ:
-        return None
-    return penalty if penalty.ticket is not None else None
 
 
 def _device_id(username: str) -> str:

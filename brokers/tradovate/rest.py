@@ -10,8 +10,7 @@ from brokers.adapter import RequestRefused, RequestUnknown
 from brokers.budget import Lane, RequestBudget
 from brokers.text import NOT_READ
 from brokers.tradovate.answers import Outcome, Refused, Taken, Unproven, judge
-from brokers.tradovate.entities import ErrorAnswer, Penalty
-from brokers.tradovate.entities import penalty as decode_penalty
+from brokers.tradovate.entities import ErrorAnswer, read_penalty
 from brokers.tradovate.http import Http
 from brokers.tradovate.login import Login
 from brokers.tradovate.wire import clean
@@ -58,7 +57,7 @@ class Rest:
                 renewed = True
                 await self._login.renewed(generation)
                 continue
-            penalty = _penalty(data) if status == 200 else None
+            penalty = read_penalty(data) if status == 200 else None
             if penalty is None:
                 return self._decoded(path, kind, status, data)
             self._budget.throttled(penalty.wait_s)
@@ -120,16 +119,6 @@ def taken_or_raise(outcome: Outcome) -> Taken:
     if isinstance(outcome, Unproven):
         raise RequestUnknown(outcome.reason)
     return outcome
-
-
-def _penalty(data: bytes) -> Penalty | None:
-    if b'"p-ticket"' not in data:
-        return None
-    try:
-        penalty = decode_penalty.decode(data)
-    except NOT_READ:
-        return None
-    return penalty if penalty.ticket is not None else None
 
 
 def _error_text(data: bytes) -> str:

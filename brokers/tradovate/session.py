@@ -4,7 +4,6 @@
 import asyncio
 import random as random_module
 from collections.abc import Callable
-from typing import TypeVar
 
 import msgspec
 import stamina
@@ -28,7 +27,6 @@ from brokers.tradovate.socket import StreamLost, VenueSocket, error_words, hands
 from brokers.tradovate.stream import Joined
 
 log = structlog.get_logger()
-D = TypeVar("D")
 
 SYNC_S = 10.0
 PARTS_QUIET_S = 0.3  # no further part of a split sync reply for this long: it was whole (its end mark is UNVERIFIED)
@@ -255,12 +253,12 @@ class Session:
             await socket.request("user/syncrequest", on_part, body=wire.encode(request), many=True)
             async with asyncio.timeout(SYNC_S):
                 first = await parts.get()
-            penalty = None if first.s != 200 else _decoded(entities.penalty, first)
-            if penalty is not None and penalty.ticket is not None:
+            penalty = entities.read_penalty(bytes(first.d)) if first.s == 200 else None
+            if penalty is not None:
                 if penalty.captcha:
                     raise StreamLost("the venue holds synchronising back for an hour", wait_s=CAPTCHA_WAIT_S)
                 await asyncio.sleep(penalty.wait_s)
-                request.ticket = penalty.ticket
+                request.ticket = penalty.ticket or ""
                 self._budget.spend()
                 await socket.request("user/syncrequest", on_part, body=wire.encode(request), many=True)
                 async with asyncio.timeout(SYNC_S):
@@ -318,9 +316,7 @@ class Session:
             if self._group is not None:
                 self._gaps.check(joined, self._group)
         elif envelope.e == "shutdown":
-            notice = _decoded(entities.shutdown, envelope)
-            words = "" if notice is None else notice.reason or notice.reason_code or ""
-            raise StreamLost(f"the venue shuts the connection down: {wire.clean(words)}")
+            raise StreamLost(f"the venue shuts the connection down: {_why_shut(envelope)}")
 
     def _on_unreadable(self, raw: bytes, error: str, now_ns: int) -> None:
         self.unreadable += 1
@@ -361,11 +357,12 @@ class Session:
             raise StreamLost("the venue wants a new socket for the new token")
 
 
-def _decoded(decoder: "msgspec.json.Decoder[D]", envelope: wire.Envelope) -> D | None:
+def _why_shut(envelope: wire.Envelope) -> str:
     try:
-        return decoder.decode(envelope.d)
+        notice = entities.shutdown.decode(envelope.d)
     except NOT_READ:
-        return None
+        return ""
+    return wire.clean(notice.reason or notice.reason_code or "")
 
 
 def first_of(group: BaseExceptionGroup[BaseException]) -> Exception:

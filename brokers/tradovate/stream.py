@@ -114,7 +114,8 @@ class Joined:
         self._orders.prove_all()
 
     def props(self, data: msgspec.Raw, now_ns: int) -> list[tuple[bytes, str]]:
-        """Take in a props event; returns what of it could not be read. Raises msgspec.DecodeError."""
+        """Take in a props event; returns what of it could not be read. Raises one of
+        `brokers.text.NOT_READ`."""
         entities, unreadable = props_entities(data)
         for entity in entities:
             self.entity(entity, now_ns)

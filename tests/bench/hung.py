@@ -58,9 +58,7 @@ async def take_turns(desk: PracticeDesk, rounds: int, trades: int) -> tuple[list
 async def _round(desk: PracticeDesk, trades: int) -> int:
     """The leader goes in and out; how many of its signals were seen."""
     before = desk.core.tally.signals
-    for number in range(trades):
-        await desk.leader(-1 if number % 2 else 1)
-        await asyncio.sleep(_EVERY_S)  # the pace is part of the load
+    await desk.in_and_out(trades, _EVERY_S)
     return desk.core.tally.signals - before
 
 

@@ -20,7 +20,7 @@ from tests.bench.figures import Measured
 from tests.practice import PracticeDesk, practice, until
 
 LOGINS = {"tradovate": "desk1", "projectx": "desk2", "fix": "desk3", "ninjatrader": "desk4"}
-SPAM_PER_S = 5_000
+_SPAM_PER_S = 5_000
 _GARBLED_PER_S = 200
 _ROUNDS = 12
 _TRADES = 50
@@ -46,7 +46,7 @@ async def _lying(desk: PracticeDesk, login: str) -> None:
 
 
 async def _spamming(desk: PracticeDesk, login: str) -> None:
-    await desk.control("babble", login=login, per_s=SPAM_PER_S, seconds=_LONG_S)
+    await desk.control("babble", login=login, per_s=_SPAM_PER_S, seconds=_LONG_S)
 
 
 FAULTS: dict[str, Start] = {"down": _down, "slow": _slow, "lying": _lying, "spamming": _spamming}
@@ -102,9 +102,7 @@ async def take_turns(
 async def _round(desk: PracticeDesk, trades: int, besides: str) -> list[float]:
     """The leader goes in and out; the milliseconds of each copy that is not at the login `besides`."""
     before_ns = SYSTEM_CLOCK.now_ns()
-    for number in range(trades):
-        await desk.leader(-1 if number % 2 else 1)
-        await asyncio.sleep(_EVERY_S)  # the pace is part of the load
+    await desk.in_and_out(trades, _EVERY_S)
     await desk.desk.journal.flush()
     others = set(desk.core.followers) - set(desk.core.accounts_of(besides))
     return [

@@ -25,6 +25,9 @@ from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 from hypothesis.database import DirectoryBasedExampleDatabase
 
+from brokers.adapter import Event, Filled, MessageUnreadable
+from brokers.text import utf8
+
 SOAK_S = float(os.environ.get("FUZZ_S", "120"))
 SHORT_S = 0.8
 HANG_S = 2.0
@@ -222,6 +225,23 @@ def cut_up(random: Random, data: bytes) -> list[bytes]:
     return [data[one:two] for one, two in itertools.pairwise(sorted({0, len(data), *places}))]
 
 
+class Answers:
+    """What stands for a venue's HTTP side: each request is answered with the next of these, over and over."""
+
+    host = "api.example"
+
+    def __init__(self, answers: list[tuple[int, bytes]]) -> None:
+        self._answers = answers
+        self._asked = 0
+
+    async def send(self, path: str, *_: Any, **__: Any) -> tuple[int, bytes]:
+        self._asked += 1
+        status, data = self._answers[self._asked % len(self._answers)]
+        return status, utf8(data)
+
+    post = send
+
+
 # --- what comes out ---------------------------------------------------------------------------------------------------
 
 _MOST = 2**63 - 1
@@ -245,3 +265,18 @@ def assert_sound(value: Any, where: str = "") -> None:
     elif isinstance(value, tuple | list | frozenset | set):
         for each in value:
             assert_sound(each, where)
+
+
+def assert_told(events: list[Event], unreadable: int) -> None:
+    """All that an adapter told is sound, and it told of every message that it counts as unreadable."""
+    for event in events:
+        assert_sound(event, type(event).__name__)
+        msgspec.json.encode(event)
+    assert len([event for event in events if isinstance(event, MessageUnreadable)]) == unreadable
+
+
+def assert_once(events: list[Event], order_id: str, fills: range) -> None:
+    """These fills of the order were told, each once."""
+    told = [int(e.fill.fill_id) for e in events if isinstance(e, Filled) and e.fill.order_id == order_id]
+    mine = [each for each in told if each in fills]
+    assert len(set(mine)) == len(fills) and len(mine) == len(fills), f"{len(fills)} fills came, told were {mine}"

@@ -4,6 +4,7 @@ What a client may ask is that of the facts page with fields lost or holding anyt
 status below 500, and whoever asks next is served.
 """
 
+from functools import partial
 from random import Random
 from typing import Any, cast
 from unittest.mock import Mock
@@ -179,7 +180,7 @@ TRADOVATE_SEEDS = [
 @LENGTHS
 def test_tradovate_door_answers_whatever_is_asked(seconds: float) -> None:
     with on_one_loop() as run:
-        make = lambda random: _asked(random, TRADOVATE)  # noqa: E731 - one of two
+        make = partial(_asked, requests=TRADOVATE)
         hammer("tradovate door", make, lambda asked: run(_tradovate_serves(asked)), TRADOVATE_SEEDS, seconds)
 
 
@@ -221,7 +222,7 @@ PROJECTX_SEEDS = [
 @LENGTHS
 def test_projectx_door_answers_whatever_is_asked(seconds: float) -> None:
     with on_one_loop() as run:
-        make = lambda random: _asked(random, PROJECTX)  # noqa: E731 - one of two
+        make = partial(_asked, requests=PROJECTX)
         hammer("projectx door", make, lambda asked: run(_projectx_serves(asked)), PROJECTX_SEEDS, seconds)
 
 

@@ -7,9 +7,7 @@ import asyncio
 from random import Random
 from typing import Any, cast
 
-import msgspec
-
-from brokers.adapter import AdapterSettings, Credentials, Event, Filled, MessageUnreadable
+from brokers.adapter import AdapterSettings, Credentials, Event, Filled
 from brokers.ninjatrader.adapter import NinjaTraderAdapter
 from brokers.ninjatrader.link import Link
 from brokers.ninjatrader.stream import LinkLost, Stream
@@ -21,7 +19,7 @@ from brokers.sessions import MemorySessions
 from schema.clock import SYSTEM_CLOCK
 from schema.records import AccountConfig, ConnectionConfig, Environment, NinjaLogin
 from tests.brokers.fix.door import order
-from tests.fuzz.running import LENGTHS, NASTY, assert_sound, cut_up, hammer, noise, on_one_loop, word
+from tests.fuzz.running import LENGTHS, NASTY, assert_told, cut_up, hammer, noise, on_one_loop, word
 from tests.fuzz.venue import close_account, open_account, sandbox
 
 OURS, OTHERS = "OID1", "OID2"
@@ -129,11 +127,7 @@ async def _follows(given: Texts) -> None:
     # A text of any type takes at most five more with it: then messages are whole again.
     told = b"\0" * 6 + b"".join(value(*each) for each in RIGHT) * 3
     ended = await desk.hear([*cut_up(random, data), told])
-    for event in desk.events:
-        assert_sound(event, type(event).__name__)
-        msgspec.json.encode(event)
-    unreadable = [event for event in desk.events if isinstance(event, MessageUnreadable)]
-    assert len(unreadable) == desk.adapter.health().unreadable
+    assert_told(desk.events, desk.adapter.health().unreadable)
     fills = [event.fill.fill_id for event in desk.events if isinstance(event, Filled)]
     assert len(fills) == len(set(fills)), "a lot was told twice"
     if "closed the connection" in ended:

@@ -8,9 +8,7 @@ import asyncio
 from random import Random
 from typing import Any, cast
 
-import msgspec
-
-from brokers.adapter import AdapterSettings, Credentials, Event, Filled, MessageUnreadable, VenueError, Wanted
+from brokers.adapter import AdapterSettings, Credentials, Event, VenueError, Wanted
 from brokers.budget import RequestBudget
 from brokers.own import OwnOrders
 from brokers.projectx import wire
@@ -25,16 +23,18 @@ from brokers.projectx.poll import Poll
 from brokers.projectx.reads import read_exposure, read_instrument, read_snapshot
 from brokers.projectx.rest import Rest
 from brokers.projectx.session import Session
-from brokers.text import utf8
 from schema.clock import SYSTEM_CLOCK
 from schema.records import ConnectionConfig, Environment, OrderType, Side, VenueAccount
 from tests.fuzz.running import (
     DEEP,
     LENGTHS,
     NASTY,
+    Answers,
     Bare,
     as_json,
+    assert_once,
     assert_sound,
+    assert_told,
     bent,
     hammer,
     hopeless,
@@ -110,21 +110,6 @@ def _stream(random: Random) -> Stream:
     return text, right, bad, random
 
 
-class Answers:
-    """What stands for the venue's HTTP side: each request is answered with the next of these, over and over."""
-
-    host = "api.example"
-
-    def __init__(self, answers: list[tuple[int, bytes]]) -> None:
-        self._answers = answers
-        self._asked = 0
-
-    async def post(self, path: str, body: bytes, **_: Any) -> tuple[int, bytes]:
-        self._asked += 1
-        status, data = self._answers[self._asked % len(self._answers)]
-        return status, utf8(data)
-
-
 class Desk:
     """A login of the adapter without a network, and what it told."""
 
@@ -168,11 +153,7 @@ class Desk:
         return Hub("ws://127.0.0.1/x", SYSTEM_CLOCK, session._on_message, session._on_unreadable)  # pyright: ignore[reportPrivateUsage]
 
     def assert_all_sound(self) -> None:
-        for event in self.events:
-            assert_sound(event, type(event).__name__)
-            msgspec.json.encode(event)
-        told = [event for event in self.events if isinstance(event, MessageUnreadable)]
-        assert len(told) == self.session.unreadable
+        assert_told(self.events, self.session.unreadable)
 
 
 async def _follows(stream: Stream) -> None:
@@ -190,9 +171,7 @@ async def _follows(stream: Stream) -> None:
     if hub.lost.done():
         assert hub.lost.result().startswith("the venue closed the hub"), hub.lost.result()
         return
-    told = [e.fill.fill_id for e in desk.events if isinstance(e, Filled) and e.fill.order_id == "900001"]
-    mine = [each for each in told if 910_000 <= int(each) < 910_000 + right]
-    assert len(set(mine)) == right and len(mine) == right, f"{right} trades came, told were {mine}"
+    assert_once(desk.events, "900001", range(910_000, 910_000 + right))
     assert desk.session.unreadable >= bad, f"{bad} nobody can read, {desk.session.unreadable} counted"
     desk.own.close()
 

@@ -10,7 +10,7 @@ from typing import Any, cast
 import aiohttp
 import msgspec
 
-from brokers.adapter import AdapterSettings, Credentials, Event, Filled, MessageUnreadable, VenueError, Wanted
+from brokers.adapter import AdapterSettings, Credentials, Event, VenueError, Wanted
 from brokers.budget import RequestBudget
 from brokers.own import OwnOrders
 from brokers.text import NOT_READ, utf8
@@ -33,9 +33,12 @@ from tests.fuzz.running import (
     DEEP,
     LENGTHS,
     NASTY,
+    Answers,
     Bare,
     as_json,
+    assert_once,
     assert_sound,
+    assert_told,
     bent,
     hammer,
     hopeless,
@@ -148,21 +151,6 @@ class Wire:
     def abort(self) -> None: ...
 
 
-class Answers:
-    """What stands for the venue's HTTP side: each request is answered with the next of these, over and over."""
-
-    host = "demo.example"
-
-    def __init__(self, answers: list[tuple[int, bytes]]) -> None:
-        self._answers = answers
-        self._asked = 0
-
-    async def send(self, path: str, **_: Any) -> tuple[int, bytes]:
-        self._asked += 1
-        status, data = self._answers[self._asked % len(self._answers)]
-        return status, utf8(data)
-
-
 class Desk:
     """A login of the adapter without a network, and what it told."""
 
@@ -202,11 +190,7 @@ class Desk:
         return self.session.joined
 
     def assert_all_sound(self) -> None:
-        for event in self.events:
-            assert_sound(event, type(event).__name__)
-            msgspec.json.encode(event)
-        told = [event for event in self.events if isinstance(event, MessageUnreadable)]
-        assert len(told) == self.session.unreadable
+        assert_told(self.events, self.session.unreadable)
 
 
 def _synced() -> entities.SyncReply:
@@ -241,9 +225,7 @@ async def _follows(stream: Stream) -> None:
     if ended_early:
         assert any(f.startswith(b"c") or b"shutdown" in f for f in frames), frames
         return
-    told = [e.fill.fill_id for e in desk.events if isinstance(e, Filled) and e.fill.order_id == "900001"]
-    mine = [each for each in told if 910_000 <= int(each) < 910_000 + right]
-    assert len(set(mine)) == right and len(mine) == len(set(mine)), f"{right} fills came, told were {mine}"
+    assert_once(desk.events, "900001", range(910_000, 910_000 + right))
     hopeless_ones += sum(frame.startswith(b"a") and not is_json(frame[1:]) for frame in frames)
     assert desk.session.unreadable >= hopeless_ones, (
         f"{hopeless_ones} nobody can read, {desk.session.unreadable} counted"
