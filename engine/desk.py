@@ -258,6 +258,8 @@ class Desk:
             self.market.symbol, self.market.interval_s = chart, self._settings.chart_interval_s
             self._marked.add(chart)
             self._start(adapter.watch(chart, self._settings.chart_interval_s, _CHART_BARS))
+            if isinstance(adapter, venue.TellsMarket):
+                self._start(self._market_data.follow(adapter, config.venue, chart))
 
     def _follow_config(self) -> None:
         """The configuration changed: connect logins that were added, and ask again for contracts that were refused."""
@@ -306,6 +308,8 @@ class Desk:
             self._market_data.quote(event)
         elif isinstance(event, venue.BarsUpdated):
             self._market_data.bars(event, self._venues[event.connection])
+        elif isinstance(event, venue.MarketTold):
+            self._market_data.told(event)
         elif isinstance(event, venue.MessageUnreadable):
             self._tell_unreadable(event)
         else:

@@ -119,6 +119,11 @@ class Feeds:
         if self._there is not None and not self._closing:
             self._there.call_soon_threadsafe(self._keep_there, bars)
 
+    def keep_told(self, events: tuple[MarketEvent, ...]) -> None:
+        """Have what logins told kept; as `keep`."""
+        if self._there is not None and not self._closing:
+            self._there.call_soon_threadsafe(self._keep_told_there, events)
+
     def health(self) -> tuple[FeedHealth, ...]:
         """Each source as it stood at most `_EVERY_S` ago; from any thread."""
         return self._healths
@@ -260,6 +265,11 @@ class Feeds:
     def _keep_there(self, bars: tuple[StoredBar, ...]) -> None:
         if self._keeper is not None:
             self._keeper.keep(bars)
+
+    def _keep_told_there(self, events: tuple[MarketEvent, ...]) -> None:
+        if self._keeper is not None:
+            for event in events:
+                self._keeper.take(event)
 
     def _alert_here(self, level: str, text: str) -> None:
         self._tell_here(self._alert, level, text)

@@ -12,6 +12,7 @@ from pathlib import Path
 import msgspec
 import structlog
 
+from engine.market.shown import Truth
 from engine.seat import StatusRow, Topic, View
 from schema.clock import Clock
 from schema.market import FeedHealth
@@ -37,6 +38,7 @@ class HealthReport(Record, frozen=True):
     loop_lag_p99_ms: float
     rss_mb: float
     feeds: tuple[FeedHealth, ...]
+    markets: tuple[Truth, ...]
 
 
 def report(view: Callable[[Topic], View], now_ns: int) -> HealthReport | None:
@@ -57,6 +59,7 @@ def report(view: Callable[[Topic], View], now_ns: int) -> HealthReport | None:
         loop_lag_p99_ms=status.loop_lag_p99_ms,
         rss_mb=status.rss_mb,
         feeds=tuple(row for row in view(Topic.FEEDS).rows if isinstance(row, FeedHealth)),
+        markets=tuple(row for row in view(Topic.TRUTH).rows if isinstance(row, Truth)),
     )
 
 

@@ -9,6 +9,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Protocol
 
+from engine.market.shown import BookShown, SessionShown, TapeShown, Truth
 from engine.symbol_search import LIMIT, Match
 from schema.login import Credentials
 from schema.market import FeedHealth
@@ -39,6 +40,9 @@ class Topic(StrEnum):
     WATCHLISTS = "watchlists"
     FILTERS = "filters"
     FEEDS = "feeds"  # `schema.market.FeedHealth` of each source that needs no login
+    DEPTH = "depth"  # `engine.market.shown.BookShown` of the chart's symbol, where somebody tells it
+    TAPE = "tape"  # its TapeShown and SessionShown
+    TRUTH = "truth"  # Truth of each symbol whose market is told: what was lost and what can't be
 
 
 class Role(StrEnum):
@@ -244,6 +248,10 @@ Row = (
     | WatchlistRow
     | FeedHealth
     | SavedFilter  # of the topic FILTERS
+    | BookShown
+    | TapeShown
+    | SessionShown
+    | Truth
 )
 
 

@@ -16,7 +16,7 @@ from brokers.adapter import BrokerAdapter
 from engine import foreign, guards, late, recovery, rollover
 from engine.core import Core
 from engine.journal import Journal
-from engine.market import Market
+from engine.market.market import Market
 from engine.mirror_book import terms_of, waits_for
 from engine.rules import may_trade, symbol_for
 from engine.seat import (
@@ -33,7 +33,18 @@ from engine.seat import (
 )
 from engine.watching import Watching
 from schema.market import FeedHealth
-from schema.records import Copy, Decision, Environment, Episode, FollowerConfig, Guard, Signal, VenueOrder
+from schema.records import (
+    Copy,
+    Decision,
+    Environment,
+    Episode,
+    FollowerConfig,
+    Guard,
+    LiveStatus,
+    Side,
+    Signal,
+    VenueOrder,
+)
 
 _ORDERS_KEPT = 500
 _COPIES_KEPT = 500
@@ -164,6 +175,8 @@ class Views:
             self._publish(Topic.ACCOUNTS, tuple(self._accounts()))
         for order, at_ns in self._changed_orders.values():
             self._show_order(order, at_ns)
+        if slow or self._changed_orders:
+            self._mark_own_orders()
         for signal, copy in self._changed_copies.values():
             self._show_copy(signal, copy)
         self._changed_orders.clear()
@@ -174,6 +187,7 @@ class Views:
         if self._seen.get(Topic.CANDLES) != (self._market.version, self._slow_ns):
             self._seen[Topic.CANDLES] = (self._market.version, self._slow_ns)
             self._publish(Topic.CANDLES, (self._market.candles(now_ns),))
+        self._publish_market(self._market.symbol)
         self._publish(Topic.WATCHLISTS, self._watching.lists(now_ns))
         self._publish(Topic.FILTERS, self._watching.filters)
         self._publish(Topic.STATUS, (self._status(now_ns),))
@@ -192,6 +206,23 @@ class Views:
         if len(newest) != len(held.rows) or any(a is not b for a, b in zip(newest, held.rows, strict=True)):
             self._views[topic] = View(topic=topic, version=held.version + 1, rows=newest)
 
+    def _publish_market(self, symbol: str) -> None:
+        """What is told of the chart's symbol."""
+        book = self._market.book(symbol)
+        self._publish(Topic.DEPTH, (book,) if book is not None else ())
+        tape, session = self._market.tape(symbol), self._market.session(symbol)
+        self._publish(Topic.TAPE, (tape, session) if tape is not None and session is not None else ())
+
+    def _mark_own_orders(self) -> None:
+        """In the books, all that work."""
+        working: dict[str, list[tuple[Decimal, Side, int]]] = {symbol: [] for symbol in self._market.followed}
+        for row in self._orders.values():
+            price = row.limit_price or row.stop_price
+            if row.status == LiveStatus.WORKING and price and row.symbol in working:
+                working[row.symbol].append((price, row.side, row.qty - row.filled_qty))
+        for symbol, orders in working.items():
+            self._market.own_orders(symbol, orders)
+
     def _refresh_slow(self) -> None:
         latencies = self._core.tally.latencies
         self._summaries = latencies.summaries()
@@ -200,6 +231,7 @@ class Views:
             self._latencies[account] = (summary.p50, summary.p99)
         self._rss_mb = self._process.memory_info().rss / 2**20
         self._publish(Topic.FEEDS, self.feeds())
+        self._publish(Topic.TRUTH, self._market.truth())
 
     def _accounts(self) -> list[AccountRow]:
         core = self._core

@@ -13,7 +13,7 @@ from datetime import date
 import structlog
 
 from brokers.adapter import BrokerAdapter, VenueError
-from engine.market import Market
+from engine.market.market import Market
 from engine.seat import CommandRefused, WatchlistRow, WatchRow
 from engine.symbol_search import LIMIT, Match, SymbolIndex
 from schema.clock import Clock

@@ -213,7 +213,7 @@ class _Shown:
             self._said = 0.0
         if progress.fraction >= self._said + _STEP or progress.fraction >= 1.0 > self._said:
             self._said = progress.fraction
-            click.echo(f"{_words(progress)}, {progress.fraction:.0%}", err=True)
+            click.echo(f"{_words(progress)}, {int(progress.fraction * 100)}%", err=True)
 
 
 def _rows(what: str) -> str:

@@ -10,6 +10,7 @@ from schema.clock import SYSTEM_CLOCK
 from schema.lock import holder
 from schema.market import FeedHealth
 from tui.shell import Refused, settings_from
+from tui.text import clean
 
 _OLD_S = 5.0
 
@@ -74,5 +75,11 @@ def _lines(answer: Answer) -> list[str]:
             f"{feed.source}: {feed.ws_state}, last message {feed.last_msg_age_ms:.0f} ms ago, "
             f"lag {feed.lag_ms:.0f} ms, {feed.reconnects} reconnects, {feed.gaps} gaps, {feed.dropped} dropped, "
             f"{feed.catchup_candles_total} candles caught up"
+        )
+    for market in desk.markets:
+        lies = ", ".join(f"{what} {count}" for what, count in market.lies) or "no lies"
+        said.append(
+            f"{clean(market.symbol)} of {clean(market.source)}: {market.trades} trades, {market.held} kept off the "
+            f"candles, {market.gaps} gaps, {market.missed} missed; {lies}"
         )
     return said

@@ -2,7 +2,3 @@
 
 `market.py` is what the desk talks to. `kernel.c` does the work a batch at a time, `twin.py` is the same in Python.
 """
-
-from engine.market.market import Market
-
-__all__ = ["Market"]

@@ -5,16 +5,16 @@ packed and wait for their batch, which goes to the kernel in one call when it is
 answer: a call gives up the GIL, and the desk would wait for a painting screen to give it back, once an event.
 """
 
-from collections import deque
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
 
 from engine.market.charts import KEPT, Chart
+from engine.market.followed import Followed
 from engine.market.grid import Grid, tick_of
 from engine.market.kernel import Choice, open_kernel
-from engine.market.packing import AGGRESSORS, RECORD, STATES, Lie, Mark, pack
+from engine.market.packing import RECORD, Lie, Mark, pack
 from engine.market.ports import Limits, Stats
-from engine.market.shown import BookLevel, BookShown, OwnOrder, Print, SessionShown, TapeShown, Truth
+from engine.market.shown import BookShown, SessionShown, TapeShown, Truth
 from engine.seat import Candles
 from schema.market import Interval, IntervalKind, MarketEvent, SymbolListed, Trade
 from schema.records import Bar, Quote, Side
@@ -25,38 +25,6 @@ _BATCH = {"compiled": 4_096, "python": 32}
 """Records that go to a kernel at once: 0.2 ms of its time."""
 _FINEST = 1e-8
 """The tick and step of a source that names none."""
-_IDS_KEPT = 20_000
-_STATES = {number: state for state, number in STATES.items()}
-
-
-class _Followed:
-    """A symbol that a feed tells of."""
-
-    def __init__(self, symbol: str, source: str, number: int, price: Grid, size: Grid, *, numbered: bool) -> None:
-        self.symbol, self.source, self.number = symbol, source, number
-        self.price, self.size = price, size
-        self.numbered = numbered
-        self.own: tuple[OwnOrder, ...] = ()
-        self.own_version = 0
-        self.repeats = self.dropped = 0
-        self.top: Quote | None = None
-        self.top_key: tuple[int, int] = (0, 0)
-        self.book: BookShown | None = None
-        self.book_key: tuple[int, int, int] = (0, 0, 0)
-        self.tape: TapeShown | None = None
-        self.tape_key: tuple[int, int] = (0, 0)
-        self._ids: set[str] = set()
-        self._order: deque[str] = deque()
-
-    def told_before(self, trade_id: str) -> bool:
-        """Whether this trade came already, and remember it. What is older than the ids kept is known by its time."""
-        if trade_id in self._ids:
-            return True
-        self._ids.add(trade_id)
-        self._order.append(trade_id)
-        if len(self._order) > _IDS_KEPT:
-            self._ids.discard(self._order.popleft())
-        return False
 
 
 class Market:
@@ -72,8 +40,8 @@ class Market:
         self._quotes: dict[str, Quote] = {}
         self._heard_ns: dict[str, int] = {}
         self._charts: dict[tuple[str, Interval], Chart] = {}
-        self._followed: dict[str, _Followed] = {}
-        self._by_number: dict[int, _Followed] = {}
+        self._followed: dict[str, Followed] = {}
+        self._by_number: dict[int, Followed] = {}
         self._waiting = bytearray()
         self._batch_bytes = _BATCH[self.kernel.name] * RECORD.size
         self.badges: dict[tuple[str, Interval], str] = {}
@@ -119,10 +87,12 @@ class Market:
         tick_size: float | None = None,
         size_step: float = 1.0,
         numbered: bool = False,
+        by_login: bool = False,
     ) -> int:
         """Take a symbol's events from one source; returns its number in the records of `batch`. Repeating it is
         harmless. Without a tick size the product table's counts. `numbered`: the source numbers a symbol's trades
-        without holes (`Trade.seq`). Raises ValueError: another source tells of it, or no tick is known."""
+        without holes (`Trade.seq`). `by_login`: a login tells of it, whose quotes and candles of time go on counting.
+        Raises ValueError: another source tells of it, or no tick is known."""
         held = self._followed.get(symbol)
         if held is not None:
             if held.source != source:
@@ -130,12 +100,17 @@ class Market:
             return held.number
         price, size = Grid(tick_of(symbol) if tick_size is None else tick_size), Grid(size_step)
         number = self.kernel.symbol(price.unit, size.unit)
-        followed = _Followed(symbol, source, number, price, size, numbered=numbered)
+        followed = Followed(symbol, source, number, price, size, numbered=numbered, by_login=by_login)
         self._followed[symbol] = self._by_number[number] = followed
         for (charted, _), chart in self._charts.items():
             if charted == symbol:
-                chart.fed_by(self.kernel, number, price, size)
+                followed.feed(chart, self.kernel)
         return number
+
+    @property
+    def followed(self) -> tuple[str, ...]:
+        """The symbols that are."""
+        return tuple(self._followed)
 
     def unfollow(self, symbol: str) -> None:
         """Forget a symbol's book, tape and candles."""
@@ -193,7 +168,7 @@ class Market:
     def heard_ns(self, symbol: str) -> int:
         """When the symbol was last quoted; 0 when it never was."""
         followed = self._followed.get(symbol)
-        heard_ns = self._stats(followed).heard_ns if followed else 0
+        heard_ns = self._stats(followed).heard_ns if followed and not followed.by_login else 0
         return max(heard_ns, self._heard_ns.get(symbol, 0))
 
     def quoted(self, symbol: str) -> tuple[Quote, int] | None:
@@ -216,26 +191,8 @@ class Market:
     def top(self, symbol: str) -> Quote | None:
         """Top of book and last trade, of the feed that tells of the symbol, else of the logins."""
         followed = self._followed.get(symbol)
-        if followed is None:
-            return self._quotes.get(symbol)
-        now, price, size = self._stats(followed), followed.price, followed.size
-        if not now.heard_ns:
-            return self._quotes.get(symbol)
-        key = (now.book_version, now.tape_version)
-        if followed.top is not None and followed.top_key == key:
-            return followed.top
-        followed.top_key = key
-        followed.top = Quote(
-            symbol=symbol,
-            bid=price.value(now.bid) if now.bid_size else None,
-            bid_size=size.value(now.bid_size) if now.bid_size else None,
-            ask=price.value(now.ask) if now.ask_size else None,
-            ask_size=size.value(now.ask_size) if now.ask_size else None,
-            last=price.value(now.last) if now.last_ns else None,
-            last_size=size.value(now.last_size) if now.last_ns else None,
-            venue_ns=now.last_ns,
-        )
-        return followed.top
+        fed = followed is not None and not followed.by_login
+        return (followed.top(self._stats(followed)) if followed and fed else None) or self._quotes.get(symbol)
 
     # --- what panes see ------------------------------------------------------------------------------------------
 
@@ -243,85 +200,24 @@ class Market:
         """The desk's working orders in a symbol now, (price, side, lots), in place of those said before."""
         followed = self._followed.get(symbol)
         if followed is not None:
-            own = tuple(OwnOrder(price=float(price), side=side, qty=qty) for price, side, qty in orders)
-            followed.own_version += own != followed.own
-            followed.own = own
+            followed.own_orders(orders)
 
     def book(self, symbol: str, levels: int = 10) -> BookShown | None:
-        """None for a symbol that no feed tells of."""
+        """None for a symbol that is not followed."""
         followed = self._followed.get(symbol)
-        if followed is None:
-            return None
-        now = self._stats(followed)
-        key = (now.book_version, followed.own_version, levels)
-        if followed.book is None or followed.book_key != key or followed.book.state is not _STATES[now.state]:
-            followed.book, followed.book_key = self._book(followed, now, levels), key
-        return followed.book
+        return None if followed is None else followed.book(self.kernel, self._stats(followed), levels)
 
     def tape(self, symbol: str, most: int = 50) -> TapeShown | None:
         followed = self._followed.get(symbol)
-        if followed is None:
-            return None
-        now = self._stats(followed)
-        if followed.tape is None or followed.tape_key != (now.tape_version, most):
-            prints = [
-                Print(
-                    ts_ns=ts_ns,
-                    price=followed.price.value(price),
-                    size=followed.size.value(size),
-                    aggressor=AGGRESSORS[side],
-                    held=Lie(held).words if held else "",
-                )
-                for ts_ns, price, size, side, held in self.kernel.tape(followed.number, most)
-            ]
-            followed.tape_key = (now.tape_version, most)
-            followed.tape = TapeShown(
-                symbol=symbol, version=now.tape_version, prints=tuple(prints), trades=now.prints, heard_ns=now.heard_ns
-            )
-        return followed.tape
+        return None if followed is None else followed.tape(self.kernel, self._stats(followed), most)
 
     def session(self, symbol: str) -> SessionShown | None:
         followed = self._followed.get(symbol)
-        if followed is None:
-            return None
-        now, price, size = self._stats(followed), followed.price, followed.size
-        traded = now.trades > 0
-        return SessionShown(
-            symbol=symbol,
-            state=_STATES[now.state],
-            since_ns=now.session_ns,
-            open=price.value(now.open) if traded else None,
-            high=price.value(now.high) if traded else None,
-            low=price.value(now.low) if traded else None,
-            last=price.value(now.last) if now.last_ns else None,
-            vwap=price.value(now.notional / now.volume) if traded else None,
-            volume=size.value(now.volume),
-            trades=now.trades,
-            heard_ns=now.heard_ns,
-        )
+        return None if followed is None else followed.session(self._stats(followed))
 
     def truth(self) -> tuple[Truth, ...]:
-        """What every feed told and what of it could not be, by symbol."""
-        rows: list[Truth] = []
-        for symbol in sorted(self._followed):
-            followed = self._followed[symbol]
-            now = self._stats(followed)
-            rows.append(
-                Truth(
-                    symbol=symbol,
-                    source=followed.source,
-                    trades=now.prints,
-                    changes=now.changes,
-                    lies=tuple((lie.words, now.lies[lie]) for lie in Lie if now.lies[lie]),
-                    held=now.held,
-                    repeats=now.repeats + followed.repeats,
-                    gaps=now.gaps,
-                    missed=now.missed,
-                    dropped=followed.dropped,
-                    torn=bool(now.torn),
-                )
-            )
-        return tuple(rows)
+        """What was told of every symbol that is followed and what of it could not be, by symbol."""
+        return tuple(followed.truth(self._stats(followed)) for _, followed in sorted(self._followed.items()))
 
     def watch(self, symbol: str, interval: Interval, *, awaits_history: bool = False) -> None:
         """Build candles of this interval from now on; the chart says loading until history came, if it awaits any.
@@ -332,7 +228,7 @@ class Market:
         followed = self._followed.get(symbol)
         if followed is not None:
             self.flush()
-            chart.fed_by(self.kernel, followed.number, followed.price, followed.size)
+            followed.feed(chart, self.kernel)
 
     def watched(self) -> tuple[tuple[str, Interval], ...]:
         """Every symbol and interval that candles are built of."""
@@ -403,45 +299,9 @@ class Market:
 
     # --- within --------------------------------------------------------------------------------------------------
 
-    def _stats(self, followed: _Followed) -> Stats:
+    def _stats(self, followed: Followed) -> Stats:
         self.flush()
         return self.kernel.stats(followed.number)
-
-    def _book(self, followed: _Followed, now: Stats, levels: int) -> BookShown:
-        sides: list[tuple[BookLevel, ...]] = []
-        elsewhere = list[OwnOrder]()
-        for side, number in ((Side.BUY, 1), (Side.SELL, 2)):
-            own: dict[int, int] = {}
-            for order in followed.own:
-                if order.side is side:
-                    ticks = followed.price.units(order.price)
-                    own[ticks] = own.get(ticks, 0) + order.qty
-            shown = self.kernel.book(followed.number, number, levels)
-            sides.append(
-                tuple(
-                    BookLevel(
-                        price=followed.price.value(price),
-                        size=followed.size.value(size),
-                        own=own.pop(price, 0) if own else 0,
-                    )
-                    for price, size in shown
-                )
-            )
-            elsewhere += [
-                OwnOrder(price=followed.price.value(price), side=side, qty=qty) for price, qty in sorted(own.items())
-            ]
-        return BookShown(
-            symbol=followed.symbol,
-            version=now.book_version + followed.own_version,
-            bids=sides[0],
-            asks=sides[1],
-            own_elsewhere=tuple(elsewhere),
-            state=_STATES[now.state],
-            crossed=bool(now.bid_size and now.ask_size and now.bid > now.ask),
-            torn=bool(now.torn),
-            changes=now.changes,
-            heard_ns=now.book_heard_ns,
-        )
 
 
 def _seconds(interval_s: int) -> Interval:

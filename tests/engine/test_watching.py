@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.market import Market
+from engine.market.market import Market
 from engine.seat import CommandRefused, Topic, WatchlistRow, WatchRow
 from engine.symbol_search import How, SymbolIndex
 from engine.watching import Watching, resolve

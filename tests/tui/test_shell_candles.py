@@ -252,6 +252,26 @@ def test_a_public_feed_is_asked_without_a_login(shell: Shell, tmp_path: Path) ->
         assert re.match(r"ESUSDT 1m of binance: \d candles told", again.stdout), again
         read = json.loads(shell.does("candles", "ESUSDT", "1m", "--json", "--limit", "5"))
         assert read["source"] == "binance" and len(read["candles"]) == 5
+        minutes = [f"{datetime.now(UTC) - timedelta(minutes=back):%Y-%m-%dT%H:%M}" for back in (12, 2)]
+        both = shell(
+            "backfill",
+            "ESUSDT",
+            "1m",
+            "--from",
+            minutes[0],
+            "--to",
+            minutes[1],
+            "--trades",
+            "--source",
+            "binance",
+            **feeds,
+        )
+        assert re.fullmatch(
+            r"ESUSDT 1m of binance: nothing is missing\.\n"
+            r"ESUSDT trades of binance: ([\d,]+) trades told, \1 new, in \d+ pages?\.\n"
+            r"10 1m candles built of trades; 10 held against the venue's own, all the same\.\n",
+            both.stdout,
+        ), both
         unknown = shell("backfill", "ESUSD", "1m", "--from", day, "--source", "binance", **feeds)
         assert (unknown.returncode, "did you mean ESUSDT?" in unknown.stderr) == (1, True)
     finally:

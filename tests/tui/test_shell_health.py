@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from pathlib import Path
 
 import msgspec
@@ -48,6 +49,10 @@ def test_health_shows_the_running_desk_and_each_of_its_feeds(state_dir: Path) ->
                 assert 0 <= feed["last_msg_age_ms"] < 5_000
                 shown = shell.does("health")
                 assert f"pid {os.getpid()}" in shown and "binance: up, last message" in shown
+                wait_for(lambda: _trades(state_dir, "ESUSDT") > 0, 20.0)
+                assert re.search(
+                    r"^ESUSDT of binance: \d+ trades, 0 kept off the candles, .* no lies$", shell.does("health"), re.M
+                )
                 sandbox.control.order("disconnect", login="binance", refuse_s=30)
                 wait_for(lambda: _state(state_dir) in ("down", "connecting"), 20.0)
                 done = shell("health", "--json")
@@ -68,6 +73,11 @@ def test_health_shows_the_running_desk_and_each_of_its_feeds(state_dir: Path) ->
 def _state(state_dir: Path) -> str:
     report = health.read(state_dir)
     return report.feeds[0].ws_state if report is not None and report.feeds else ""
+
+
+def _trades(state_dir: Path, symbol: str) -> int:
+    report = health.read(state_dir)
+    return sum(each.trades for each in report.markets if each.symbol == symbol) if report is not None else 0
 
 
 def _say_as_of(state_dir: Path, at_ns: int) -> None:
