@@ -2,16 +2,22 @@
 
 import asyncio
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from engine.seat import Topic, WatchlistRow, WatchRow
+from engine.thread import EngineThread
 from schema.clock import SYSTEM_CLOCK
 from schema.expiry import front_of
-from schema.settings import load_settings
+from schema.lock import StateDirLock
+from schema.settings import Settings, load_settings
 from schema.store import Store
 from schema.trading_day import trading_day
 from schema.watchlists import UserLists, this_user
+from tests.practice import wait_for
 from tests.tui.shell import Shell, server_kept_up
+from tui.demo import Sandbox
 
 TODAY = trading_day(SYSTEM_CLOCK.now_ns())
 ES, NQ = front_of("ES", TODAY).symbol, front_of("NQ", TODAY).symbol
@@ -73,3 +79,31 @@ def test_contracts_are_found_from_the_shell(shell: Shell) -> None:
     assert shell.refuses("symbols", "search", "zzzz") == (
         "text: nothing is called 'zzzz'; try a root (ES) or a part of a name."
     )
+
+
+def test_what_the_shell_puts_on_a_list_is_told_and_found_at_a_desk_whose_feed_has_it(
+    shell: Shell, state_dir: Path
+) -> None:
+    sandbox = Sandbox(state_dir.parent, "--feed", "binance")
+    at = sandbox.ready["venues"]["binance"]
+    urls = {"binance_ws_url": at["ws"], "binance_rest_url": at["rest"]}
+    engine = EngineThread(Settings(state_dir=shell.state_dir, feeds=("binance",), **urls))
+    try:
+        with StateDirLock(shell.state_dir):
+            seat = engine.start()
+
+            def row(name: str) -> WatchRow | None:
+                lists = [each for each in seat.view(Topic.WATCHLISTS).rows if isinstance(each, WatchlistRow)]
+                return next((each.rows[0] for each in lists if each.name == name), None)
+
+            assert shell.does("watch", "add", "coins", "binance:esusdt") == "ESUSDT added to coins.\n"
+            wait_for(lambda: bool((told := row("coins")) and told.bid and told.ask and told.exchange), 30.0)
+            told, (found, *_) = row("coins"), asyncio.run(seat.find_symbols("esusd"))
+            assert told is not None and told.bid is not None and told.ask is not None and told.bid < told.ask
+            assert (told.source, told.symbol) == (found.listed.source, found.listed.symbol) == ("binance", "ESUSDT")
+            shell.does("watch", "delete", "coins")
+            wait_for(lambda: row("coins") is None, 10.0)
+            wait_for(lambda: not seat.view(Topic.TRUTH).rows, 10.0)  # nothing follows it any more
+    finally:
+        engine.stop()
+        sandbox.stop()
