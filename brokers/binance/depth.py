@@ -25,9 +25,7 @@ class Depth:
         self._kept: deque[tuple[DepthEvent, int]] = deque()
         self._most = kept
         self._newest_ns = 0  # the newest time the venue said
-        self._ours_ns = (
-            0  # the time of a snapshot that has ours, as the venue had said none: what follows is not before
-        )
+        self._shown_ns = 0  # the time that the newest snapshot was given: what follows is not before
         self._told_ns = 0  # the time of the last that was told
         self._gap: str = ""  # why something was not told since then
 
@@ -52,7 +50,7 @@ class Depth:
         if self._number is None:
             self._keep(event, received_ns)
             return []
-        self._number, self._told_ns = event.last, max(event.event_ms * MS, self._ours_ns)
+        self._number, self._told_ns = event.last, max(event.event_ms * MS, self._shown_ns)
         told = depth_of(event, received_ns)
         return [told if told.ts_ns == self._told_ns else replace(told, ts_ns=self._told_ns)]
 
@@ -60,8 +58,7 @@ class Depth:
         """A snapshot that was asked for; `wants_snapshot` says whether it was too old and another one is needed."""
         if self._number is not None or (self._kept and answer.last_update_id < self._kept[0][0].first):
             return []
-        ts_ns = self._newest_ns or received_ns
-        self._ours_ns = 0 if self._newest_ns else received_ns
+        ts_ns = self._shown_ns = max(self._newest_ns or received_ns, self._shown_ns)
         told: list[MarketEvent] = []
         if self._gap:
             told.append(

@@ -105,9 +105,11 @@ class Told:
         self.number = -1
         self.gap = False
         self.snapshots = 0
+        self.times: list[int] = []
 
     def take(self, events: list[MarketEvent]) -> None:
         for each in events:
+            self.times.append(each.ts_ns)
             if isinstance(each, FeedGap):
                 self.gap = True
             elif isinstance(each, DepthSnapshot):
@@ -137,17 +139,22 @@ def test_through_losses_repeats_and_late_snapshots_the_book_ends_as_the_venues(s
         first, sent = sent + 1, number
         return event(first, number, *levels.items())
 
+    def now_ns() -> int:
+        """Ours, a little ahead of the venue's."""
+        return (1_005 + number) * 1_000_000
+
     for _ in range(steps):
         said = changes(random.randint(1, 4))
         for _ in range(random.choice((0, 1, 1, 1, 1, 2))):
-            told.take(depth.on_event(said, number))
+            told.take(depth.on_event(said, now_ns()))
         if random.random() < 0.05:
             depth.lost("depth: closed")
         if depth.wants_snapshot and random.random() < 0.4:
-            told.take(depth.on_snapshot(old if random.random() < 0.3 else snapshot(number, *venue.items()), number))
+            told.take(depth.on_snapshot(old if random.random() < 0.3 else snapshot(number, *venue.items()), now_ns()))
         if random.random() < 0.3:
             old = snapshot(number, *venue.items())
-    told.take(depth.on_event(changes(1), number))
+    told.take(depth.on_event(changes(1), now_ns()))
     if depth.wants_snapshot:
-        told.take(depth.on_snapshot(snapshot(number, *venue.items()), number))
+        told.take(depth.on_snapshot(snapshot(number, *venue.items()), now_ns()))
     assert (told.number, told.levels) == (number, venue)
+    assert told.times == sorted(told.times)  # snapshots have no time of the venue's, and take none back
