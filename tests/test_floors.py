@@ -66,6 +66,22 @@ def test_the_export_command_never_loads_textual() -> None:
     assert done.stdout.strip().endswith("LOADED []")
 
 
+def test_a_command_loads_its_own_module_alone() -> None:
+    code = (
+        "import sys\n"
+        "from tui.cli import main\n"
+        "main(['kill', '--help'], standalone_mode=False)\n"
+        "print('LOADED', [name for name in sys.modules if name in ('brokers.sandbox.server', 'tui.backfill')])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip().endswith("LOADED []")
+    command = [sys.executable, "-m", "tui.cli", "bakcfill"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert done.stderr.startswith("No such command 'bakcfill'. Did you mean 'backfill'?")
+
+
 def test_only_risk_makes_approved_orders() -> None:
     makers = [
         path.relative_to(ROOT).as_posix()
