@@ -36,7 +36,7 @@ def _no_foreign_settings(monkeypatch: pytest.MonkeyPatch) -> None:
             monkeypatch.delenv(variable)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def tape() -> Path:
     """A recorded session, which is not ours to publish."""
     if not _TAPE.exists():

@@ -68,7 +68,7 @@ async def fill(market: MarketStore, past: Past, symbol: str = "ESZ6", whole: Str
     page=st.integers(1, 400),
     cut_off_after=st.lists(st.integers(0, 5), max_size=4),
 )
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_a_hundred_random_gaps_are_refilled_to_exactly_the_full_set(
     own_url: str, gaps: list[tuple[int, int]], page: int, cut_off_after: list[int]
 ) -> None:

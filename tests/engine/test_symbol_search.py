@@ -64,7 +64,7 @@ def how(text: str, each: Listed) -> How | None:
     return None
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(LISTINGS, LETTERS, st.integers(1, 30))
 def test_what_is_found_and_in_which_order_is_what_the_rules_say_of_each_symbol(
     listing: list[Listed], text: str, limit: int

@@ -4,6 +4,7 @@ import csv
 import gzip
 from collections import defaultdict
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from random import Random
 
@@ -24,6 +25,7 @@ MINUTE = Interval.parse("1m")
 ROWS = 74_654
 
 
+@cache
 def rows_of(tape: Path) -> list[dict[str, str]]:
     with gzip.open(tape, "rt") as file:
         return list(csv.DictReader(file))

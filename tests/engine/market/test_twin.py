@@ -72,9 +72,7 @@ def opened(choice: Any) -> Kernel:
     return kernel
 
 
-@settings(max_examples=400, deadline=None)
-@given(streams(), st.integers(0, 60))
-def test_whatever_a_source_says_both_kernels_answer_the_same(records: list[tuple[Any, ...]], cut: int) -> None:
+def answer_alike(records: list[tuple[Any, ...]], cut: int) -> None:
     kernels = [opened("compiled"), opened("python")]
     for part in (records[:cut], records[cut:]):
         packed = b"".join(RECORD.pack(*record) for record in part)
@@ -84,6 +82,20 @@ def test_whatever_a_source_says_both_kernels_answer_the_same(records: list[tuple
 
 
 @settings(max_examples=100, deadline=None)
+@given(streams(), st.integers(0, 60))
+def test_whatever_a_source_says_both_kernels_answer_the_same(records: list[tuple[Any, ...]], cut: int) -> None:
+    answer_alike(records, cut)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(900)
+@settings(max_examples=20_000, deadline=None)
+@given(streams(), st.integers(0, 60))
+def test_for_minutes_both_kernels_answer_the_same(records: list[tuple[Any, ...]], cut: int) -> None:
+    answer_alike(records, cut)
+
+
+@settings(max_examples=30, deadline=None)
 @given(streams(), streams(), st.integers(0, len(SERIES) - 1))
 def test_what_is_dropped_and_forgotten_is_gone_in_both(
     before: list[tuple[Any, ...]], after: list[tuple[Any, ...]], dropped: int
@@ -98,7 +110,7 @@ def test_what_is_dropped_and_forgotten_is_gone_in_both(
     assert all(kernel.opened(dropped) == 0 and not kernel.book(1, 1, 9) for kernel in kernels)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(st.binary(max_size=400))
 def test_no_bytes_whatever_bring_a_kernel_down(noise: bytes) -> None:
     whole = noise[: len(noise) // RECORD.size * RECORD.size]
