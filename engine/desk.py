@@ -30,11 +30,11 @@ from engine.inbox import Inbox
 from engine.journal import Journal
 from engine.latency import Latencies, percentile
 from engine.market import Market
+from engine.newest_config import NewestConfig
 from engine.recorder import Recorder
 from engine.resyncs import Resyncs
 from engine.rules import RuleRefused, parse_rule
 from engine.seat import Chosen, CommandRefused, FlattenResult, LoginAccounts, ResyncPlan, Topic, View
-from engine.soundness import why_impossible
 from engine.state import CoreLimits
 from engine.views import Views
 from engine.why import why
@@ -95,7 +95,7 @@ class Desk:
         self._group: asyncio.TaskGroup | None = None
         self._running: asyncio.Task[None] | None = None
         self._ready = asyncio.Event()
-        self._halt_owed = False  # the kill switch was pulled, and the database does not hold it yet
+        self._config = NewestConfig(store.load_config)
         self._signalled_ns = 0
         self._marked: set[str] = set()
         self._logins: set[str] = set()  # connected, or trying
@@ -154,7 +154,8 @@ class Desk:
 
     async def _recover(self) -> None:
         await self._store.claim(self._settings.desk)
-        self._feed(ev.ConfigLoaded(at_ns=self._clock.now_ns(), config=await self._load_config()))
+        await self._config.read()
+        self._feed(self._config_loaded())
         accounts = list(self.core.accounts)
         since_ns = self._clock.now_ns() - _FILLS_REMEMBERED_NS
         seen = [(a, fill_id) for a in accounts for fill_id in await self._store.seen_fills(a, since_ns)]
@@ -320,6 +321,8 @@ class Desk:
             self._inbox.handled()
 
     def _feed(self, event: ev.AnyInput) -> list[ev.AnyEffect]:
+        if isinstance(event, ev.ConfigLoaded):  # it may have waited: for another since, or for the kill switch
+            event = replace(event, config=self._config.config)
         if self._recorder is None:
             return self.core.process(event)
         self._recorder.input(event)
@@ -557,11 +560,14 @@ class Desk:
 
     async def _config_changed(self) -> None:
         try:
-            config = await self._load_config()
+            await self._config.read()
         except StoreRefused as refused:  # somebody wrote past the store: what the desk has is good
             self._alert("alarm", f"{refused} The desk keeps the configuration it has.")
             return
-        self._inbox.put_nowait(ev.ConfigLoaded(at_ns=self._clock.now_ns(), config=config))
+        self._inbox.put_nowait(self._config_loaded())
+
+    def _config_loaded(self) -> ev.ConfigLoaded:
+        return ev.ConfigLoaded(at_ns=self._clock.now_ns(), config=self._config.config)
 
     async def toggle(self, account: str) -> str:
         follower = self.core.followers.get(self._account(account))
@@ -581,12 +587,6 @@ class Desk:
         await self._configure(self._store.set_rule(account, rule))
         return f"{account} now copies {rule}."
 
-    async def _load_config(self) -> DeskConfig:
-        config = await self._store.load_config()
-        if impossible := why_impossible(config):
-            raise StoreRefused(f"the configuration in the database can't be traded: {impossible}")
-        return replace(config, guard=Guard.HALT) if self._halt_owed else config
-
     async def guard(self, target: str, guard: Guard) -> str:
         await self._configure(self._store.guard_target(target, guard))
         said = guards.sentence(target, guard)
@@ -602,16 +602,15 @@ class Desk:
 
     async def kill(self) -> FlattenResult:
         """Halted in memory first, so that no database keeps an exit waiting; then for good, beside the exits."""
-        self._halt_owed = True
-        halted = replace(self.core.config, guard=Guard.HALT)
-        await self._handle(ev.ConfigLoaded(at_ns=self._clock.now_ns(), config=halted))
+        self._config.halt()
+        await self._handle(self._config_loaded())
         self._alert("alarm", "kill switch: the desk is halted and every account is flattened, by the trader")
         self._start(self._remember(self._store_halt, "the halt"))
         return await self.flatten("all")
 
     async def _store_halt(self) -> None:
         await self._store.set_guard(Guard.HALT)
-        self._halt_owed = False
+        self._config.halt_stored()
 
     async def _remember(self, write: Callable[[], Awaitable[None]], what: str) -> None:
         """Store what an exit must not wait for, as soon as the database takes it."""
@@ -643,10 +642,10 @@ class Desk:
             raise CommandRefused(self.journal.down_reason)
         try:
             await write
-            config = await self._load_config()
+            await self._config.read()
         except (StoreRefused, JournalDown) as refused:
             raise CommandRefused(str(refused)) from None
-        await self._handle(ev.ConfigLoaded(at_ns=self._clock.now_ns(), config=config))
+        await self._handle(self._config_loaded())
         self._follow_config()
         self.views.publish(self._clock.now_ns())
 
