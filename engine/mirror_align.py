@@ -79,7 +79,7 @@ def align_after(core: Core, event: ev.AnyInput) -> None:
         ):
             _align_all(core)
         case _:
-            book.stale.update(account for account, _ in book.places)
+            book.stale.update(book.by_follower)
 
 
 def _align_due(core: Core) -> None:
@@ -116,7 +116,7 @@ def _align_account(core: Core, account: str) -> None:
 
 
 def _align_all(core: Core) -> None:
-    for account in sorted({account for account, _ in core.mirrored.places}):
+    for account in sorted(core.mirrored.by_follower):
         align_follower(core, account)
 
 
@@ -124,9 +124,8 @@ def align_follower(core: Core, account: str) -> None:
     follower = core.followers.get(account)
     if follower is None or not core.ledger.known(account):
         return
-    for (name, leader_symbol), place in list(core.mirrored.places.items()):
-        if name == account:
-            _align(core, follower, leader_symbol, place)
+    for leader_symbol, place in list(core.mirrored.by_follower.get(account, {}).items()):
+        _align(core, follower, leader_symbol, place)
 
 
 def _align(core: Core, follower: FollowerConfig, leader_symbol: str, place: Place) -> None:
@@ -292,9 +291,10 @@ def _alarm(core: Core, follower: FollowerConfig, place: Place, wants: Wants) -> 
     """Tell the trader when a venue will not have what protects a position: nothing is opened there until it does."""
     refused, missing = "", False
     for order_id, share in wants.shares.items():
+        if not share.exit or not wants.lots.get(order_id):
+            continue
         found = place.of(order_id)
-        kept = any(mirror.live and mirror.order.copy.decision is Decision.COPIED for mirror in found)
-        if share.exit and wants.lots.get(order_id) and not kept:
+        if not any(mirror.live and mirror.order.copy.decision is Decision.COPIED for mirror in found):
             missing = True
             copies = [m.order.copy for m in found if m.order.copy.decision is Decision.REJECTED]
             refused = next((f"{words(terms_of(copy))}: {copy.reason}" for copy in copies), refused)

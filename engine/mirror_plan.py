@@ -147,11 +147,14 @@ def _explain(
     ahead: dict[tuple[bool, bool], int] = {}  # (buy, is a stop) -> lots, of orders that close the same position
     for order_id, mirrors_of in place.by_order.items():
         leader = orders.get(order_id)
+        filled = sum([mirror.order.copy.filled_qty for mirror in mirrors_of])
+        leads = leader is not None and leader.filled > 0
+        if not filled and not leads:
+            continue  # both wait: it explains nothing yet
         share = wants.share(order_id)
-        left = sum(mirror.left * mirror.terms.side.sign for mirror in mirrors_of)
-        filled = sum(mirror.order.copy.filled_qty for mirror in mirrors_of)
-        behind = _beyond(left, share.due)
-        if leader is not None and leader.filled and behind:
+        left = sum([mirror.left * mirror.terms.side.sign for mirror in mirrors_of])
+        behind = _beyond(left, share.due) if leads else 0
+        if behind:
             wants.low -= max(0, behind)
             wants.high += max(0, -behind)
             owed = max(-abs(behind), min(abs(behind), gap)) if behind * gap > 0 else 0
@@ -182,15 +185,15 @@ def _explain(
 def _cover(orders: dict[str, LeaderOrder], leader_net: int, held: int, wants: Wants) -> None:
     """Lots that an entry brought before the leader's own are protected as what the leader holds is: where stops cover
     all of that, the one that the market reaches first covers these lots, too."""
+    surplus = min(abs(held) - abs(wants.target or 0), abs(wants.ahead))
+    if surplus <= 0 or held * wants.ahead <= 0 or held * (wants.target or 0) <= 0:
+        return
     stops = [
         order
         for order in orders.values()
         if (share := wants.share(order.order_id)).exit and share.due and is_stop(order.terms.order_type)
     ]
-    surplus = min(abs(held) - abs(wants.target or 0), abs(wants.ahead))
-    if not stops or surplus <= 0 or held * wants.ahead <= 0 or held * (wants.target or 0) <= 0:
-        return
-    if sum(order.rung.left for order in stops) >= abs(leader_net):
+    if stops and sum(order.rung.left for order in stops) >= abs(leader_net):
         upward = stops[0].terms.side is Side.BUY
         first = (min if upward else max)(stops, key=lambda order: order.asks.trigger)
         wants.lots[first.order_id] = wants.lots.get(first.order_id, 0) + (-surplus if held > 0 else surplus)
@@ -218,8 +221,10 @@ def _bind_entries(core: Core, follower: FollowerConfig, held: int, wants: Wants)
     for order_id, lots in wants.lots.items():
         reducing = reducing_part(held, lots)
         opening = lots - reducing
-        if opening and (not rests or (reducing and not core.able(follower.account).flips)):
+        if not opening:
+            continue
+        if not rests or (reducing and not core.able(follower.account).flips):
             opening = 0
-        elif opening and follower.max_order is not None:
+        elif follower.max_order is not None:
             opening = max(-follower.max_order, min(follower.max_order, opening))
         wants.lots[order_id] = reducing + opening
