@@ -4,14 +4,15 @@ Reads the core and changes nothing; `engine/mirror.py` acts on it, the planner a
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
 from engine import foreign, guards
 from engine.mirror_book import LeaderOrder, Mirror, Place
-from engine.mirror_terms import Rung, Share, is_stop, price_differs, shares
-from engine.rules import capped, clash, map_for, meant, reducing_part, symbol_for, target_net
+from engine.mirror_terms import Rung, Share, Size, is_stop, price_differs, shares
+from engine.rules import clash, map_for, meant, reducing_part, symbol_for
 from schema.records import Episode, FollowerConfig, GroupConfig, Mode, Side, Unfilled
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ class Wants:
 
     def __init__(self) -> None:
         self.lots: dict[str, int] = {}
-        self.shares: dict[str, Share] = {}
+        self.shares: Mapping[str, Share] = {}
         self.low = 0
         self.high = 0
         self.why = ""
@@ -85,21 +86,14 @@ def wanted(core: Core, follower: FollowerConfig, leader_symbol: str) -> Wants:
         _keep_protected(follower, place, net, wants)
         return wants
 
-    targets: dict[int, int] = {}
-
-    def target(net_of_leader: int) -> int:
-        if net_of_leader not in targets:
-            asked = target_net(follower.rule, scale, net_of_leader)
-            targets[net_of_leader] = capped(asked, by_plan, follower.max_position)
-        return targets[net_of_leader]
-
-    rungs = [_rung(order, leader_net) for order in orders.values() if order.rests]
+    size = Size(rule=follower.rule, scale=scale, by_plan=by_plan, max_position=follower.max_position)
+    rungs = tuple([_rung(order, leader_net) for order in orders.values() if order.rests])
     protective = group.mode is Mode.PROTECTIVE
-    wants.shares = shares(rungs, leader_net, net, coming, target, protective=protective)
+    wants.shares = shares(rungs, leader_net, net, coming, size, protective=protective)
     if early := _early_exits(place, wants):
-        wants.shares = shares(rungs, leader_net, net, coming, target, protective=protective, early=early)
+        wants.shares = shares(rungs, leader_net, net, coming, size, protective=protective, early=early)
     wants.lots = {order_id: share.lots for order_id, share in wants.shares.items()}
-    wants.target = target(leader_net)
+    wants.target = size.target(leader_net)
     gap = wants.target - net - coming
     _explain(group, place, orders, net + coming, gap, wants)
     _cover(orders, leader_net, net + coming, wants)
