@@ -28,7 +28,7 @@ from engine.export import ExportRefused, export
 from engine.flatten import exposure_of
 from engine.inbox import Inbox
 from engine.journal import Journal
-from engine.latency import Latencies, percentile
+from engine.latency import Latencies
 from engine.market import Market
 from engine.newest_config import NewestConfig
 from engine.recorder import Recorder
@@ -463,7 +463,7 @@ class Desk:
 
     async def _tick(self) -> None:
         """Every 50 ms: time for the core, fresh views, and how late this loop runs."""
-        lags: list[float] = []
+        lags = self.views.loop_lags_ms
         collected_ns = asked_ns = self._clock.now_ns()
         while True:
             due_ns = self._clock.now_ns() + int(_TICK_S * 1e9)
@@ -482,7 +482,6 @@ class Desk:
                 asked_ns, self._asked_day = now_ns, self.core.rolls.day
                 self._ask_refused_contracts()
             self.views.flatten = self.exits.says()
-            self.views.loop_lag_p99_ms = percentile(sorted(lags), 99)
             self.views.publish(now_ns)
 
     def _price(self) -> None:
