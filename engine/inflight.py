@@ -170,8 +170,11 @@ class InFlightBook:
 
     def on_the_way(self, account: str, symbol: str) -> tuple[int, int, int]:
         """(signed lots certain to come, lots of unknown buys, lots of unknown sells)."""
+        orders = self._by_place.get((account, symbol))
+        if not orders:
+            return 0, 0, 0
         certain = buys = sells = 0
-        for order in self._by_place.get((account, symbol), {}).values():
+        for order in orders.values():
             left = order.net_left
             if not order.unknown_since_ns:
                 certain += left

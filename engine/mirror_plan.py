@@ -211,13 +211,12 @@ def _beyond(lots: int, other: int) -> int:
 
 def _bind_entries(core: Core, follower: FollowerConfig, held: int, wants: Wants) -> None:
     """What opens keeps to the order cap, and goes where a guard lets no entry rest."""
-    rests = guards.rests_entries(core, follower)
     for order_id, lots in wants.lots.items():
         reducing = reducing_part(held, lots)
         opening = lots - reducing
         if not opening:
             continue
-        if not rests or (reducing and not core.able(follower.account).flips):
+        if not guards.rests_entries(core, follower) or (reducing and not core.able(follower.account).flips):
             opening = 0
         elif follower.max_order is not None:
             opening = max(-follower.max_order, min(follower.max_order, opening))
