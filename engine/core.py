@@ -419,10 +419,14 @@ class Core:
         copy = plan(signal, self._gated(follower, signal.symbol, gate), tag=_tag(signal, follower))
         return self._opens_later(copy)
 
-    def correct(self, signal: Signal, follower: FollowerConfig, delta: int, *, gate: str) -> Copy:
-        """A correction's decision; `gate` as in `plan`."""
-        copy = correct(signal, self._gated(follower, signal.symbol, gate), delta, tag=_tag(signal, follower))
-        return self._opens_later(copy)
+    def correct(
+        self, signal: Signal, follower: FollowerConfig, delta: int, *, gate: str, target: int | None = None
+    ) -> Copy:
+        """A correction's decision; `gate` as in `plan`. Without a `target` of the rule it goes where `delta` takes it.
+        One that goes less far, because orders at rest explain the rest, makes that no part of the plan."""
+        view = self._gated(follower, signal.symbol, gate)
+        target = view.net + delta if target is None else target
+        return self._opens_later(correct(signal, view, delta, target=target, tag=_tag(signal, follower)))
 
     def _opens_later(self, copy: Copy) -> Copy:
         """Where a flip takes two orders, the second is a correction that goes once the first has filled, whatever the

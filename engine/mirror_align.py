@@ -16,7 +16,7 @@ from engine import events as ev
 from engine import foreign, mirror_links, mirror_trail
 from engine.mirror_book import Change, LeaderOrder, Mirror, Place, price_of, terms_of, words
 from engine.mirror_pairs import end_pair, keep_pair, order_row
-from engine.mirror_plan import Wants, wanted
+from engine.mirror_plan import Wants, unfilled_of, wanted
 from engine.mirror_terms import Terms, terms_for
 from engine.rules import reducing_part, symbol_for
 from engine.state import CHASE_NS, FollowerState
@@ -180,8 +180,13 @@ def goal_of(
         if lots * mirror.terms.side.sign <= 0:
             return None
         qty, kept = mirror.order.copy.filled_qty + abs(lots), order is None or bool(wants.why)
+    here = replace(mirror.terms, qty=qty)
     if order is None or kept:
-        return replace(mirror.terms, qty=qty)
+        return here
+    if mirror.refused is not None and not order.rests:
+        # The leader's order has filled, and where it stood the market may be past: what is left of this one stays
+        # where it is, or goes.
+        return here if here != mirror.refused else None
     symbol, trails = mirror.order.copy.symbol, mirror.terms.trail is not None
     goal = terms_for(order.asks, follower, symbol, qty, inverted=follower.rule.invert, trails=trails)
     return mirror_trail.kept(order, mirror.terms, goal)
@@ -375,9 +380,10 @@ def _after_waiting(core: Core, group: GroupConfig, state: FollowerState, held: i
     """What an order that waited too long has not brought: at market now, or left as the group says. What closes always
     goes at market."""
     closing = reducing_part(held, target - held)
-    if closing or group.unfilled is Unfilled.MARKET:
+    unfilled = unfilled_of(group)
+    if closing or unfilled is Unfilled.MARKET:
         state.chase_until_ns = core.now_ns + CHASE_NS
-    if closing == target - held or group.unfilled is Unfilled.MARKET:
+    if closing == target - held or unfilled is Unfilled.MARKET:
         return
     state.hopeless = True
     if not held and state.episode is Episode.JOINED:

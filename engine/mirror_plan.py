@@ -156,7 +156,7 @@ def _explain(
                 wants.waiting += [mirror for mirror in mirrors_of if mirror.left]
                 stays = owed
                 if place.overdue:  # what closes goes at market in any case
-                    opens = gap - reducing_part(held, gap) if group.unfilled is Unfilled.LEAVE else 0
+                    opens = gap - reducing_part(held, gap) if unfilled_of(group) is Unfilled.LEAVE else 0
                     stays = max(-abs(opens), min(abs(opens), owed))
                 gap -= owed
                 wants.lots[order_id] = wants.lots.get(order_id, 0) + stays
@@ -174,6 +174,11 @@ def _explain(
     # A stop and a target of one position are alternatives: that both have filled is a surplus, and explains nothing.
     wants.high += max((lots for (buy, _), lots in ahead.items() if buy), default=0)
     wants.low += min((lots for (buy, _), lots in ahead.items() if not buy), default=0)
+
+
+def unfilled_of(group: GroupConfig) -> Unfilled:
+    """Where entries go by position, what an exit that waits has kept from opening goes at market, as they do."""
+    return Unfilled.MARKET if group.mode is Mode.PROTECTIVE else group.unfilled
 
 
 def _cover(orders: dict[str, LeaderOrder], leader_net: int, held: int, wants: Wants) -> None:
