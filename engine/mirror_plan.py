@@ -96,7 +96,7 @@ def wanted(core: Core, follower: FollowerConfig, leader_symbol: str) -> Wants:
     wants.target = size.target(leader_net)
     gap = wants.target - net - coming
     _explain(group, place, orders, net + coming, gap, wants)
-    _cover(orders, leader_net, net + coming, wants)
+    _cover(orders, -leader_net if follower.rule.invert else leader_net, net + coming, wants)
     _bind_entries(core, follower, net + coming, wants)
     return wants
 
@@ -181,18 +181,21 @@ def unfilled_of(group: GroupConfig) -> Unfilled:
     return Unfilled.MARKET if group.mode is Mode.PROTECTIVE else group.unfilled
 
 
-def _cover(orders: dict[str, LeaderOrder], leader_net: int, held: int, wants: Wants) -> None:
+def _cover(orders: dict[str, LeaderOrder], leads_to: int, held: int, wants: Wants) -> None:
     """Lots that an entry brought before the leader's own are protected as what the leader holds is: where stops cover
-    all of that, the one that the market reaches first covers these lots, too."""
+    all of that, the one that the market reaches first covers these lots, too. `leads_to` is what the leader holds, as
+    the follower would hold it; its share of that may be no lots at all."""
     surplus = min(abs(held) - abs(wants.target or 0), abs(wants.ahead))
-    if surplus <= 0 or held * wants.ahead <= 0 or held * (wants.target or 0) <= 0:
+    if surplus <= 0 or held * wants.ahead <= 0 or held * leads_to <= 0:
         return
     stops = [
         order
         for order in orders.values()
-        if (share := wants.share(order.order_id)).exit and share.due and is_stop(order.terms.order_type)
+        if (share := wants.share(order.order_id)).exit
+        and (share.due or not wants.target)
+        and is_stop(order.terms.order_type)
     ]
-    if stops and sum(order.rung.left for order in stops) >= abs(leader_net):
+    if stops and sum(order.rung.left for order in stops) >= abs(leads_to):
         upward = stops[0].terms.side is Side.BUY
         first = (min if upward else max)(stops, key=lambda order: order.asks.trigger)
         wants.lots[first.order_id] = wants.lots.get(first.order_id, 0) + (-surplus if held > 0 else surplus)

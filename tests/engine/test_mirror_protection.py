@@ -26,6 +26,7 @@ from tests.engine.mirror_table import MirrorTable, reborn
 from tests.engine.table import LEADER
 
 D = Decimal
+HALF = Rule(value=D("0.5"))
 
 
 def finished(order: ApprovedOrder) -> DoneOrder:
@@ -42,8 +43,9 @@ def finished(order: ApprovedOrder) -> DoneOrder:
     )
 
 
-def table(**group: object) -> MirrorTable:
-    return MirrorTable({"DEMO1": Rule()}, drift=DriftPolicy.EXITS, mode=Mode.ORDERS, **group)
+def table(rule: Rule | FollowerConfig | None = None, **group: object) -> MirrorTable:
+    group = {"mode": Mode.ORDERS, "drift": DriftPolicy.EXITS, **group}
+    return MirrorTable({"DEMO1": rule or Rule()}, **group)  # type: ignore[arg-type]
 
 
 def test_t_prot_of_a_stop_and_reverse_that_is_not_there_what_closes_is_placed_and_no_more() -> None:
@@ -86,6 +88,29 @@ def test_t_prot_an_entry_that_fills_before_the_leaders_is_protected_by_the_leade
         desk.passes(1, ticks=20)
         desk.answer()
     assert desk.working("DEMO1") == [("stop", +2, D(4850)), ("stop", +4, D(4820))]
+    assert desk.take() == []
+
+
+@pytest.mark.parametrize("invert", [False, True])
+def test_t_prot_an_entry_that_fills_first_is_protected_where_the_leaders_own_lots_ask_for_none(*, invert: bool) -> None:
+    """Half of the leader's one lot is none: the target was 0, and what its entry had brought had no stop."""
+    desk = table(replace(HALF, invert=invert))
+    entry, exit_ = ("stop", "limit") if invert else ("limit", "stop")
+    lots = -2 if invert else +2
+    desk.leader(+1)
+    desk.rest("S1", -1, stop="4780")
+    desk.rest("L1", +3, limit="4790")
+    desk.work()
+    assert desk.working("DEMO1") == [(entry, lots, D(4790))]
+    desk.trades(desk.tags("DEMO1")[0])
+    desk.work()
+    assert desk.working("DEMO1") == [(exit_, -lots, D(4780))]
+    desk.leader_fills("L1")
+    desk.move("S1", qty=4)
+    for _ in range(2):
+        desk.passes(1, ticks=20)
+        desk.answer()
+    assert desk.working("DEMO1") == [(exit_, -lots, D(4780))]
     assert desk.take() == []
 
 
