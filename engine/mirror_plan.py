@@ -26,9 +26,10 @@ class Wants:
     to `high` (0 or more) lots from its target, because of its own orders at rest. `why` says why it takes no part, or
     is ''. `target` is what the follower should hold, None
     when nothing is asked of it. `waiting` are the mirrors whose leader's order has filled and that still wait to.
-    `held` is what its copies hold, `ahead` (signed) the lots of it that came by entries before the leader's own."""
+    `held` is what its copies hold, `extra` (signed) the lots of it beyond the target that its own orders explain: they
+    came by entries before the leader's own, or wait for exits after those."""
 
-    __slots__ = ("ahead", "held", "high", "lots", "low", "shares", "target", "waiting", "why")
+    __slots__ = ("extra", "held", "high", "lots", "low", "shares", "target", "waiting", "why")
 
     def __init__(self) -> None:
         self.lots: dict[str, int] = {}
@@ -38,7 +39,7 @@ class Wants:
         self.why = ""
         self.target: int | None = None
         self.held = 0
-        self.ahead = 0
+        self.extra = 0
         self.waiting: list[Mirror] = []
 
     def share(self, order_id: str) -> Share:
@@ -159,6 +160,8 @@ def _explain(
                     opens = gap - reducing_part(held, gap) if unfilled_of(group) is Unfilled.LEAVE else 0
                     stays = max(-abs(opens), min(abs(opens), owed))
                 gap -= owed
+                if leader is not None and not is_stop(leader.terms.order_type) and not place.overdue:
+                    wants.extra -= reducing_part(held, owed)
                 wants.lots[order_id] = wants.lots.get(order_id, 0) + stays
         early = _beyond(share.due, left)
         early = max(-filled, min(filled, early))
@@ -170,7 +173,7 @@ def _explain(
         else:
             wants.high += max(0, early)
             wants.low += min(0, early)
-            wants.ahead += early
+            wants.extra += early
     # A stop and a target of one position are alternatives: that both have filled is a surplus, and explains nothing.
     wants.high += max((lots for (buy, _), lots in ahead.items() if buy), default=0)
     wants.low += min((lots for (buy, _), lots in ahead.items() if not buy), default=0)
@@ -182,11 +185,12 @@ def unfilled_of(group: GroupConfig) -> Unfilled:
 
 
 def _cover(orders: dict[str, LeaderOrder], leads_to: int, held: int, wants: Wants) -> None:
-    """Lots that an entry brought before the leader's own are protected as what the leader holds is: where stops cover
-    all of that, the one that the market reaches first covers these lots, too. `leads_to` is what the leader holds, as
-    the follower would hold it; its share of that may be no lots at all."""
-    surplus = min(abs(held) - abs(wants.target or 0), abs(wants.ahead))
-    if surplus <= 0 or held * wants.ahead <= 0 or held * leads_to <= 0:
+    """Lots that an entry brought before the leader's own, or that wait for a limit that has filled for the leader, are
+    protected as what the leader holds is: where stops cover all of that, the one that the market reaches first covers
+    these lots, too. `leads_to` is what the leader holds, as the follower would hold it; its share of that may be no
+    lots at all."""
+    surplus = min(abs(held) - abs(wants.target or 0), abs(wants.extra))
+    if surplus <= 0 or held * wants.extra <= 0 or held * leads_to <= 0:
         return
     stops = [
         order

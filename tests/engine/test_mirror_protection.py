@@ -114,6 +114,60 @@ def test_t_prot_an_entry_that_fills_first_is_protected_where_the_leaders_own_lot
     assert desk.take() == []
 
 
+@pytest.mark.parametrize("mode", [Mode.ORDERS, Mode.PROTECTIVE])
+@pytest.mark.parametrize(("rule", "holds", "rest"), [(Rule(), -2, -1), (HALF, -1, 0)])
+def test_t_prot_lots_whose_exit_waits_after_the_leaders_has_filled_keep_a_stop(
+    rule: Rule, holds: int, rest: int, mode: Mode
+) -> None:
+    """Its limit missed the market that filled the leader's: until it fills, or goes at market, the lots are held."""
+    desk = table(rule, mode=mode, unfilled_s=30)
+    desk.leader(-2)
+    desk.work()
+    desk.rest("T1", +1, limit="4790")
+    desk.rest("S1", +2, stop="4820")
+    desk.work()
+    exit_ = next(key for key in desk.tags("DEMO1") if desk.orders[key].limit_price == D(4790))
+    both = [("limit", holds - rest, D(4790)), ("stop", holds, D(4820))]
+    assert desk.working("DEMO1") == [(kind, -lots, price) for kind, lots, price in both]
+    desk.leader_fills("T1")
+    desk.move("S1", qty=1)
+    for _ in range(4):
+        desk.passes(1, ticks=20)
+        desk.work()
+        desk.answer()
+    assert (desk.holds("DEMO1"), desk.working("DEMO1")) == (holds, [(kind, -lots, price) for kind, lots, price in both])
+    desk.trades(exit_)
+    for _ in range(2):
+        desk.passes(1, ticks=20)
+        desk.answer()
+    assert (desk.holds("DEMO1"), desk.working("DEMO1")) == (rest, [("stop", -rest, D(4820))] if rest else [])
+
+
+def test_t_prot_an_exit_that_has_waited_long_enough_goes_at_market_and_its_stop_with_it() -> None:
+    desk = table(HALF, unfilled_s=2)
+    desk.links()
+    desk.leader(-2)
+    desk.work()
+    desk.oco("X", +1, target="4790", stop="4820")
+    desk.rest("S2", +1, stop="4830")
+    desk.work()
+    assert desk.working("DEMO1") == [("limit", +1, D(4790)), ("stop", +1, D(4820))]
+    desk.leader_fills("XT")
+    desk.answer()
+    desk.passes(1, ticks=20)
+    desk.work()
+    assert desk.working("DEMO1") == [("limit", +1, D(4790)), ("stop", +1, D(4830))]
+    sent: list[ApprovedOrder] = []
+    for _ in range(6):
+        desk.passes(1, ticks=20)
+        sent += desk.work()
+        desk.answer()
+    assert [(order.order_type, order.qty) for order in sent if order.order_type is OrderType.MARKET] == [
+        (OrderType.MARKET, 1)
+    ]
+    assert (desk.holds("DEMO1"), desk.working("DEMO1")) == (0, [])
+
+
 @pytest.mark.parametrize("unfilled", list(Unfilled))
 def test_t_conv_an_order_that_closes_and_reverses_and_does_not_fill_closes_at_market(unfilled: Unfilled) -> None:
     desk = table(unfilled=unfilled, unfilled_s=2)
