@@ -52,6 +52,8 @@ _UNREADABLE_EVERY_NS = 1_000_000_000
 _QUIET_NS = 2_000_000_000
 _ASK_REFUSED_EVERY_NS = 60_000_000_000
 _COLLECT_EVERY_NS = 30_000_000_000
+_ASK_AGAIN_S = 1.0
+_ASK_AGAIN_AT_LEAST_S = 8.0
 _Build = Callable[
     [ConnectionConfig, venue.Credentials, venue.AdapterSettings, Clock, venue.Emit, Random], venue.BrokerAdapter
 ]
@@ -102,6 +104,7 @@ class Desk:
         self._refused: set[str] = set()  # whose login its venue refused
         self._asked_day = self.core.rolls.day  # the trading day on which contracts were last read from their venues
         self._checked: dict[tuple[str, str], DeskConfig] = {}  # (leader, symbol) -> the configuration it was whole in
+        self._undescribed: set[tuple[str, str]] = set()  # (connection, symbol) that nobody waits for any more
 
     # --- life ----------------------------------------------------------------------------------------------------
 
@@ -495,7 +498,8 @@ class Desk:
     # --- contracts -------------------------------------------------------------------------------------------------
 
     async def _check_symbols(self, event: ev.AnyInput) -> None:
-        """Before a leader's first event in a symbol: have its contracts checked, so that its entry may be copied."""
+        """Before a leader's first event in a symbol: have its contracts checked, so that its entry may be copied. A
+        venue that does not answer is waited for once: everybody else's orders wait with it."""
         if isinstance(event, venue.Filled):
             account, symbol = event.fill.account, event.fill.symbol
         elif isinstance(event, venue.OrderUpdated):
@@ -504,9 +508,22 @@ class Desk:
             return
         if account in self.core.leads and self._checked.get((account, symbol)) is not self.core.config:
             pairs = instruments.needed(self.core, account, symbol)
-            await self._check(pairs)
+            await self._check(pairs - self._undescribed)
+            for pair in sorted(pairs - self._undescribed - self.core.instruments.keys()):
+                if self.core.up.get(pair[0]) and pair[0] in self.adapters:
+                    self._undescribed.add(pair)
+                    self._start(self._ask_on(pair))
             if not pairs:  # nor will there be any until the configuration changes
                 self._checked[account, symbol] = self.core.config
+
+    async def _ask_on(self, pair: tuple[str, str]) -> None:
+        """Beside the worker, until the venue describes the contract: those who copy there join the next trade."""
+        pause_s = _ASK_AGAIN_S
+        while self.core.instruments.get(pair) is None:
+            await asyncio.sleep(pause_s)
+            pause_s = min(2 * pause_s, _ASK_AGAIN_AT_LEAST_S)
+            await self._check({pair})
+        self._undescribed.discard(pair)
 
     async def _check(self, pairs: set[tuple[str, str]]) -> None:
         asked = [
