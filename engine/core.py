@@ -6,6 +6,7 @@ and what fell behind.
 """
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Sequence
 from decimal import Decimal
 from functools import partial
@@ -113,6 +114,7 @@ class Core:
         self.unread: dict[str, tuple[int, str]] = {}  # connection -> since when its questions fail, and the reason
         self.fill_seqs: dict[str, int] = {}  # account -> number of the input that last changed its position
         self.flattening: dict[str, int] = {}  # account -> until when (ns) somebody else than the copies closes it
+        self.flattens: Counter[str] = Counter()  # account -> the desk's own flattens of it that go on
         self.flattened_ns: dict[str, int] = {}  # account -> when it was last flattened
         self.prices: dict[str, tuple[Decimal, int]] = {}  # leader's contract -> price now, and when it was said
         self.entered_ns: dict[tuple[str, str], int] = {}  # (leader, symbol) -> when its open trade began
@@ -246,6 +248,7 @@ class Core:
 
     def _flattened(self, event: ev.Flattened) -> None:
         for account in event.accounts:
+            self.flattens[account] += 1
             self._flatten(account, event.at_ns)
 
     def _flatten(self, account: str, at_ns: int) -> None:
@@ -257,7 +260,9 @@ class Core:
 
     def _flatten_ended(self, event: ev.FlattenEnded) -> None:
         for account in event.accounts:
-            self.flattening[account] = event.at_ns + _FLATTEN_GRACE_NS
+            self.flattens[account] = max(0, self.flattens[account] - 1)
+            if not self.flattens[account]:  # else a kill, or another, still says whether it is flat
+                self.flattening[account] = event.at_ns + _FLATTEN_GRACE_NS
 
     def _recovered(self, event: ev.Recovered) -> None:
         self.seen_fills |= event.seen_fills
