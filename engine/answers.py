@@ -152,7 +152,8 @@ def _prove(core: Core, order: InFlight, order_id: str, at_ns: int) -> None:
         order.done_filled = -1
         core.state(copy.follower, copy.leader_symbol).behind = True
     order.unknown_since_ns = 0
-    order.copy = replace(copy, order_id=copy.order_id or order_id, acked_ns=copy.acked_ns or at_ns)
+    if not copy.order_id or not copy.acked_ns:  # else it was proven before
+        order.copy = replace(copy, order_id=copy.order_id or order_id, acked_ns=copy.acked_ns or at_ns)
     if copy.decision is not Decision.COPIED:
         core.decide(order, Decision.COPIED, "" if copy.decision is not Decision.PENDING else None)
         core.breakers[core.connection_of(copy.follower)].succeeded()

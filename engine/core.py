@@ -6,6 +6,7 @@ and what fell behind.
 """
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Sequence
 from decimal import Decimal
 from functools import partial
@@ -113,6 +114,7 @@ class Core:
         self.unread: dict[str, tuple[int, str]] = {}  # connection -> since when its questions fail, and the reason
         self.fill_seqs: dict[str, int] = {}  # account -> number of the input that last changed its position
         self.flattening: dict[str, int] = {}  # account -> until when (ns) somebody else than the copies closes it
+        self.flattens: Counter[str] = Counter()  # account -> the desk's own flattens of it that go on
         self.flattened_ns: dict[str, int] = {}  # account -> when it was last flattened
         self.prices: dict[str, tuple[Decimal, int]] = {}  # leader's contract -> price now, and when it was said
         self.entered_ns: dict[tuple[str, str], int] = {}  # (leader, symbol) -> when its open trade began
@@ -246,6 +248,7 @@ class Core:
 
     def _flattened(self, event: ev.Flattened) -> None:
         for account in event.accounts:
+            self.flattens[account] += 1
             self._flatten(account, event.at_ns)
 
     def _flatten(self, account: str, at_ns: int) -> None:
@@ -257,7 +260,9 @@ class Core:
 
     def _flatten_ended(self, event: ev.FlattenEnded) -> None:
         for account in event.accounts:
-            self.flattening[account] = event.at_ns + _FLATTEN_GRACE_NS
+            self.flattens[account] = max(0, self.flattens[account] - 1)
+            if not self.flattens[account]:  # else a kill, or another, still says whether it is flat
+                self.flattening[account] = event.at_ns + _FLATTEN_GRACE_NS
 
     def _recovered(self, event: ev.Recovered) -> None:
         self.seen_fills |= event.seen_fills
@@ -419,10 +424,14 @@ class Core:
         copy = plan(signal, self._gated(follower, signal.symbol, gate), tag=_tag(signal, follower))
         return self._opens_later(copy)
 
-    def correct(self, signal: Signal, follower: FollowerConfig, delta: int, *, gate: str) -> Copy:
-        """A correction's decision; `gate` as in `plan`."""
-        copy = correct(signal, self._gated(follower, signal.symbol, gate), delta, tag=_tag(signal, follower))
-        return self._opens_later(copy)
+    def correct(
+        self, signal: Signal, follower: FollowerConfig, delta: int, *, gate: str, target: int | None = None
+    ) -> Copy:
+        """A correction's decision; `gate` as in `plan`. Without a `target` of the rule it goes where `delta` takes it.
+        One that goes less far, because orders at rest explain the rest, makes that no part of the plan."""
+        view = self._gated(follower, signal.symbol, gate)
+        target = view.net + delta if target is None else target
+        return self._opens_later(correct(signal, view, delta, target=target, tag=_tag(signal, follower)))
 
     def _opens_later(self, copy: Copy) -> Copy:
         """Where a flip takes two orders, the second is a correction that goes once the first has filled, whatever the

@@ -29,13 +29,13 @@ from engine.export import ExportRefused, export
 from engine.flatten import exposure_of
 from engine.inbox import Inbox
 from engine.journal import Journal
-from engine.latency import Latencies, percentile
+from engine.latency import Latencies
 from engine.market_data import MarketData
+from engine.newest_config import NewestConfig
 from engine.recorder import Recorder
 from engine.resyncs import Resyncs
 from engine.rules import RuleRefused, parse_rule
 from engine.seat import Chosen, CommandRefused, FlattenResult, LoginAccounts, ResyncPlan, Topic, View
-from engine.soundness import why_impossible
 from engine.state import CoreLimits
 from engine.symbol_search import LIMIT, Match
 from engine.views import Views
@@ -58,6 +58,8 @@ _UNREADABLE_EVERY_NS = 1_000_000_000
 _QUIET_NS = 2_000_000_000
 _ASK_REFUSED_EVERY_NS = 60_000_000_000
 _COLLECT_EVERY_NS = 30_000_000_000
+_ASK_AGAIN_S = 1.0
+_ASK_AGAIN_AT_LEAST_S = 8.0
 _Build = Callable[
     [ConnectionConfig, venue.Credentials, venue.AdapterSettings, Clock, venue.Emit, Random], venue.BrokerAdapter
 ]
@@ -110,13 +112,14 @@ class Desk:
         self._group: asyncio.TaskGroup | None = None
         self._running: asyncio.Task[None] | None = None
         self._ready = asyncio.Event()
-        self._halt_owed = False  # the kill switch was pulled, and the database does not hold it yet
+        self._config = NewestConfig(store.load_config)
         self._signalled_ns = 0
         self._marked: set[str] = set()
         self._logins: set[str] = set()  # connected, or trying
         self._refused: set[str] = set()  # whose login its venue refused
         self._asked_day = self.core.rolls.day  # the trading day on which contracts were last read from their venues
         self._checked: dict[tuple[str, str], DeskConfig] = {}  # (leader, symbol) -> the configuration it was whole in
+        self._undescribed: set[tuple[str, str]] = set()  # (connection, symbol) that nobody waits for any more
 
     # --- life ----------------------------------------------------------------------------------------------------
 
@@ -173,7 +176,8 @@ class Desk:
 
     async def _recover(self) -> None:
         await self._store.claim(self._settings.desk)
-        self._feed(ev.ConfigLoaded(at_ns=self._clock.now_ns(), config=await self._load_config()))
+        await self._config.read()
+        self._feed(self._config_loaded())
         accounts = list(self.core.accounts)
         since_ns = self._clock.now_ns() - _FILLS_REMEMBERED_NS
         seen = [(a, fill_id) for a in accounts for fill_id in await self._store.seen_fills(a, since_ns)]
@@ -344,6 +348,8 @@ class Desk:
             self._inbox.handled()
 
     def _feed(self, event: ev.AnyInput) -> list[ev.AnyEffect]:
+        if isinstance(event, ev.ConfigLoaded):  # it may have waited: for another since, or for the kill switch
+            event = replace(event, config=self._config.config)
         if self._recorder is None:
             return self.core.process(event)
         self._recorder.input(event)
@@ -484,7 +490,7 @@ class Desk:
 
     async def _tick(self) -> None:
         """Every 50 ms: time for the core, fresh views, and how late this loop runs."""
-        lags: list[float] = []
+        lags = self.views.loop_lags_ms
         collected_ns = asked_ns = self._clock.now_ns()
         while True:
             due_ns = self._clock.now_ns() + int(TICK_S * 1e9)
@@ -503,7 +509,6 @@ class Desk:
                 asked_ns, self._asked_day = now_ns, self.core.rolls.day
                 self._ask_refused_contracts()
             self.views.flatten = self.exits.says()
-            self.views.loop_lag_p99_ms = percentile(sorted(lags), 99)
             self._market_data.frame(now_ns)
             self.views.publish(now_ns)
 
@@ -518,7 +523,8 @@ class Desk:
     # --- contracts -------------------------------------------------------------------------------------------------
 
     async def _check_symbols(self, event: ev.AnyInput) -> None:
-        """Before a leader's first event in a symbol: have its contracts checked, so that its entry may be copied."""
+        """Before a leader's first event in a symbol: have its contracts checked, so that its entry may be copied. A
+        venue that does not answer is waited for once: everybody else's orders wait with it."""
         if isinstance(event, venue.Filled):
             account, symbol = event.fill.account, event.fill.symbol
         elif isinstance(event, venue.OrderUpdated):
@@ -527,9 +533,22 @@ class Desk:
             return
         if account in self.core.leads and self._checked.get((account, symbol)) is not self.core.config:
             pairs = instruments.needed(self.core, account, symbol)
-            await self._check(pairs)
+            await self._check(pairs - self._undescribed)
+            for pair in sorted(pairs - self._undescribed - self.core.instruments.keys()):
+                if self.core.up.get(pair[0]) and pair[0] in self.adapters:
+                    self._undescribed.add(pair)
+                    self._start(self._ask_on(pair))
             if not pairs:  # nor will there be any until the configuration changes
                 self._checked[account, symbol] = self.core.config
+
+    async def _ask_on(self, pair: tuple[str, str]) -> None:
+        """Beside the worker, until the venue describes the contract: those who copy there join the next trade."""
+        pause_s = _ASK_AGAIN_S
+        while self.core.instruments.get(pair) is None:
+            await asyncio.sleep(pause_s)
+            pause_s = min(2 * pause_s, _ASK_AGAIN_AT_LEAST_S)
+            await self._check({pair})
+        self._undescribed.discard(pair)
 
     async def _check(self, pairs: set[tuple[str, str]]) -> None:
         asked = [
@@ -600,11 +619,14 @@ class Desk:
 
     async def _config_changed(self) -> None:
         try:
-            config = await self._load_config()
+            await self._config.read()
         except StoreRefused as refused:  # somebody wrote past the store: what the desk has is good
             self._alert("alarm", f"{refused} The desk keeps the configuration it has.")
             return
-        self._inbox.put_nowait(ev.ConfigLoaded(at_ns=self._clock.now_ns(), config=config))
+        self._inbox.put_nowait(self._config_loaded())
+
+    def _config_loaded(self) -> ev.ConfigLoaded:
+        return ev.ConfigLoaded(at_ns=self._clock.now_ns(), config=self._config.config)
 
     async def toggle(self, account: str) -> str:
         follower = self.core.followers.get(self._account(account))
@@ -624,12 +646,6 @@ class Desk:
         await self._configure(self._store.set_rule(account, rule))
         return f"{account} now copies {rule}."
 
-    async def _load_config(self) -> DeskConfig:
-        config = await self._store.load_config()
-        if impossible := why_impossible(config):
-            raise StoreRefused(f"the configuration in the database can't be traded: {impossible}")
-        return replace(config, guard=Guard.HALT) if self._halt_owed else config
-
     async def guard(self, target: str, guard: Guard) -> str:
         await self._configure(self._store.guard_target(target, guard))
         said = guards.sentence(target, guard)
@@ -645,16 +661,15 @@ class Desk:
 
     async def kill(self) -> FlattenResult:
         """Halted in memory first, so that no database keeps an exit waiting; then for good, beside the exits."""
-        self._halt_owed = True
-        halted = replace(self.core.config, guard=Guard.HALT)
-        await self._handle(ev.ConfigLoaded(at_ns=self._clock.now_ns(), config=halted))
+        self._config.halt()
+        await self._handle(self._config_loaded())
         self._alert("alarm", "kill switch: the desk is halted and every account is flattened, by the trader")
         self._start(self._remember(self._store_halt, "the halt"))
         return await self.flatten("all")
 
     async def _store_halt(self) -> None:
         await self._store.set_guard(Guard.HALT)
-        self._halt_owed = False
+        self._config.halt_stored()
 
     async def _remember(self, write: Callable[[], Awaitable[None]], what: str) -> None:
         """Store what an exit must not wait for, as soon as the database takes it."""
@@ -686,10 +701,10 @@ class Desk:
             raise CommandRefused(self.journal.down_reason)
         try:
             await write
-            config = await self._load_config()
+            await self._config.read()
         except (StoreRefused, JournalDown) as refused:
             raise CommandRefused(str(refused)) from None
-        await self._handle(ev.ConfigLoaded(at_ns=self._clock.now_ns(), config=config))
+        await self._handle(self._config_loaded())
         self._follow_config()
         self.views.publish(self._clock.now_ns())
 

@@ -8,6 +8,7 @@ from msgspec.structs import replace
 from schema.records import Copy, Decision, Fill, OrderType, Signal
 
 _ENDED_KEPT = 5_000
+_GONE = (Decision.REJECTED, Decision.EXPIRED, Decision.SKIPPED)
 
 
 class Question:
@@ -81,8 +82,8 @@ class InFlight:
     @property
     def over(self) -> bool:
         """It can trade no more, as far as anyone knows: fills of it may still be on their way here."""
-        gone = self.copy.decision in (Decision.REJECTED, Decision.EXPIRED, Decision.SKIPPED)
-        return gone or self.done_filled >= 0 or self.copy.filled_qty >= self.copy.qty
+        copy = self.copy
+        return self.done_filled >= 0 or copy.filled_qty >= copy.qty or copy.decision in _GONE
 
     @property
     def settled(self) -> bool:
@@ -169,8 +170,11 @@ class InFlightBook:
 
     def on_the_way(self, account: str, symbol: str) -> tuple[int, int, int]:
         """(signed lots certain to come, lots of unknown buys, lots of unknown sells)."""
+        orders = self._by_place.get((account, symbol))
+        if not orders:
+            return 0, 0, 0
         certain = buys = sells = 0
-        for order in self._by_place.get((account, symbol), {}).values():
+        for order in orders.values():
             left = order.net_left
             if not order.unknown_since_ns:
                 certain += left

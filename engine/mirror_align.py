@@ -16,7 +16,7 @@ from engine import events as ev
 from engine import foreign, mirror_links, mirror_trail
 from engine.mirror_book import Change, LeaderOrder, Mirror, Place, price_of, terms_of, words
 from engine.mirror_pairs import end_pair, keep_pair, order_row
-from engine.mirror_plan import Wants, wanted
+from engine.mirror_plan import Wants, unfilled_of, wanted
 from engine.mirror_terms import Terms, terms_for
 from engine.rules import reducing_part, symbol_for
 from engine.state import CHASE_NS, FollowerState
@@ -79,7 +79,7 @@ def align_after(core: Core, event: ev.AnyInput) -> None:
         ):
             _align_all(core)
         case _:
-            book.stale.update(account for account, _ in book.places)
+            book.stale.update(book.by_follower)
 
 
 def _align_due(core: Core) -> None:
@@ -116,7 +116,7 @@ def _align_account(core: Core, account: str) -> None:
 
 
 def _align_all(core: Core) -> None:
-    for account in sorted({account for account, _ in core.mirrored.places}):
+    for account in sorted(core.mirrored.by_follower):
         align_follower(core, account)
 
 
@@ -124,9 +124,8 @@ def align_follower(core: Core, account: str) -> None:
     follower = core.followers.get(account)
     if follower is None or not core.ledger.known(account):
         return
-    for (name, leader_symbol), place in list(core.mirrored.places.items()):
-        if name == account:
-            _align(core, follower, leader_symbol, place)
+    for leader_symbol, place in list(core.mirrored.by_follower.get(account, {}).items()):
+        _align(core, follower, leader_symbol, place)
 
 
 def _align(core: Core, follower: FollowerConfig, leader_symbol: str, place: Place) -> None:
@@ -181,8 +180,13 @@ def goal_of(
         if lots * mirror.terms.side.sign <= 0:
             return None
         qty, kept = mirror.order.copy.filled_qty + abs(lots), order is None or bool(wants.why)
+    here = replace(mirror.terms, qty=qty)
     if order is None or kept:
-        return replace(mirror.terms, qty=qty)
+        return here
+    if mirror.refused is not None and not order.rests:
+        # The leader's order has filled, and where it stood the market may be past: what is left of this one stays
+        # where it is, or goes.
+        return here if here != mirror.refused else None
     symbol, trails = mirror.order.copy.symbol, mirror.terms.trail is not None
     goal = terms_for(order.asks, follower, symbol, qty, inverted=follower.rule.invert, trails=trails)
     return mirror_trail.kept(order, mirror.terms, goal)
@@ -292,9 +296,10 @@ def _alarm(core: Core, follower: FollowerConfig, place: Place, wants: Wants) -> 
     """Tell the trader when a venue will not have what protects a position: nothing is opened there until it does."""
     refused, missing = "", False
     for order_id, share in wants.shares.items():
+        if not share.exit or not wants.lots.get(order_id):
+            continue
         found = place.of(order_id)
-        kept = any(mirror.live and mirror.order.copy.decision is Decision.COPIED for mirror in found)
-        if share.exit and wants.lots.get(order_id) and not kept:
+        if not any(mirror.live and mirror.order.copy.decision is Decision.COPIED for mirror in found):
             missing = True
             copies = [m.order.copy for m in found if m.order.copy.decision is Decision.REJECTED]
             refused = next((f"{words(terms_of(copy))}: {copy.reason}" for copy in copies), refused)
@@ -375,9 +380,10 @@ def _after_waiting(core: Core, group: GroupConfig, state: FollowerState, held: i
     """What an order that waited too long has not brought: at market now, or left as the group says. What closes always
     goes at market."""
     closing = reducing_part(held, target - held)
-    if closing or group.unfilled is Unfilled.MARKET:
+    unfilled = unfilled_of(group)
+    if closing or unfilled is Unfilled.MARKET:
         state.chase_until_ns = core.now_ns + CHASE_NS
-    if closing == target - held or group.unfilled is Unfilled.MARKET:
+    if closing == target - held or unfilled is Unfilled.MARKET:
         return
     state.hopeless = True
     if not held and state.episode is Episode.JOINED:

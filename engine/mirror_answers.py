@@ -138,6 +138,8 @@ def tick(core: Core, now_ns: int) -> None:
     tell_waiting(core, now_ns)
     deadline_ns = int(core.limits.deadline_s * 1e9)
     for mirror in core.mirrored.all():
+        if mirror.flying is None and mirror.next is None:
+            continue
         for change in (mirror.flying, mirror.next):
             if change is None or change.pair is None or not change.journaled:
                 continue
@@ -158,6 +160,8 @@ def asking(core: Core) -> set[str]:
     found: set[str] = set()
     for mirror in core.mirrored.all():
         change = mirror.flying
+        if change is None and not mirror.unseen:
+            continue
         lost = change is not None and (
             change.unknown or (change.acked_ns and core.now_ns - change.acked_ns > _SHOWN_AFTER_NS)
         )

@@ -208,6 +208,7 @@ class MirrorBook:
     def __init__(self) -> None:
         self.orders: dict[tuple[str, str], dict[str, LeaderOrder]] = {}  # (leader, symbol)
         self.places: dict[tuple[str, str], Place] = {}  # (follower, leader's symbol)
+        self.by_follower: dict[str, dict[str, Place]] = {}  # the same places, by the follower and then the symbol
         self.by_tag: dict[str, tuple[Place, Mirror]] = {}
         self.by_signal: dict[str, list[tuple[Mirror, Change]]] = {}  # signals that wait for their commit
         self.stale: set[str] = set()  # followers whose orders the next tick looks at
@@ -219,7 +220,11 @@ class MirrorBook:
         return self.orders.get((leader, symbol), {})
 
     def place(self, follower: str, leader_symbol: str) -> Place:
-        return self.places.setdefault((follower, leader_symbol), Place())
+        place = self.places.get((follower, leader_symbol))
+        if place is None:
+            place = self.places[follower, leader_symbol] = Place()
+            self.by_follower.setdefault(follower, {})[leader_symbol] = place
+        return place
 
     def add(self, mirror: Mirror) -> None:
         copy = mirror.order.copy

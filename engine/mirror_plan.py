@@ -4,14 +4,15 @@ Reads the core and changes nothing; `engine/mirror.py` acts on it, the planner a
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
 from engine import foreign, guards
 from engine.mirror_book import LeaderOrder, Mirror, Place
-from engine.mirror_terms import Rung, Share, is_stop, price_differs, shares
-from engine.rules import capped, clash, map_for, meant, reducing_part, symbol_for, target_net
+from engine.mirror_terms import Rung, Share, Size, is_stop, price_differs, shares
+from engine.rules import clash, map_for, meant, reducing_part, symbol_for
 from schema.records import Episode, FollowerConfig, GroupConfig, Mode, Side, Unfilled
 
 if TYPE_CHECKING:
@@ -25,19 +26,20 @@ class Wants:
     to `high` (0 or more) lots from its target, because of its own orders at rest. `why` says why it takes no part, or
     is ''. `target` is what the follower should hold, None
     when nothing is asked of it. `waiting` are the mirrors whose leader's order has filled and that still wait to.
-    `held` is what its copies hold, `ahead` (signed) the lots of it that came by entries before the leader's own."""
+    `held` is what its copies hold, `extra` (signed) the lots of it beyond the target that its own orders explain: they
+    came by entries before the leader's own, or wait for exits after those."""
 
-    __slots__ = ("ahead", "held", "high", "lots", "low", "shares", "target", "waiting", "why")
+    __slots__ = ("extra", "held", "high", "lots", "low", "shares", "target", "waiting", "why")
 
     def __init__(self) -> None:
         self.lots: dict[str, int] = {}
-        self.shares: dict[str, Share] = {}
+        self.shares: Mapping[str, Share] = {}
         self.low = 0
         self.high = 0
         self.why = ""
         self.target: int | None = None
         self.held = 0
-        self.ahead = 0
+        self.extra = 0
         self.waiting: list[Mirror] = []
 
     def share(self, order_id: str) -> Share:
@@ -85,24 +87,17 @@ def wanted(core: Core, follower: FollowerConfig, leader_symbol: str) -> Wants:
         _keep_protected(follower, place, net, wants)
         return wants
 
-    targets: dict[int, int] = {}
-
-    def target(net_of_leader: int) -> int:
-        if net_of_leader not in targets:
-            asked = target_net(follower.rule, scale, net_of_leader)
-            targets[net_of_leader] = capped(asked, by_plan, follower.max_position)
-        return targets[net_of_leader]
-
-    rungs = [_rung(order, leader_net) for order in orders.values() if order.rests]
+    size = Size(rule=follower.rule, scale=scale, by_plan=by_plan, max_position=follower.max_position)
+    rungs = tuple([_rung(order, leader_net) for order in orders.values() if order.rests])
     protective = group.mode is Mode.PROTECTIVE
-    wants.shares = shares(rungs, leader_net, net, coming, target, protective=protective)
+    wants.shares = shares(rungs, leader_net, net, coming, size, protective=protective)
     if early := _early_exits(place, wants):
-        wants.shares = shares(rungs, leader_net, net, coming, target, protective=protective, early=early)
+        wants.shares = shares(rungs, leader_net, net, coming, size, protective=protective, early=early)
     wants.lots = {order_id: share.lots for order_id, share in wants.shares.items()}
-    wants.target = target(leader_net)
+    wants.target = size.target(leader_net)
     gap = wants.target - net - coming
     _explain(group, place, orders, net + coming, gap, wants)
-    _cover(orders, leader_net, net + coming, wants)
+    _cover(orders, -leader_net if follower.rule.invert else leader_net, net + coming, wants)
     _bind_entries(core, follower, net + coming, wants)
     return wants
 
@@ -147,11 +142,14 @@ def _explain(
     ahead: dict[tuple[bool, bool], int] = {}  # (buy, is a stop) -> lots, of orders that close the same position
     for order_id, mirrors_of in place.by_order.items():
         leader = orders.get(order_id)
+        filled = sum([mirror.order.copy.filled_qty for mirror in mirrors_of])
+        leads = leader is not None and leader.filled > 0
+        if not filled and not leads:
+            continue  # both wait: it explains nothing yet
         share = wants.share(order_id)
-        left = sum(mirror.left * mirror.terms.side.sign for mirror in mirrors_of)
-        filled = sum(mirror.order.copy.filled_qty for mirror in mirrors_of)
-        behind = _beyond(left, share.due)
-        if leader is not None and leader.filled and behind:
+        left = sum([mirror.left * mirror.terms.side.sign for mirror in mirrors_of])
+        behind = _beyond(left, share.due) if leads else 0
+        if behind:
             wants.low -= max(0, behind)
             wants.high += max(0, -behind)
             owed = max(-abs(behind), min(abs(behind), gap)) if behind * gap > 0 else 0
@@ -159,9 +157,11 @@ def _explain(
                 wants.waiting += [mirror for mirror in mirrors_of if mirror.left]
                 stays = owed
                 if place.overdue:  # what closes goes at market in any case
-                    opens = gap - reducing_part(held, gap) if group.unfilled is Unfilled.LEAVE else 0
+                    opens = gap - reducing_part(held, gap) if unfilled_of(group) is Unfilled.LEAVE else 0
                     stays = max(-abs(opens), min(abs(opens), owed))
                 gap -= owed
+                if leader is not None and not is_stop(leader.terms.order_type) and not place.overdue:
+                    wants.extra -= reducing_part(held, owed)
                 wants.lots[order_id] = wants.lots.get(order_id, 0) + stays
         early = _beyond(share.due, left)
         early = max(-filled, min(filled, early))
@@ -173,24 +173,33 @@ def _explain(
         else:
             wants.high += max(0, early)
             wants.low += min(0, early)
-            wants.ahead += early
+            wants.extra += early
     # A stop and a target of one position are alternatives: that both have filled is a surplus, and explains nothing.
     wants.high += max((lots for (buy, _), lots in ahead.items() if buy), default=0)
     wants.low += min((lots for (buy, _), lots in ahead.items() if not buy), default=0)
 
 
-def _cover(orders: dict[str, LeaderOrder], leader_net: int, held: int, wants: Wants) -> None:
-    """Lots that an entry brought before the leader's own are protected as what the leader holds is: where stops cover
-    all of that, the one that the market reaches first covers these lots, too."""
+def unfilled_of(group: GroupConfig) -> Unfilled:
+    """Where entries go by position, what an exit that waits has kept from opening goes at market, as they do."""
+    return Unfilled.MARKET if group.mode is Mode.PROTECTIVE else group.unfilled
+
+
+def _cover(orders: dict[str, LeaderOrder], leads_to: int, held: int, wants: Wants) -> None:
+    """Lots that an entry brought before the leader's own, or that wait for a limit that has filled for the leader, are
+    protected as what the leader holds is: where stops cover all of that, the one that the market reaches first covers
+    these lots, too. `leads_to` is what the leader holds, as the follower would hold it; its share of that may be no
+    lots at all."""
+    surplus = min(abs(held) - abs(wants.target or 0), abs(wants.extra))
+    if surplus <= 0 or held * wants.extra <= 0 or held * leads_to <= 0:
+        return
     stops = [
         order
         for order in orders.values()
-        if (share := wants.share(order.order_id)).exit and share.due and is_stop(order.terms.order_type)
+        if (share := wants.share(order.order_id)).exit
+        and (share.due or not wants.target)
+        and is_stop(order.terms.order_type)
     ]
-    surplus = min(abs(held) - abs(wants.target or 0), abs(wants.ahead))
-    if not stops or surplus <= 0 or held * wants.ahead <= 0 or held * (wants.target or 0) <= 0:
-        return
-    if sum(order.rung.left for order in stops) >= abs(leader_net):
+    if stops and sum(order.rung.left for order in stops) >= abs(leads_to):
         upward = stops[0].terms.side is Side.BUY
         first = (min if upward else max)(stops, key=lambda order: order.asks.trigger)
         wants.lots[first.order_id] = wants.lots.get(first.order_id, 0) + (-surplus if held > 0 else surplus)
@@ -214,12 +223,13 @@ def _beyond(lots: int, other: int) -> int:
 
 def _bind_entries(core: Core, follower: FollowerConfig, held: int, wants: Wants) -> None:
     """What opens keeps to the order cap, and goes where a guard lets no entry rest."""
-    rests = guards.rests_entries(core, follower)
     for order_id, lots in wants.lots.items():
         reducing = reducing_part(held, lots)
         opening = lots - reducing
-        if opening and (not rests or (reducing and not core.able(follower.account).flips)):
+        if not opening:
+            continue
+        if not guards.rests_entries(core, follower) or (reducing and not core.able(follower.account).flips):
             opening = 0
-        elif opening and follower.max_order is not None:
+        elif follower.max_order is not None:
             opening = max(-follower.max_order, min(follower.max_order, opening))
         wants.lots[order_id] = reducing + opening

@@ -7,11 +7,12 @@ legs of a bracket add up to the follower's position. Ladders are alternatives of
 the same position), so each begins at the position that is held now.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+from functools import lru_cache
 
-from engine.rules import reducing_part
-from schema.records import FollowerConfig, OrderType, Record, Side, SymbolMap
+from engine.rules import capped, reducing_part, target_net
+from schema.records import FollowerConfig, OrderType, Record, Rule, Side, SymbolMap
 from schema.symbols import UnknownProduct, parse_contract, product
 
 _STOPS = (OrderType.STOP, OrderType.STOP_LIMIT, OrderType.TRAILING_STOP)
@@ -56,6 +57,20 @@ class Rung(Record, frozen=True):
     left: int
 
 
+class Size(Record, frozen=True):
+    """What sizes a follower: its rule and scale, its cap, and the lots of what it holds that its newest plan asked
+    for."""
+
+    rule: Rule
+    scale: Decimal
+    by_plan: int
+    max_position: int | None
+
+    def target(self, leader_net: int) -> int:
+        """What the follower should hold when the leader holds so much."""
+        return capped(target_net(self.rule, self.scale, leader_net), self.by_plan, self.max_position)
+
+
 class Share(Record, frozen=True):
     """A follower's part in one order of the leader, in signed lots: what its own order should still bring, and what
     the target alone asks of it, wherever the follower stands. `exit` when the leader's order reduces its position."""
@@ -65,19 +80,20 @@ class Share(Record, frozen=True):
     exit: bool = False
 
 
+@lru_cache(maxsize=4096)
 def shares(
-    rungs: Sequence[Rung],
+    rungs: tuple[Rung, ...],
     leader_net: int,
     net: int,
     coming: int,
-    target: Callable[[int], int],
+    size: Size,
     *,
     protective: bool = False,
     early: int = 0,
-) -> dict[str, Share]:
-    """Each order's share by its id. `target` is what the follower should hold when the leader holds so much; `net`
+) -> Mapping[str, Share]:
+    """Each order's share by its id. `size` says what the follower should hold when the leader holds so much; `net`
     what it holds, and `coming` the signed lots of market orders on their way to it. With `protective` only what
-    closes the leader's position counts.
+    closes the leader's position counts. Asked for with every input, of every follower, and mostly as before.
 
     An exit never asks for more than is held now: a follower whose entry waits gets no stop that would open a
     position, and one whose exit is on its way keeps its stop until that has filled. `early` is how many lots exits
@@ -85,6 +101,7 @@ def shares(
     has is protected all the same.
     """
     found: dict[str, Share] = {}
+    target = size.target
     ladders: dict[tuple[Side, bool], list[Rung]] = {}
     for rung in rungs:
         ladders.setdefault((rung.terms.side, is_stop(rung.terms.order_type)), []).append(rung)

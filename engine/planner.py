@@ -69,9 +69,10 @@ def plan(signal: Signal, view: FollowerView, *, tag: str) -> Copy:
     return _ordered(signal, view, target, joined, tag, nearest, goal - nearest, gate)
 
 
-def correct(signal: Signal, view: FollowerView, delta: int, *, tag: str) -> Copy:
-    """The copy that brings a follower `delta` lots nearer to its target; gates bind what opens, as in `plan`."""
-    return _ordered(signal, view, view.net + delta, view.episode, tag, view.net, delta, view.gate)
+def correct(signal: Signal, view: FollowerView, delta: int, *, target: int, tag: str) -> Copy:
+    """The copy that brings a follower `delta` lots nearer to `target`, or as near as its own orders at rest explain;
+    gates bind what opens, as in `plan`."""
+    return _ordered(signal, view, target, view.episode, tag, view.net, delta, view.gate)
 
 
 def _episodes(signal: Signal) -> tuple[Episode, Episode]:

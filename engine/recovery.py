@@ -199,6 +199,8 @@ def _finish(core: Core, account: str) -> None:
             lots = order.net_left
             order.adopted += abs(lots)
             foreign.copied(core, account, order.copy.symbol, lots)
+            if lots:  # the follower may have left the trade since
+                core.state(account, order.copy.leader_symbol).behind = True
             core.inflight.end(order)
     for owner, symbol in list(core.lots):
         if owner == account:
@@ -274,7 +276,7 @@ def _correct(core: Core) -> None:
             state.behind = False
             state.attempts = 0
         elif core.now_ns >= state.retry_ns:
-            _correct_one(core, follower, leader_symbol, state, delta)
+            _correct_one(core, follower, leader_symbol, state, target, delta)
 
 
 def _beyond(target: int, held: int, low: int, high: int) -> int:
@@ -291,7 +293,9 @@ def _can_correct(core: Core, account: str, group: GroupConfig, *, chased: bool) 
     )
 
 
-def _correct_one(core: Core, follower: FollowerConfig, leader_symbol: str, state: FollowerState, delta: int) -> None:
+def _correct_one(
+    core: Core, follower: FollowerConfig, leader_symbol: str, state: FollowerState, target: int | None, delta: int
+) -> None:
     group = core.groups[follower.group]
     held = foreign.held_by_copies(core, follower.account, symbol_for(follower, leader_symbol))
     chased = core.now_ns < state.chase_until_ns
@@ -324,7 +328,7 @@ def _correct_one(core: Core, follower: FollowerConfig, leader_symbol: str, state
         venue_ns=core.now_ns,
         received_ns=core.now_ns,
     )
-    copy = core.correct(signal, follower, delta, gate=gate)
+    copy = core.correct(signal, follower, delta, gate=gate, target=target)
     if copy.decision is Decision.PENDING:
         core.commit(signal, [copy])
 

@@ -120,6 +120,7 @@ def scale_for(
     return max(equity, Decimal(0)) / leader_equity * rule.value / 100 * factor
 
 
+@lru_cache(maxsize=4096)
 def target_net(rule: Rule, scale: Decimal, leader_net: int) -> int:
     """The signed position the rule asks for when the leader holds `leader_net`; 0 when the leader is flat."""
     if leader_net == 0:

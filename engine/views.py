@@ -16,6 +16,7 @@ from brokers.adapter import BrokerAdapter
 from engine import foreign, guards, late, recovery, rollover
 from engine.core import Core
 from engine.journal import Journal
+from engine.latency import percentile
 from engine.market.market import Market
 from engine.mirror_book import terms_of, waits_for
 from engine.rules import may_trade, symbol_for
@@ -86,7 +87,7 @@ class Views:
         self._latencies: dict[str, tuple[float, float]] = {}
         self._summaries = core.tally.latencies.summaries()
         self._rss_mb = 0.0
-        self.loop_lag_p99_ms = 0.0
+        self.loop_lags_ms: list[float] = []  # how late the loop ran lately
         self.flatten = ""  # how a flatten that runs stands
         self.collect_ms = -1.0
         self.feeds: Callable[[], tuple[FeedHealth, ...]] = tuple
@@ -392,7 +393,7 @@ class Views:
             undecided=core.undecided(now_ns),
             drifting=sum(row.state == "out-of-sync" for row in rows),
             latency=self._summaries,
-            loop_lag_p99_ms=self.loop_lag_p99_ms,
+            loop_lag_p99_ms=percentile(sorted(self.loop_lags_ms), 99),
             rss_mb=self._rss_mb,
             collect_ms=self.collect_ms,
             feed_age_ms=(now_ns - self._market.said_ns) // 100_000_000 * 100.0 if self._market.said_ns else -1.0,

@@ -22,9 +22,10 @@ class Side(StrEnum):
     BUY = "buy"
     SELL = "sell"
 
-    @property
-    def sign(self) -> int:
-        return 1 if self is Side.BUY else -1
+    sign: int  # 1 or -1; kept with the side, since every sum of lots asks for it
+
+    def __init__(self, value: str) -> None:
+        self.sign = 1 if value == "buy" else -1
 
     @classmethod
     def of(cls, signed_qty: int) -> "Side":

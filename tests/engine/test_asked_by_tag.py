@@ -259,7 +259,7 @@ async def test_t_unknown_an_accepted_order_whose_answer_was_lost_is_settled_by_i
         if venue != "fix":  # there an answer is lost with its session
             await desk.control("drop_answer", account=victim)
         began_ns = SYSTEM_CLOCK.now_ns()
-        await desk.leader(+2)
+        await desk.leader(+1)  # one lot, one fill, one signal
 
         def settled() -> bool:
             return not any(order.copy.follower == victim for order in desk.core.inflight.all())

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from schema.records import Decision
-from tests.practice import PracticeDesk, practice, until
+from tests.practice import SYMBOL, PracticeDesk, practice, until
 
 Order = tuple[str, dict[str, Any]]
 
@@ -113,4 +113,27 @@ async def test_one_hung_venue_delays_no_other(state_dir: Path) -> None:
         await until(others_are_done, 1.0)
         await desk.control("clear")
         await desk.settled(6)
+        await desk.promise_holds(within_s=3.0)
+
+
+async def test_a_hung_venue_that_does_not_describe_a_new_contract_is_waited_for_once(state_dir: Path) -> None:
+    """T-FAN: every event of the leader's waited for it anew, and so did each exit, deadline and question of the others
+    that came behind; and once it answers, its own followers take part without being waited for."""
+    async with practice(state_dir, chart_symbol="MESH4") as desk:
+        await desk.control("latency", login="desk3", p50_ms=4_000.0, p95_ms=4_000.0)
+        hung = {name for name, account in desk.core.accounts.items() if account.connection == "desk3"}
+
+        def others_have(signals: int) -> bool:
+            copies = [c for s, c in desk.core.recent.values() if c.follower not in hung and s.symbol == SYMBOL]
+            done = [c for c in copies if c.decision is not Decision.PENDING]
+            return len({c.signal_id for c in done}) == signals and len(done) == len(copies)
+
+        await desk.leader(+2, seen=False)
+        await until(lambda: others_have(1), 3.0)
+        for signals in (2, 3, 4):
+            await desk.leader(-1 if signals % 2 else +1, seen=False)
+            await until(lambda signals=signals: others_have(signals), 1.0)
+        await desk.control("clear")
+        await until(lambda: desk.core.instruments.get(("desk3", SYMBOL)) == "", 10.0)
+        await desk.settled(6)  # its orders in the contract that it had described land until then
         await desk.promise_holds(within_s=3.0)

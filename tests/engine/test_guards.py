@@ -218,6 +218,25 @@ def test_while_an_account_is_flattened_no_copy_touches_it() -> None:
     assert {order.account: order.qty for order in table.execute_all()} == {"DEMO1": 1, "DEMO2": 2}
 
 
+def test_t_panic_a_flatten_that_ends_within_a_kill_lets_no_copy_in_before_the_kill_is_over() -> None:
+    """The kill still waited for another login: this account joined the next trade, and was then called flat."""
+    table = Table({"DEMO1": ONE, "DEMO2": ONE})
+    everybody = tuple(table.core.accounts)
+    table.feed(ev.Flattened(at_ns=table.now_ns, accounts=everybody))
+    table.passes(2, ticks=20)
+    table.feed(ev.Flattened(at_ns=table.now_ns, accounts=("DEMO1",)))
+    table.feed(ev.FlattenEnded(at_ns=table.now_ns, accounts=("DEMO1",)))
+    table.passes(3, ticks=30)
+    table.leader(+1)
+    assert table.take() == []
+    assert {table.last(name).reason for name in ("DEMO1", "DEMO2")} == {"being flattened by the trader"}
+    table.feed(ev.FlattenEnded(at_ns=table.now_ns, accounts=everybody))
+    table.passes(3, ticks=30)
+    table.leader(-1)
+    table.leader(+2)
+    assert [(order.account, order.qty) for order in table.execute_all()] == [("DEMO1", 2), ("DEMO2", 2)]
+
+
 def test_a_copys_exit_on_its_way_to_the_journal_is_left_to_the_flatten() -> None:
     table = Table({"DEMO1": ONE})
     table.leader(+2)

@@ -177,3 +177,22 @@ async def test_who_may_only_reduce_is_closed_and_who_cannot_be_closed_or_read_is
         assert all(not books[account].positions and not books[account].working for account in result.flat)
         config = await desk.store.load_config()
         assert {account for account, _ in config.flattened} == set(desk.core.accounts)
+
+
+async def test_no_configuration_read_in_the_moment_of_a_kill_lifts_its_halt(state_dir: Path) -> None:
+    """As when the shell changes something in just that moment."""
+    async with practice(state_dir) as desk:
+
+        async def change() -> None:
+            for _ in range(15):
+                await desk.desk._config_changed()
+
+        for _ in range(10):
+            await desk.desk.guard("all", Guard.NONE)
+            await until(lambda: desk.desk.idle and desk.core.config.guard is Guard.NONE, 5)
+            changing = asyncio.create_task(change())
+            killing = asyncio.create_task(desk.desk.kill())
+            await until(lambda: desk.core.config.guard is Guard.HALT, 5)
+            while not (changing.done() and killing.done() and desk.desk.idle):
+                assert desk.core.config.guard is Guard.HALT
+                await asyncio.sleep(0)

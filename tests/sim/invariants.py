@@ -98,6 +98,7 @@ class Books(Witness):
         self.checks = 0
         self.ordered_ns: dict[str, int] = {}  # follower -> when its newest order was journaled
         self.rows: dict[str, deque[tuple[str, str]]] = {}  # follower -> its newest rows
+        self.symbols = {follower.account: symbol_of(follower) for follower in run.plan.config.followers}
         self.resting = Resting(self)
         self.mirrors = self.resting.mode is not Mode.FILLS
         self.strangers: set[str] = set()  # accounts on which somebody else traded
@@ -154,7 +155,7 @@ class Books(Witness):
 
     def symbol(self, account: str) -> str:
         """The contract in which a follower copies."""
-        return next(symbol_of(f) for f in self.run.plan.config.followers if f.account == account)
+        return self.symbols[account]
 
     def t_halt(self, order: ApprovedOrder) -> None:
         """T-PANIC: while the desk is halted, nothing that opens leaves it."""

@@ -38,8 +38,9 @@ class Resting:
         if self.mode is Mode.FILLS:
             return
         self._ills()
+        theirs, covered = self._run.exchange.working(LEADER), self._run.leader.covered
         for follower in self._run.disk.config.followers:
-            self._look_at(follower)
+            self._look_at(follower, theirs, covered=covered)
 
     def _ills(self) -> None:
         """Note what excuses whom now."""
@@ -59,7 +60,8 @@ class Resting:
         ill_ns = max(self._excused_ns, run.home[LEADER].ill_ns, run.home[follower].ill_ns)
         return run.world.now_ns() - ill_ns > _EXCUSED_S * S
 
-    def _look_at(self, follower: FollowerConfig) -> None:
+    def _look_at(self, follower: FollowerConfig, theirs: list[Order], *, covered: bool) -> None:
+        """`theirs` is what the leader has working, `covered` whether that covers its position."""
         run, name = self._run, follower.account
         if not self._well(name) or name in self._books.hands or self._books.drift is DriftPolicy.SHOW:
             self._since_ns.pop(("T-PROT", name), None)
@@ -70,7 +72,7 @@ class Resting:
         working = [order for order in live if order.status is OrderStatus.WORKING]  # not behind an entry
         held, leader_net = run.exchange.net(name, symbol), run.leader.net
         stops = sum(order.left for order in working if _protects(follower, order, held))
-        joined = held != 0 and leader_net != 0 and run.leader.covered
+        joined = held != 0 and leader_net != 0 and covered
         stands = (held, leader_net, stops)
         if self._stood.get(name) != stands:
             self._since_ns.pop(("T-PROT all", name), None)
@@ -78,11 +80,11 @@ class Resting:
         text = f"{name} holds {held:+d} with {stops} lots of stops at rest"
         self._lasts("T-PROT", name, joined and not stops, text)
         # An entry that rests on the exits' side is one of them for as long as it would close something.
-        theirs = [order for order in run.exchange.working(LEADER) if order.status is OrderStatus.WORKING]
-        entries = sum(order.left for order in theirs if _stops(order, -leader_net)) != abs(leader_net)
+        stopping = [o.left for o in theirs if o.status is OrderStatus.WORKING and _stops(o, -leader_net)]
+        entries = sum(stopping) != abs(leader_net)
         wrong = stops < abs(held) or (stops > abs(held) and not entries)
         self._lasts("T-PROT all", name, joined and wrong, text)
-        flat = held == 0 and leader_net == 0 and not run.exchange.working(LEADER)
+        flat = held == 0 and leader_net == 0 and not theirs
         self._lasts("T-ORPHAN", name, flat and bool(live), f"{name} is flat with {len(live)} orders working")
 
     def _lasts(self, promise: str, name: str, broken: bool, text: str) -> None:

@@ -14,7 +14,19 @@ Result = tuple[int, str, str]  # seed, the journal's hash, what was broken
 
 
 def one(seed: int) -> Result:
-    """One seed, whole. Anything that is not a violation is one too: the machine must not pass over its own faults."""
+    """One seed, whole. Collections wait until it is over, and look at nothing but what it made."""
+    gc.freeze()
+    gc.disable()
+    try:
+        return _run(seed)
+    finally:
+        gc.collect()
+        gc.enable()
+        gc.unfreeze()
+
+
+def _run(seed: int) -> Result:
+    """Anything that is not a violation is one too: the machine must not pass over its own faults."""
     schedule = Schedule(draw(seed))
     try:
         schedule.run()
@@ -22,16 +34,12 @@ def one(seed: int) -> Result:
         return seed, schedule.hash, str(violation)
     except Exception as error:  # noqa: BLE001 - see the docstring
         return seed, schedule.hash, f"T-ALIVE the run itself failed: {error!r}"
-    finally:
-        gc.collect()
     return seed, schedule.hash, ""
 
 
 def settle() -> None:
-    """In a worker: what a crashed desk leaves behind is no news, and collections wait until a run is over."""
+    """In a worker: what a crashed desk leaves behind is no news."""
     warnings.simplefilter("ignore", RuntimeWarning)
-    gc.freeze()
-    gc.disable()
 
 
 def cores() -> int:
