@@ -6,13 +6,13 @@ The venue numbers nothing and repeats nothing: what happens while a connection i
 
 from enum import IntEnum
 
-from brokers.adapter import MarketTold
 from brokers.amounts import time_ns
 from brokers.projectx import wire
 from brokers.projectx.connection import Connection
 from brokers.projectx.translate import quoted, symbol_of
+from brokers.telling import MarketTeller
 from brokers.text import NOT_READ
-from schema.market import OF_DEPTH, Aggressor, DepthChanged, DepthSnapshot, FeedGap, MarketEvent, Trade
+from schema.market import OF_DEPTH, Aggressor, DepthChanged, DepthSnapshot, Trade
 
 SOURCE = "projectx"
 TRADES, DEPTH = "GatewayTrade", "GatewayDepth"
@@ -46,7 +46,7 @@ class MarketStream:
     """Every market of a login that is followed."""
 
     def __init__(self, connection: Connection) -> None:
-        self._connection = connection
+        self._teller = MarketTeller(SOURCE, connection.config.connection, connection.emit)
         self._followed: dict[str, _Followed] = {}
 
     @property
@@ -85,9 +85,9 @@ class MarketStream:
     def _trade(self, of: _Followed, symbol: str, contract_id: str, trade: wire.MarketTrade, now_ns: int) -> None:
         ts_ns = time_ns(trade.timestamp) or now_ns
         if of.trades_torn and of.trade_ns:
-            self._gap(symbol, of.trade_ns, ts_ns, now_ns, "trades were lost, and the venue repeats none")
+            self._teller.gap(symbol, of.trade_ns, ts_ns, now_ns, "trades were lost, and the venue repeats none")
         of.trades_torn, of.trade_ns = False, ts_ns
-        self._tell(
+        self._teller.tell(
             Trade(
                 source=SOURCE,
                 symbol=symbol,
@@ -112,16 +112,7 @@ class MarketStream:
             return
         ts_ns = max((time_ns(row.timestamp) for row in rows), default=0) or now_ns
         if of.depth_torn and of.depth_ns:
-            self._gap(symbol, of.depth_ns, ts_ns, now_ns, f"{OF_DEPTH} changes were lost")
+            self._teller.gap(symbol, of.depth_ns, ts_ns, now_ns, f"{OF_DEPTH} changes were lost")
         of.depth_torn, of.depth_ns = False, ts_ns
         kind = DepthSnapshot if resets else DepthChanged
-        self._tell(kind(source=SOURCE, symbol=symbol, ts_ns=ts_ns, received_ns=now_ns, bids=bids, asks=asks))
-
-    def _gap(self, symbol: str, since_ns: int, ts_ns: int, now_ns: int, reason: str) -> None:
-        self._tell(
-            FeedGap(source=SOURCE, symbol=symbol, ts_ns=ts_ns, received_ns=now_ns, since_ns=since_ns, reason=reason)
-        )
-
-    def _tell(self, event: MarketEvent) -> None:
-        connection = self._connection.config.connection
-        self._connection.emit(MarketTold(connection=connection, received_ns=event.received_ns, event=event))
+        self._teller.tell(kind(source=SOURCE, symbol=symbol, ts_ns=ts_ns, received_ns=now_ns, bids=bids, asks=asks))

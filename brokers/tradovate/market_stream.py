@@ -11,15 +11,16 @@ from typing import Any
 import msgspec
 from msgspec import field
 
-from brokers.adapter import MarketTold
-from brokers.amounts import time_ns
+from brokers.amounts import LARGEST_NS, time_ns
+from brokers.telling import MarketTeller
 from brokers.tradovate import wire
 from brokers.tradovate.connection import Connection
 from schema.clock import to_datetime
-from schema.market import OF_DEPTH, Aggressor, DepthSnapshot, FeedGap, Levels, MarketEvent, Trade
+from schema.market import OF_DEPTH, Aggressor, DepthSnapshot, Levels, Trade
 
 SOURCE = "tradovate"
 _TOLD_KEPT = 5_000  # ids of ticks that are known when they come again: by history and as they happen
+_WAITING_MOST = 20_000  # trades while history comes; when there are more, it is taken for through
 _MS = 1_000_000
 _DIGITS = 9  # of a price: what is left of multiplying by a tick is rounded away
 
@@ -73,8 +74,8 @@ class Followed:
     def __init__(self, symbol: str) -> None:
         self.symbol = symbol
         self.last_ns = self.dom_ns = 0
-        self.told: dict[int, None] = {}
-        self.waiting: list[tuple[int, int, Trade]] | None = []  # until history is through; None from then on
+        self.told: dict[str, None] = {}  # ids
+        self.waiting: list[Trade] | None = []  # until history is through; None from then on
         self.torn = self.dom_torn = False  # what comes next may not follow what came last
 
 
@@ -83,6 +84,7 @@ class MarketStream:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        self._teller = MarketTeller(SOURCE, connection.config.connection, connection.emit)
         self.followed: dict[str, Followed] = {}
 
     def begin(self) -> None:
@@ -110,9 +112,9 @@ class MarketStream:
             return
         ts_ns = time_ns(dom.timestamp) or now_ns
         if of.dom_torn and of.dom_ns:
-            self._gap(of, of.dom_ns, ts_ns, now_ns, f"{OF_DEPTH} ladders were lost")
+            self._teller.gap(of.symbol, of.dom_ns, ts_ns, now_ns, f"{OF_DEPTH} ladders were lost")
         of.dom_torn, of.dom_ns = False, ts_ns
-        self._tell(
+        self._teller.tell(
             DepthSnapshot(
                 source=SOURCE,
                 symbol=symbol,
@@ -126,57 +128,53 @@ class MarketStream:
     def ticks(self, of: Followed, packet: Ticks, now_ns: int) -> None:
         """Trades are told in the order of their time; those that happen while history comes wait for its
         end."""
-        trades = sorted(
-            (
-                (
-                    (packet.bt + tick.t) * _MS,
-                    tick.id,
-                    Trade(
-                        source=SOURCE,
-                        symbol=of.symbol,
-                        ts_ns=(packet.bt + tick.t) * _MS,
-                        received_ns=now_ns,
-                        price=round((packet.bp + tick.p) * packet.ts, _DIGITS),
-                        size=tick.s,
-                        aggressor=tick.aggressor,
-                        trade_id=str(tick.id),
-                    ),
-                )
-                for tick in packet.tks
-            ),
-            key=lambda each: each[:2],
-        )
+        made = (self._trade(of, packet, tick, now_ns) for tick in packet.tks)
+        trades = sorted((trade for trade in made if trade is not None), key=_at)
         if of.waiting is None:
-            self._trades(of, trades)
+            self._tell(of, trades)
             return
         of.waiting += trades
-        if packet.eoh:
-            came, of.waiting = sorted(of.waiting, key=lambda each: each[:2]), None
-            if any(tick_id in of.told for _, tick_id, _ in came):
+        if packet.eoh or len(of.waiting) > _WAITING_MOST:
+            came, of.waiting = sorted(of.waiting, key=_at), None
+            if any(trade.trade_id in of.told for trade in came):
                 of.torn = False  # it reaches back to what was told: nothing is missing
-            self._trades(of, came)
+            self._tell(of, came)
 
-    def _trades(self, of: Followed, trades: Iterable[tuple[int, int, Trade]]) -> None:
-        for ts_ns, tick_id, trade in trades:
-            if tick_id in of.told or (of.torn and ts_ns < of.last_ns):
-                continue
-            if of.torn and of.last_ns:
-                self._gap(of, of.last_ns, ts_ns, trade.received_ns, "the venue repeats no tick of that time")
-            of.torn = False
-            of.last_ns = max(of.last_ns, ts_ns)
-            of.told[tick_id] = None
-            if len(of.told) > _TOLD_KEPT:
-                del of.told[next(iter(of.told))]
-            self._tell(trade)
-
-    def _gap(self, of: Followed, since_ns: int, ts_ns: int, now_ns: int, reason: str) -> None:
-        self._tell(
-            FeedGap(source=SOURCE, symbol=of.symbol, ts_ns=ts_ns, received_ns=now_ns, since_ns=since_ns, reason=reason)
+    def _trade(self, of: Followed, packet: Ticks, tick: Tick, now_ns: int) -> Trade | None:
+        """None for one whose time is none: what it was is lost."""
+        ts_ns = (packet.bt + tick.t) * _MS
+        if not 0 < ts_ns <= LARGEST_NS:
+            of.torn = True
+            return None
+        return Trade(
+            source=SOURCE,
+            symbol=of.symbol,
+            ts_ns=ts_ns,
+            received_ns=now_ns,
+            price=round((packet.bp + tick.p) * packet.ts, _DIGITS),
+            size=tick.s,
+            aggressor=tick.aggressor,
+            trade_id=str(tick.id),
         )
 
-    def _tell(self, event: MarketEvent) -> None:
-        connection = self._connection.config.connection
-        self._connection.emit(MarketTold(connection=connection, received_ns=event.received_ns, event=event))
+    def _tell(self, of: Followed, trades: Iterable[Trade]) -> None:
+        for trade in trades:
+            if trade.trade_id in of.told or (of.torn and trade.ts_ns < of.last_ns):
+                continue
+            if of.torn and of.last_ns:
+                reason = "the venue repeats none of that time"
+                self._teller.gap(of.symbol, of.last_ns, trade.ts_ns, trade.received_ns, reason)
+            of.torn = False
+            of.last_ns = max(of.last_ns, trade.ts_ns)
+            of.told[trade.trade_id] = None
+            if len(of.told) > _TOLD_KEPT:
+                del of.told[next(iter(of.told))]
+            self._teller.tell(trade)
+
+
+def _at(trade: Trade) -> tuple[int, int]:
+    """When it was, and its tick's id."""
+    return trade.ts_ns, int(trade.trade_id)
 
 
 def _levels(levels: list[Level]) -> Levels:
