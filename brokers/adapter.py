@@ -12,6 +12,7 @@ from typing import Protocol, runtime_checkable
 
 from schema.login import AdapterSettings as AdapterSettings
 from schema.login import Credentials as Credentials
+from schema.market import MarketEvent
 from schema.records import (
     AccountState,
     ApprovedOrder,
@@ -158,6 +159,13 @@ class BarsUpdated(Event, frozen=True):
     bars: tuple[Bar, ...]
 
 
+class MarketTold(Event, frozen=True):
+    """Depth or a trade of a market that is followed (`TellsMarket`), or what of it was missed; its `source` is the
+    venue's name."""
+
+    event: MarketEvent
+
+
 class MessageUnreadable(Event, frozen=True):
     """A message that could not be read: kept (redacted, capped), counted, and survived."""
 
@@ -259,6 +267,7 @@ class Capabilities(Record, frozen=True):
     market_data: bool  # prices of the market
     order_types: frozenset[OrderType]
     bars: bool = True  # its market data has bars, and a history of them
+    depth: bool = False  # its market data has the book's depth and every trade; its adapter is then a `TellsMarket`
     links_orders: bool = False  # one request places two exits that cancel each other, or an entry with its exits
     times_in_force: frozenset[TimeInForce] = frozenset(TimeInForce)
     lists_accounts: bool = True  # the venue says which accounts a login has
@@ -379,6 +388,17 @@ class Trails(Protocol):
         self, account: str, order_id: str, *, qty: int, trail: Decimal, stop_price: Decimal | None
     ) -> None:
         """Replace a trailing stop's terms; as `BrokerAdapter.modify`."""
+        ...
+
+
+@runtime_checkable
+class TellsMarket(Protocol):
+    """An adapter whose venue tells the depth of a market's book, and every trade."""
+
+    async def follow(self, symbol: str) -> None:
+        """Tell of `symbol` as MarketTold from now on, also over later connections; what could not be told is a FeedGap,
+        before the first thing after it. No trade that bears an id is told twice. Repeating it is harmless. Errors as
+        `BrokerAdapter.watch`."""
         ...
 
 

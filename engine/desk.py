@@ -17,6 +17,7 @@ import structlog
 from msgspec.structs import replace
 
 from brokers import adapter as venue
+from brokers.feed import Sink
 from brokers.finding import unknown
 from brokers.registry import VENUE_TABLE, build_adapter
 from engine import events as ev
@@ -29,22 +30,27 @@ from engine.flatten import exposure_of
 from engine.inbox import Inbox
 from engine.journal import Journal
 from engine.latency import Latencies
-from engine.market import Market
+from engine.market_data import MarketData
 from engine.newest_config import NewestConfig
 from engine.recorder import Recorder
 from engine.resyncs import Resyncs
 from engine.rules import RuleRefused, parse_rule
 from engine.seat import Chosen, CommandRefused, FlattenResult, LoginAccounts, ResyncPlan, Topic, View
 from engine.state import CoreLimits
+from engine.symbol_search import LIMIT, Match
 from engine.views import Views
+from engine.watching import Watching
 from engine.why import why
 from schema.clock import Clock
 from schema.records import ConnectionConfig, DeskConfig, Guard, Mode, RejectClass, TimeInForce, VenueAccount
 from schema.settings import Settings
 from schema.store import CheckedContract, JournalDown, Store, StoreRefused
+from schema.store_market import MarketStore
 from schema.vault import Vault, VaultError
+from schema.watchlists import Edit
 
-_TICK_S = 0.05
+TICK_S = 0.05
+"""How often the desk publishes what changed."""
 _FILLS_REMEMBERED_NS = 7 * 24 * 3_600_000_000_000  # longer than any venue replays, and than a long weekend
 _LAG_SAMPLES = 200
 _CHART_BARS = 240
@@ -73,9 +79,14 @@ class Desk:
         recorder: Recorder | None = None,
         *,
         build: _Build | None = None,
+        user: str = "",
+        sink: Sink | None = None,
+        open_market: Callable[[], MarketStore] | None = None,
     ) -> None:
         """`recorder` keeps every input of the core for `copydesk replay`; without one nothing is kept. `build` makes
-        the adapter of a login in place of the registry."""
+        the adapter of a login in place of the registry. `user` is whose watchlists the seats see; without, nobody's.
+        `sink` takes what the feeds of the settings say; without one the market does. With `open_market`
+        (`Store.market`) market data is kept."""
         self._settings = settings
         self._build = build
         self._store = store
@@ -84,13 +95,17 @@ class Desk:
         self._random = random
         self._recorder = recorder
         self.core = Core(CoreLimits.of(settings), Latencies(random))
-        self.market = Market()
+        self._market_data = MarketData(settings, clock, random, self._alert, sink=sink, open_market=open_market)
+        self.market, self.feeds = self._market_data.market, self._market_data.feeds
         self.adapters: dict[str, venue.BrokerAdapter] = {}
         self._at_once: dict[str, venue.PlacesAtOnce] = {}
+        self._venues: dict[str, str] = {}
         self.journal = Journal(store, clock, store.revive)
         self.exits = Exits(self.core, self.adapters, clock)
         self.resyncs = Resyncs(self.core, self.adapters, self.market, clock, self._in_turn)
-        self.views = Views(self.core, self.market, self.adapters, self.journal, settings.desk)
+        self.watching = Watching(store, self.market, clock, user)
+        self.views = Views(self.core, self.market, self.adapters, self.journal, self.watching, settings.desk)
+        self.views.feeds = self.feeds.health
         self._inbox = Inbox()
         self._unreadable: dict[str, tuple[int, int]] = {}  # by login: when one was told, and how many since were not
         self._turn = asyncio.Lock()
@@ -150,6 +165,10 @@ class Desk:
             if self._recorder is not None:
                 group.create_task(self._recorder.run(self._alert), name="recorder")
             group.create_task(self._store.listen(self._config_changed), name="listen")
+            if self.feeds.wanted:
+                group.create_task(self.feeds.run(), name="feeds")
+            if self.watching.user:
+                group.create_task(self._watch_lists(), name="watchlists")
             known = self.core.config.connections
             self._logins |= {login.connection for login in known}
             connects = [group.create_task(self._connect(login), name=login.connection) for login in known]
@@ -201,6 +220,7 @@ class Desk:
     async def _connect(self, config: ConnectionConfig) -> None:
         self._refused.discard(config.connection)
         credentials = self._vault.credentials(config, await self._store.sealed_credentials(config.connection))
+        self._venues[config.connection] = config.venue
         adapter = self._adapter(config, credentials)
         self.adapters[config.connection] = adapter
         self._inbox.put_nowait(
@@ -242,6 +262,8 @@ class Desk:
             self.market.symbol, self.market.interval_s = chart, self._settings.chart_interval_s
             self._marked.add(chart)
             self._start(adapter.watch(chart, self._settings.chart_interval_s, _CHART_BARS))
+            if isinstance(adapter, venue.TellsMarket):
+                self._start(self._market_data.follow(adapter, config.venue, chart))
 
     def _follow_config(self) -> None:
         """The configuration changed: connect logins that were added, and ask again for contracts that were refused."""
@@ -287,9 +309,11 @@ class Desk:
     def _emit(self, event: venue.Event) -> None:
         """The adapters' door: market data goes to the screen's state at once, all else in order to the core."""
         if isinstance(event, venue.QuoteUpdated):
-            self.market.quote(event.quote, event.received_ns)
+            self._market_data.quote(event)
         elif isinstance(event, venue.BarsUpdated):
-            self.market.bars(event.symbol, event.interval_s, event.bars, event.received_ns)
+            self._market_data.bars(event, self._venues[event.connection])
+        elif isinstance(event, venue.MarketTold):
+            self._market_data.told(event)
         elif isinstance(event, venue.MessageUnreadable):
             self._tell_unreadable(event)
         else:
@@ -469,8 +493,8 @@ class Desk:
         lags = self.views.loop_lags_ms
         collected_ns = asked_ns = self._clock.now_ns()
         while True:
-            due_ns = self._clock.now_ns() + int(_TICK_S * 1e9)
-            await asyncio.sleep(_TICK_S)
+            due_ns = self._clock.now_ns() + int(TICK_S * 1e9)
+            await asyncio.sleep(TICK_S)
             now_ns = self._clock.now_ns()
             lags.append((now_ns - due_ns) / 1e6)
             del lags[:-_LAG_SAMPLES]
@@ -485,6 +509,7 @@ class Desk:
                 asked_ns, self._asked_day = now_ns, self.core.rolls.day
                 self._ask_refused_contracts()
             self.views.flatten = self.exits.says()
+            self._market_data.frame(now_ns)
             self.views.publish(now_ns)
 
     def _price(self) -> None:
@@ -545,6 +570,24 @@ class Desk:
         """For `copydesk symbols`; a database that is away hears of it the next time they are read."""
         with contextlib.suppress(JournalDown, StoreRefused):
             await self._store.put_contracts(said)
+        self.watching.described.set()
+
+    async def _watch_lists(self) -> None:
+        interval_s = self._settings.chart_interval_s
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._store.listen_lists(self.watching.reload))
+                group.create_task(self.watching.list_contracts())
+                group.create_task(self._market_data.follow_lists(self.watching))
+                group.create_task(self.watching.ask_quotes(self._quoting, self._marked, interval_s, self._alert))
+        except Exception as failure:  # noqa: BLE001 - whatever is wrong with a list, it must not end the copying
+            log.error("watchlists stopped", kind=type(failure).__name__, reason=str(failure))
+            self._alert("warn", "watchlists stand still until the desk is opened again; the log has the details")
+
+    def _quoting(self) -> venue.BrokerAdapter | None:
+        """The first login that is up and offers market data."""
+        offering = (name for name, adapter in self.adapters.items() if adapter.capabilities.market_data)
+        return next((self.adapters[name] for name in offering if self.core.up.get(name)), None)
 
     def _mark(self, checked: ev.InstrumentChecked) -> None:
         """Follow the price of whatever may be held, from the first login that offers market data."""
@@ -557,7 +600,7 @@ class Desk:
     async def _check_known_symbols(self) -> None:
         """What leaders hold and what the chart shows is checked before the first signal."""
         symbols = {(owner, symbol) for owner, symbol, _ in self.core.ledger.positions() if owner in self.core.leads}
-        if self._settings.chart_symbol:
+        if self._settings.chart_symbol and not self._market_data.fed(self._settings.chart_symbol):
             symbols |= {(leader, self._settings.chart_symbol) for leader in self.core.leads}
         for leader, symbol in sorted(symbols):
             await self._check(instruments.needed(self.core, leader, symbol))
@@ -776,6 +819,14 @@ class Desk:
         except JournalDown as down:
             raise CommandRefused(f"why: the journal can't be read now: {down}.") from None
         return told.as_text()
+
+    async def find_symbols(self, text: str, limit: int = LIMIT) -> tuple[Match, ...]:
+        return self.watching.find(text, limit)
+
+    async def edit_lists(self, edit: Edit) -> str:
+        said = await self.watching.edit(edit)
+        self.views.publish(self._clock.now_ns())
+        return said
 
     async def open_positions(self) -> int:
         return len(self.core.ledger.open_accounts())

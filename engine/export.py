@@ -115,8 +115,8 @@ async def export(
     if what not in _TABLES:
         raise ExportRefused(f"export: {what!r} can't be exported; {_or_nearest(what, WHAT)}")
     table = _TABLES[what]
-    from_ns = _moment("from", since) if since else 0
-    until_ns = _moment("to", until) if until else _FOR_EVER_NS
+    from_ns = moment("from", since) if since else 0
+    until_ns = moment("to", until) if until else _FOR_EVER_NS
     if from_ns >= until_ns:
         raise ExportRefused(f"to: {until} is not after {since}; give a later end or leave it out.")
     query = (
@@ -207,8 +207,8 @@ async def _must_exist(session: Connection, account: str) -> None:
         raise ExportRefused(f"account: there is no {account}; {_or_nearest(account, known)}")
 
 
-def _moment(field: str, text: str) -> int:
-    """A day or a time as nanoseconds; without an offset it is UTC."""
+def moment(field: str, text: str) -> int:
+    """A day or a time as nanoseconds; without an offset it is UTC. Raises ExportRefused naming `field`."""
     try:
         at = datetime.fromisoformat(text)
     except ValueError:
@@ -231,7 +231,7 @@ def _cell(name: str, value: Any) -> str:
         case bool():
             return "true" if value else "false"
         case int() if name.endswith("_ns"):
-            return _iso(value)
+            return iso(value)
         case int():
             return str(value)
         case Decimal():
@@ -241,7 +241,8 @@ def _cell(name: str, value: Any) -> str:
             return f"'{text}" if text.startswith(_FORMULA) else text
 
 
-def _iso(at_ns: int) -> str:
+def iso(at_ns: int) -> str:
+    """A time as a file has it; empty when it has not happened."""
     if at_ns <= 0:
         return ""
     seconds, rest_ns = divmod(at_ns, 1_000_000_000)

@@ -11,7 +11,7 @@ from brokers.adapter import BrokerAdapter, VenueError
 from engine import events as ev
 from engine import resync
 from engine.core import Core
-from engine.market import Market
+from engine.market.market import Market
 from engine.seat import ResyncLine, ResyncPlan
 from schema.clock import Clock
 

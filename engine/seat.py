@@ -9,7 +9,10 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Protocol
 
+from engine.market.shown import BookShown, SessionShown, TapeShown, Truth
+from engine.symbol_search import LIMIT, Match
 from schema.login import Credentials
+from schema.market import FeedHealth
 from schema.records import (
     Bar,
     ConnectionConfig,
@@ -23,6 +26,7 @@ from schema.records import (
     SymbolMap,
     VenueAccount,
 )
+from schema.watchlists import Edit, SavedFilter
 
 
 class Topic(StrEnum):
@@ -33,6 +37,12 @@ class Topic(StrEnum):
     CANDLES = "candles"
     ALERTS = "alerts"
     STATUS = "status"
+    WATCHLISTS = "watchlists"
+    FILTERS = "filters"
+    FEEDS = "feeds"  # `schema.market.FeedHealth` of each source that needs no login
+    DEPTH = "depth"  # `engine.market.shown.BookShown` of the chart's symbol, where somebody tells it
+    TAPE = "tape"  # its TapeShown and SessionShown
+    TRUTH = "truth"  # Truth of each symbol whose market is told: what was lost and what can't be
 
 
 class Role(StrEnum):
@@ -130,14 +140,28 @@ class CopyRow(Record, frozen=True):
     order: str = ""  # type and price of an order that waits for one: ``stop 4795.25``
 
 
+class Line(Record, frozen=True):
+    """An indicator over candles: a value for each of the last bars, the open one's provisional; None where there is
+    none."""
+
+    name: str
+    values: tuple[float | None, ...]
+
+
 class Candles(Record, frozen=True):
-    """The bars of the watched symbol in time order (exactly one row). `badge` is loading, live or stale."""
+    """The bars of a symbol in time order, the open one last (the topic has exactly one row). `badge` is loading, live,
+    gap (a bar shown may lack trades) or stale. `gaps` and `partial` are the starts of bars that may lack some, because
+    a source lost them or the desk came in the middle. `interval_s` is 0 where `interval` (``500t``) is none of time."""
 
     symbol: str
     interval_s: int
     bars: tuple[Bar, ...]
     last: float
     badge: str
+    interval: str = ""
+    gaps: tuple[int, ...] = ()
+    partial: tuple[int, ...] = ()
+    lines: tuple[Line, ...] = ()
 
 
 class AlertRow(Record, frozen=True):
@@ -190,7 +214,45 @@ class StatusRow(Record, frozen=True):
     collect_ms: float = -1.0  # the last full garbage collection, run by hand when nothing was copied
 
 
-Row = AccountRow | OrderRow | PositionRow | CopyRow | Candles | AlertRow | StatusRow
+class WatchRow(Record, frozen=True):
+    """One symbol of a list. A price is None until it is known. `change` is the price (the last trade, else the middle)
+    against `first`, the first that this desk saw in the trading day; `as_of_ns` is when the quote came, 0 for never."""
+
+    source: str
+    symbol: str
+    description: str = ""
+    exchange: str = ""
+    bid: float | None = None
+    ask: float | None = None
+    last: float | None = None
+    change: float | None = None
+    first: float | None = None
+    as_of_ns: int = 0
+
+
+class WatchlistRow(Record, frozen=True):
+    """One list in its order; lists come by name."""
+
+    name: str
+    rows: tuple[WatchRow, ...]
+
+
+Row = (
+    AccountRow
+    | OrderRow
+    | PositionRow
+    | CopyRow
+    | Candles
+    | AlertRow
+    | StatusRow
+    | WatchlistRow
+    | FeedHealth
+    | SavedFilter  # of the topic FILTERS
+    | BookShown
+    | TapeShown
+    | SessionShown
+    | Truth
+)
 
 
 class View(Record, frozen=True):
@@ -343,6 +405,15 @@ class Seat(Protocol):
 
     async def add_accounts(self, connection: str, accounts: Sequence[str], chosen: Chosen) -> str:
         """Put more accounts of a login on the desk."""
+        ...
+
+    async def find_symbols(self, text: str, limit: int = LIMIT) -> tuple[Match, ...]:
+        """What may be meant by what was typed so far, best first, in a millisecond."""
+        ...
+
+    async def edit_lists(self, edit: Edit) -> str:
+        """Add to, take off, move in, make, rename or delete a watchlist, or save or delete a filter, for every seat of
+        this user. A symbol may be named without its source, in any case."""
         ...
 
     async def open_positions(self) -> int:

@@ -13,15 +13,18 @@ from typing import Any, TypeVar
 
 import uvloop
 
+from engine import health
 from engine.desk import Desk
 from engine.recorder import Recorder
 from engine.seat import Chosen, FlattenResult, LoginAccounts, ResyncPlan, Topic, View
+from engine.symbol_search import LIMIT, Match
 from schema.clock import SYSTEM_CLOCK
 from schema.login import Credentials
 from schema.records import ConnectionConfig, Guard, VenueAccount
 from schema.settings import Settings
 from schema.store import Store
 from schema.vault import Vault
+from schema.watchlists import Edit, this_user
 
 _SWITCH_INTERVAL_S = 0.0001
 _T = TypeVar("_T")
@@ -86,13 +89,27 @@ class EngineThread:
         store = await Store.open(self._settings, SYSTEM_CLOCK)
         try:
             recorder = Recorder.open(self._settings, SYSTEM_CLOCK, store.session_id)
-            desk = Desk(self._settings, store, vault, SYSTEM_CLOCK, Random(), recorder)
+            desk = Desk(
+                self._settings,
+                store,
+                vault,
+                SYSTEM_CLOCK,
+                Random(),
+                recorder,
+                user=this_user(),
+                open_market=store.market,
+            )
             try:
                 await desk.open()
                 self._loop = asyncio.get_running_loop()
                 self.desk = desk
                 self._up.set()
-                await desk.until(self._stop)
+                keeping = asyncio.create_task(health.keep(self._settings.state_dir, desk.view, SYSTEM_CLOCK))
+                try:
+                    await desk.until(self._stop)
+                finally:
+                    keeping.cancel()
+                    await asyncio.wait([keeping])
             finally:
                 await desk.close()
         finally:
@@ -157,6 +174,12 @@ class ThreadSeat:
 
     async def add_accounts(self, connection: str, accounts: Sequence[str], chosen: Chosen) -> str:
         return await self._there(self._desk.add_accounts(connection, accounts, chosen))
+
+    async def find_symbols(self, text: str, limit: int = LIMIT) -> tuple[Match, ...]:
+        return self._desk.watching.find(text, limit)  # here and now: the engine is not asked
+
+    async def edit_lists(self, edit: Edit) -> str:
+        return await self._there(self._desk.edit_lists(edit))
 
     async def open_positions(self) -> int:
         return await self._there(self._desk.open_positions())

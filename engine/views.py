@@ -6,6 +6,7 @@ changed, at most twenty times a second. Reading a view is one attribute load, sa
 
 import os
 from collections import Counter
+from collections.abc import Callable
 from decimal import Decimal
 from typing import TypeVar
 
@@ -16,7 +17,7 @@ from engine import foreign, guards, late, recovery, rollover
 from engine.core import Core
 from engine.journal import Journal
 from engine.latency import percentile
-from engine.market import Market
+from engine.market.market import Market
 from engine.mirror_book import terms_of, waits_for
 from engine.rules import may_trade, symbol_for
 from engine.seat import (
@@ -31,7 +32,20 @@ from engine.seat import (
     Topic,
     View,
 )
-from schema.records import Copy, Decision, Environment, Episode, FollowerConfig, Guard, Signal, VenueOrder
+from engine.watching import Watching
+from schema.market import FeedHealth
+from schema.records import (
+    Copy,
+    Decision,
+    Environment,
+    Episode,
+    FollowerConfig,
+    Guard,
+    LiveStatus,
+    Side,
+    Signal,
+    VenueOrder,
+)
 
 _ORDERS_KEPT = 500
 _COPIES_KEPT = 500
@@ -47,12 +61,19 @@ class Views:
     """Builds and holds the newest view of every topic."""
 
     def __init__(
-        self, core: Core, market: Market, adapters: dict[str, BrokerAdapter], journal: Journal, desk: str
+        self,
+        core: Core,
+        market: Market,
+        adapters: dict[str, BrokerAdapter],
+        journal: Journal,
+        watching: Watching,
+        desk: str,
     ) -> None:
         self._core = core
         self._market = market
         self._adapters = adapters
         self._journal = journal
+        self._watching = watching
         self._desk = desk
         self._process = psutil.Process()
         self._orders: dict[tuple[str, str], OrderRow] = {}
@@ -69,6 +90,7 @@ class Views:
         self.loop_lags_ms: list[float] = []  # how late the loop ran lately
         self.flatten = ""  # how a flatten that runs stands
         self.collect_ms = -1.0
+        self.feeds: Callable[[], tuple[FeedHealth, ...]] = tuple
 
     def view(self, topic: Topic) -> View:
         return self._views[topic]
@@ -154,6 +176,8 @@ class Views:
             self._publish(Topic.ACCOUNTS, tuple(self._accounts()))
         for order, at_ns in self._changed_orders.values():
             self._show_order(order, at_ns)
+        if slow or self._changed_orders:
+            self._mark_own_orders()
         for signal, copy in self._changed_copies.values():
             self._show_copy(signal, copy)
         self._changed_orders.clear()
@@ -164,6 +188,9 @@ class Views:
         if self._seen.get(Topic.CANDLES) != (self._market.version, self._slow_ns):
             self._seen[Topic.CANDLES] = (self._market.version, self._slow_ns)
             self._publish(Topic.CANDLES, (self._market.candles(now_ns),))
+        self._publish_market(self._market.symbol)
+        self._publish(Topic.WATCHLISTS, self._watching.lists(now_ns))
+        self._publish(Topic.FILTERS, self._watching.filters)
         self._publish(Topic.STATUS, (self._status(now_ns),))
 
     def _publish(self, topic: Topic, rows: tuple[Row, ...]) -> None:
@@ -180,6 +207,23 @@ class Views:
         if len(newest) != len(held.rows) or any(a is not b for a, b in zip(newest, held.rows, strict=True)):
             self._views[topic] = View(topic=topic, version=held.version + 1, rows=newest)
 
+    def _publish_market(self, symbol: str) -> None:
+        """What is told of the chart's symbol."""
+        book = self._market.book(symbol)
+        self._publish(Topic.DEPTH, (book,) if book is not None else ())
+        tape, session = self._market.tape(symbol), self._market.session(symbol)
+        self._publish(Topic.TAPE, (tape, session) if tape is not None and session is not None else ())
+
+    def _mark_own_orders(self) -> None:
+        """In the books, all that work."""
+        working: dict[str, list[tuple[Decimal, Side, int]]] = {symbol: [] for symbol in self._market.followed}
+        for row in self._orders.values():
+            price = row.limit_price or row.stop_price
+            if row.status == LiveStatus.WORKING and price and row.symbol in working:
+                working[row.symbol].append((price, row.side, row.qty - row.filled_qty))
+        for symbol, orders in working.items():
+            self._market.own_orders(symbol, orders)
+
     def _refresh_slow(self) -> None:
         latencies = self._core.tally.latencies
         self._summaries = latencies.summaries()
@@ -187,6 +231,8 @@ class Views:
             summary = stage.summary()
             self._latencies[account] = (summary.p50, summary.p99)
         self._rss_mb = self._process.memory_info().rss / 2**20
+        self._publish(Topic.FEEDS, self.feeds())
+        self._publish(Topic.TRUTH, self._market.truth())
 
     def _accounts(self) -> list[AccountRow]:
         core = self._core

@@ -3,13 +3,13 @@
 A wrong word is answered with one sentence naming the field, and the nearest word that is right.
 """
 
-import difflib
 from collections.abc import Iterable
 from enum import StrEnum
 
 from msgspec.structs import replace
 
 from schema.records import DriftPolicy, Foreign, GroupConfig, LateJoin, Mode, Unfilled
+from schema.words import near_words
 
 CHOICES: dict[str, type[StrEnum]] = {
     "mode": Mode,
@@ -40,23 +40,17 @@ def changed(group: GroupConfig, changes: Iterable[str]) -> GroupConfig:
 
 def _value(field: str, value: str) -> object:
     if field not in FIELDS:
-        raise GroupRefused(f"field: a group has no {field!r}{_near(field, FIELDS)}")
+        raise GroupRefused(f"field: a group has no {field!r}{near_words(field, FIELDS)}")
     if field == "leader":
         return value
     if field in CHOICES:
         words = [str(word) for word in CHOICES[field]]
         if value not in words:
-            raise GroupRefused(f"{field}: {value!r} is not known{_near(value, words)}")
+            raise GroupRefused(f"{field}: {value!r} is not known{near_words(value, words)}")
         return CHOICES[field](value)
     if not value.isascii() or not value.isdigit() or int(value) > _LARGEST:
         raise GroupRefused(f"{field}: {value!r} is not a whole number; write one from 0 to {_LARGEST}.")
     return int(value)
-
-
-def _near(word: str, known: Iterable[str]) -> str:
-    words = list(known)
-    near = difflib.get_close_matches(word, words, n=1)
-    return f"; did you mean {near[0]}?" if near else f"; write {', '.join(words[:-1])} or {words[-1]}."
 
 
 def described(group: GroupConfig) -> str:

@@ -9,11 +9,18 @@ import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic.fields import FieldInfo
-from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    InitSettingsSource,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 
 from schema.login import AdapterSettings
 from schema.records import ConnectionConfig
@@ -23,6 +30,11 @@ ENV_PREFIX = "COPYDESK_"
 FILE_NAME = "copydesk.toml"
 _NOT_SETTINGS = {"COPYDESK_CONFIG", "COPYDESK_TAPE", "COPYDESK_PASSWORD", "COPYDESK_SEC"}
 """Variables that name a file or a secret of one command; they are no settings, and no mistakes either."""
+
+FEEDS = ("binance",)
+"""Sources of market data that need no login, by name; `brokers/feeds.py` has a row for each."""
+_Names = Annotated[tuple[str, ...], NoDecode]
+"""A list in the file; names with commas between them in a variable."""
 
 
 class SettingsError(Exception):
@@ -77,6 +89,12 @@ class Settings(BaseSettings):
     sessions_mb: int = Field(default=2048, ge=1, le=1_000_000)
     """Megabytes that recorded sessions may take together; the oldest go first."""
 
+    bars_days: int = Field(default=1825, ge=1, le=36_500)
+    """How many days of candles are kept, counted back from now."""
+
+    trades_days: int = Field(default=30, ge=1, le=36_500)
+    """How many days of trades are kept; an ES contract makes about half a million a day."""
+
     strict_entity_types: bool = True
     """Ask a venue's stream for the kinds of events the desk reads, and not for everything."""
 
@@ -92,11 +110,56 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """The least that is written to the log in `state_dir`."""
 
+    chart_interval_s: int = Field(default=60, ge=60, le=86_400, multiple_of=60)
+    """Seconds per candle, whole minutes."""
+
+    feeds: _Names = Field(default=(), examples=[("binance",)])
+    """Sources of public market data, which need no login: binance."""
+
+    binance_symbols: _Names = Field(default=(), examples=[("BTCUSDT", "ETHUSDT")])
+    """What is watched at Binance from the start."""
+
     chart_symbol: str | None = Field(default=None, examples=["ESH4"])
     """The contract of the candles pane; without it, what the leader trades."""
 
-    chart_interval_s: int = Field(default=60, ge=60, le=86_400, multiple_of=60)
-    """Seconds per candle, whole minutes."""
+    binance_ws_url: str = "wss://stream.binance.com:9443"
+    """Where Binance's public streams are."""
+
+    binance_rest_url: str = "https://api.binance.com"
+    """Where Binance's public REST endpoints are."""
+
+    @field_validator("feeds", "binance_symbols", mode="before")
+    @classmethod
+    def _listed(cls, value: Any) -> Any:
+        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @field_validator("feeds")
+    @classmethod
+    def _known_feeds(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for name in value:
+            if name not in FEEDS:
+                raise ValueError(f"names {name!r}, which is no feed; there is {', '.join(FEEDS)}")
+        return tuple(dict.fromkeys(value))
+
+    @field_validator("binance_symbols")
+    @classmethod
+    def _plain_symbols(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for name in value:
+            if not (name.isascii() and name.isalnum()):
+                raise ValueError(f"names {name!r}, which is no symbol")
+        return tuple(dict.fromkeys(name.upper() for name in value))
+
+    @field_validator("binance_ws_url", "binance_rest_url")
+    @classmethod
+    def _address(cls, value: str, info: ValidationInfo) -> str:
+        schemes = ("wss", "ws") if info.field_name == "binance_ws_url" else ("https", "http")
+        parts = urlsplit(value)
+        if parts.scheme not in schemes or not parts.hostname:
+            raise ValueError(f"is not an address that begins with {schemes[0]}://")
+        return value
+
+    market_kernel: Literal["auto", "compiled", "python"] = "auto"
+    """What builds books and candles: the compiled kernel, its slower Python twin, or the first that is there."""
 
     @field_validator("state_dir")
     @classmethod
@@ -119,8 +182,8 @@ class Settings(BaseSettings):
 
     @field_validator("chart_symbol")
     @classmethod
-    def _contract(cls, value: str | None) -> str | None:
-        if value is not None:
+    def _contract(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if value is not None and not (info.data.get("feeds") and value in info.data.get("binance_symbols", ())):
             try:
                 parse_contract(value)
             except UnknownProduct:
@@ -233,7 +296,11 @@ def _is_secret(field: FieldInfo) -> bool:
 
 def _example(key: str, field: FieldInfo, place: str) -> str:
     value = field.examples[0] if field.examples else field.default
+    names = list(map(str, value)) if "tuple" in str(field.annotation) else None
     if place.startswith("environment"):
-        return f"something like {ENV_PREFIX}{key.upper()}={str(value).lower() if isinstance(value, bool) else value}"
+        text = ",".join(names) if names is not None else str(value).lower() if isinstance(value, bool) else value
+        return f"something like {ENV_PREFIX}{key.upper()}={text}"
     shown = str(value).lower() if isinstance(value, bool) else f'"{value}"' if isinstance(value, str) else value
+    if names is not None:
+        shown = "[" + ", ".join(f'"{name}"' for name in names) + "]"
     return f"something like {key} = {shown}"

@@ -1,8 +1,9 @@
 """The store: everything of the desk that must outlive it. Opened by the engine's thread and by the shell commands.
 
-Six parts, one idea each: the configuration (`store_config.py`), contracts (`store_contracts.py`), the journal
-(`store_journal.py`), what is read back (`store_query.py`), the story of a copy (`store_why.py`), and the state of FIX
-sessions (`store_fix.py`). All raise JournalDown while it can't be used.
+Seven parts, one idea each: the configuration (`store_config.py`), contracts (`store_contracts.py`), watchlists and
+filters (`store_watchlists.py`), the journal (`store_journal.py`), what is read back (`store_query.py`), the story of a
+copy (`store_why.py`), and the state of FIX sessions (`store_fix.py`). All raise JournalDown while it can't be used.
+Candles and trades are beside it (`store_market.py`).
 """
 
 from collections.abc import Awaitable, Callable
@@ -21,14 +22,16 @@ from schema.store_fix import FixStore
 from schema.store_journal import AlertRecord as AlertRecord
 from schema.store_journal import Batch as Batch
 from schema.store_journal import JournalStore
-from schema.store_listen import listen_once
+from schema.store_listen import CONFIG, WATCHLISTS, listen_once
+from schema.store_market import MarketStore
 from schema.store_query import QueryStore
+from schema.store_watchlists import WatchlistStore
 from schema.store_why import WhyStore
 
 _LONGEST_WAIT_S = 1.0
 
 
-class Store(ContractStore, JournalStore, QueryStore, WhyStore, FixStore):
+class Store(ContractStore, WatchlistStore, JournalStore, QueryStore, WhyStore, FixStore):
     """One open database. Not to be shared between loops."""
 
     @classmethod
@@ -41,6 +44,10 @@ class Store(ContractStore, JournalStore, QueryStore, WhyStore, FixStore):
         """Let go of the database; our own server stops when nobody else uses it."""
         await self._database.close()
 
+    def market(self) -> MarketStore:
+        """Candles and trades in this database, through sessions of their own; to be closed by whoever asked for it."""
+        return MarketStore(self._database.connect)
+
     async def revive(self) -> None:
         """Start our own server again if it died; never raises."""
         await self._database.revive()
@@ -48,9 +55,16 @@ class Store(ContractStore, JournalStore, QueryStore, WhyStore, FixStore):
     async def listen(self, changed: Callable[[], Awaitable[None]]) -> None:
         """Await `changed` after every change of the configuration by anybody, and once whenever changes may have been
         missed, at the start too; runs until cancelled, through every loss of the database."""
+        await self._listen(CONFIG, changed)
+
+    async def listen_lists(self, changed: Callable[[], Awaitable[None]]) -> None:
+        """As `listen`, for watchlists and filters."""
+        await self._listen(WATCHLISTS, changed)
+
+    async def _listen(self, channel: str, changed: Callable[[], Awaitable[None]]) -> None:
         async for attempt in stamina.retry_context(
             on=JournalDown, attempts=None, timeout=None, wait_initial=0.05, wait_max=_LONGEST_WAIT_S
         ):
             with attempt:
                 async with journal_errors():
-                    await listen_once(self._database, changed)
+                    await listen_once(self._database, channel, changed)

@@ -4,7 +4,6 @@ What the tables would refuse is refused here first, in one sentence that names t
 hold for whoever writes past this module.
 """
 
-import difflib
 from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import asynccontextmanager
 
@@ -29,6 +28,7 @@ from schema.records import (
     Rule,
     SymbolMap,
 )
+from schema.words import near_words
 
 _TIMEOUT_S = 5.0
 
@@ -354,8 +354,7 @@ class _Within(ConfigStore):
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """The end of a sentence about a name that is not there: the nearest one that is."""
-    near = difflib.get_close_matches(name, list(known), n=1)
-    return f"; did you mean {near[0]}?" if near else "; add it first."
+    return near_words(name, known, "; add it first")
 
 
 def _named(**names: str) -> None:

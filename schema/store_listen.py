@@ -1,4 +1,4 @@
-"""Listening for configuration changes made by another seat or by the shell. Called by `Store.listen`."""
+"""Listening for changes made by another seat or by the shell. Called by `Store.listen` and `Store.listen_lists`."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -7,10 +7,10 @@ from typing import Any
 from schema.database import Database
 from schema.driver import JournalDown
 
-_CHANNEL = "copydesk_config"
+CONFIG, WATCHLISTS = "copydesk_config", "copydesk_watchlists"
 
 
-async def listen_once(database: Database, changed: Callable[[], Awaitable[None]]) -> None:
+async def listen_once(database: Database, channel: str, changed: Callable[[], Awaitable[None]]) -> None:
     """Listen on a session of its own until it is lost, and then raise JournalDown. `changed` is awaited once at first.
     Changes that come in a burst, as one command makes, are told once."""
     connection = await database.connect()
@@ -27,7 +27,7 @@ async def listen_once(database: Database, changed: Callable[[], Awaitable[None]]
 
     try:
         connection.add_termination_listener(gone)
-        await connection.add_listener(_CHANNEL, told)
+        await connection.add_listener(channel, told)
         bell.set()
         while True:
             await bell.wait()

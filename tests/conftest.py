@@ -21,8 +21,10 @@ from schema.migrate import migrate
 from schema.postgres import EmbeddedPostgres
 from schema.settings import Settings, load_settings
 from schema.store import Store
+from schema.store_market import MarketStore
 
 _TEMPLATE = "ready_made"
+_TAPE = Path(os.environ.get("COPYDESK_TAPE", Path(__file__).parents[2] / "shared/data/es-h4-2023-12-25.csv.gz"))
 _numbers = itertools.count(1)
 
 
@@ -32,6 +34,14 @@ def _no_foreign_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     for variable in list(os.environ):
         if variable.startswith("COPYDESK_") and variable != "COPYDESK_TAPE":
             monkeypatch.delenv(variable)
+
+
+@pytest.fixture(scope="session")
+def tape() -> Path:
+    """A recorded session, which is not ours to publish."""
+    if not _TAPE.exists():
+        pytest.skip(f"the recorded tape is not here: {_TAPE}")
+    return _TAPE
 
 
 def _enterable_dir() -> Path:
@@ -95,6 +105,14 @@ def settings(database_url: str, state_dir: Path) -> Settings:
 async def store(settings: Settings) -> AsyncIterator[Store]:
     """An open store on that database."""
     opened = await Store.open(settings, SYSTEM_CLOCK)
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+async def market(store: Store) -> AsyncIterator[MarketStore]:
+    """The candles and trades of that database."""
+    opened = store.market()
     yield opened
     await opened.close()
 

@@ -155,11 +155,18 @@ def practice_settings(state_dir: Path, **settings: Any) -> Settings:
 
 @asynccontextmanager
 async def practice(
-    state_dir: Path, *options: str, requests_per_min: int = 5_000, clock: Clock = SYSTEM_CLOCK, **settings: Any
+    state_dir: Path,
+    *options: str,
+    requests_per_min: int = 5_000,
+    clock: Clock = SYSTEM_CLOCK,
+    user: str = "",
+    keep_market: bool = False,
+    **settings: Any,
 ) -> AsyncIterator[PracticeDesk]:
     """A desk of one leader and 20 followers with mixed rules, connected and at rest; the market is synthetic, and
-    trades only when told to. `clock` is the desk's. Afterwards T-REPLAY holds: what was recorded of the desk replays to
-    the same decisions."""
+    trades only when told to. `clock` is the desk's, `user` whose lists it shows; it may
+    keep market data (`keep_market`). Afterwards T-REPLAY holds: what was
+    recorded of the desk replays to the same decisions."""
     chosen = practice_settings(state_dir, **settings)
     state_dir.mkdir(parents=True, exist_ok=True)
     sandbox = Sandbox(state_dir, "--seed", "7", "--requests-per-min", str(2 * requests_per_min), *options)
@@ -167,7 +174,16 @@ async def practice(
         await set_up(chosen, sandbox.ready, requests_per_min=requests_per_min)
         store = await Store.open(chosen, SYSTEM_CLOCK)
         recorder = Recorder.open(chosen, clock, store.session_id)
-        desk = Desk(chosen, store, Vault.open(chosen), clock, Random(1), recorder)
+        desk = Desk(
+            chosen,
+            store,
+            Vault.open(chosen),
+            clock,
+            Random(1),
+            recorder,
+            user=user,
+            open_market=store.market if keep_market else None,
+        )
         try:
             await desk.open()
             yield PracticeDesk(chosen, sandbox, store, desk)

@@ -54,16 +54,30 @@ def test_these_never_load_a_terminal(modules_and_banned: tuple[str, list[str]]) 
     assert done.stdout.strip() == "[]"
 
 
-def test_the_export_command_never_loads_textual() -> None:
+def loaded(command: str, modules: str) -> str:
+    """Those of some modules (an expression of `name`) that a command's help has loaded."""
     code = (
         "import sys\n"
         "from tui.cli import main\n"
-        "main(['export', '--help'], standalone_mode=False)\n"
-        "print('LOADED', [name for name in sys.modules if name.split('.')[0] == 'textual'])"
+        f"main([{command!r}, '--help'], standalone_mode=False)\n"
+        f"print('LOADED', [name for name in sys.modules if {modules}])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=False)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.strip().endswith("LOADED []")
+    return done.stdout.strip().rpartition("LOADED ")[2]
+
+
+def test_the_export_command_never_loads_textual() -> None:
+    assert loaded("export", "name.split('.')[0] == 'textual'") == "[]"
+
+
+def test_a_command_loads_its_own_module_alone() -> None:
+    assert loaded("kill", "name in ('brokers.sandbox.server', 'tui.backfill')") == "[]"
+    assert loaded("backfill", "name == 'tui.backfill'") == "['tui.backfill']"
+    command = [sys.executable, "-m", "tui.cli", "bakcfill"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "'backfill'" in done.stderr
 
 
 def test_only_risk_makes_approved_orders() -> None:

@@ -309,3 +309,12 @@ def remove(config: Path | None, account: str) -> None:
 
     run(work())
     click.echo(f"{account} is off the desk.")
+
+
+@click.group()
+def accounts() -> None:
+    """Logins and their accounts: add, list, sync, toggle, remove."""
+
+
+for _command in (add, list_accounts, sync, remove, toggle):
+    accounts.add_command(_command)

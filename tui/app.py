@@ -29,7 +29,10 @@ from engine.seat import (
     Seat,
     StatusRow,
     Topic,
+    WatchRow,
 )
+from schema.listed import Listed
+from schema.watchlists import Scope, Watched
 from tui import commands, theme
 from tui.asking import outcome
 from tui.commandline import Prompt
@@ -37,24 +40,28 @@ from tui.commands import BadCommand, Known
 from tui.dialogs import ArmQuestion, HelpPage, QuitQuestion, ResyncQuestion, StoryPage
 from tui.grid import GridPane
 from tui.keymap import BY_ID, bindings, hints
+from tui.lists import Lists
 from tui.login_form import LoginPage, SyncPage
 from tui.page import Page
 from tui.paint import TICKS_PER_S, PaintClock
 from tui.panes.accounts import AccountsPane
+from tui.panes.alerts import AlertsPane
 from tui.panes.candles import CandlePane
 from tui.panes.copies import CopiesPane
 from tui.panes.lines import HintLine, MessageLine, StatusLine
 from tui.panes.orders import OrdersPane
 from tui.panes.positions import PositionsPane
+from tui.panes.watch import WatchPane
 from tui.patient import PatientApp
+from tui.search import SymbolSearch
 from tui.split import Divider, Split
 from tui.text import counted
 
 ANSWER_S = 2.0
 """How long quitting waits for the desk to say whether positions are open."""
-NARROW, SHORT = 110, 30
+NARROW, SHORT, ROOMY = 110, 30, 170
 UNDER_A_PAGE = 10
-MOVE_ON = ("command", "kill_switch", "filter", "pane", "focus_next", "focus_previous")
+MOVE_ON = ("command", "kill_switch", "filter", "pane", "find_symbol", "focus_next", "focus_previous")
 _REMOTE_FONT = re.compile(r"@font-face\s*{[^}]*}\s*")
 
 _log = structlog.get_logger()
@@ -88,13 +95,18 @@ class CopydeskApp(PatientApp):
         self.candles = CandlePane(id="candles")
         self.positions = PositionsPane(id="positions")
         self.orders = OrdersPane(id="orders")
+        self.watchlist = WatchPane(id="watch")
+        self.alerts = AlertsPane(id="alerts")
         self._panes: dict[str, GridPane[Any] | CandlePane] = {
             "accounts": self.accounts,
             "positions": self.positions,
             "orders": self.orders,
             "copies": self.copies,
             "candles": self.candles,
+            "watch": self.watchlist,
+            "alerts": self.alerts,
         }
+        self.lists = Lists(seat, self.watchlist, {Scope.ORDERS: self.orders, Scope.ALERTS: self.alerts})
         self._status = StatusLine(id="status")
         self.message = MessageLine(id="message")
         self.prompt = Prompt(self._known, id="prompt")
@@ -102,10 +114,18 @@ class CopydeskApp(PatientApp):
         self._root = Split(
             "row",
             Split("column", self.accounts, self.copies, ratios=(27, 19)),
-            Split("column", self.candles, self.positions, self.orders, ratios=(20, 14, 12)),
+            Split(
+                "column",
+                Split("row", self.candles, self.watchlist, ratios=(44, 31)),
+                self.positions,
+                self.orders,
+                self.alerts,
+                ratios=(20, 14, 12, 10),
+            ),
             ratios=(124, 75),
             id="root",
         )
+        self._has_lists = False
         self._zoomed: str | None = None
         self._back_to: Widget | None = None
         self._filter_target: GridPane[Any] | None = None
@@ -127,8 +147,11 @@ class CopydeskApp(PatientApp):
             (self.orders, TICKS_PER_S),
             (self.copies, TICKS_PER_S),
             (self.candles, 4),
+            (self.alerts, 5),
         ):
             self.clock.add(lambda pane=pane: self._paint(pane), per_s)
+        self.clock.add(self._paint_watchlist, TICKS_PER_S)
+        self.clock.add(self.lists.follow_filters, 5)
         self.clock.add(self._paint_status, 4)
         self.set_interval(1 / TICKS_PER_S, self._tick)
         self._arrange()
@@ -154,6 +177,15 @@ class CopydeskApp(PatientApp):
     def _paint(self, pane: GridPane[Any] | CandlePane) -> None:
         if pane.display and pane.size.width:
             pane.show(self._seat.view(pane.TOPIC), self._now_ns())
+
+    def _paint_watchlist(self) -> None:
+        """The pane is there once its user has a list; an edit is seen at once, prices come five times a second."""
+        view = self.lists.view
+        if bool(view.rows) != self._has_lists:
+            self._has_lists = bool(view.rows)
+            self._arrange()
+            self._keep_focus_visible()
+        self.watchlist.show(view, self._now_ns())
 
     def _now_ns(self) -> int:
         rows = self._seat.view(Topic.STATUS).rows
@@ -189,7 +221,9 @@ class CopydeskApp(PatientApp):
         elif height < SHORT:
             shown = {"accounts", "copies", "candles", "positions"}
         else:
-            shown = set(self._panes)
+            shown = set(self._panes) - {"alerts"}
+            if width < ROOMY or not self._has_lists:
+                shown.discard("watch")
         self._root.show_only(lambda pane: pane.id in shown)
 
     def action_zoom(self) -> None:
@@ -198,7 +232,7 @@ class CopydeskApp(PatientApp):
         elif self.focused is not None and self.focused.id in self._panes:
             self._zoomed = self.focused.id
         else:
-            self.message.say("Go to a pane first (1 to 5), then z gives it the screen.", "refused")
+            self.message.say("Go to a pane first (1 to 7), then z gives it the screen.", "refused")
         self._arrange()
         self._keep_focus_visible()
 
@@ -220,6 +254,8 @@ class CopydeskApp(PatientApp):
     def _focus_moved(self, focused: Widget | None) -> None:
         if focused is self.accounts:
             contexts = ("accounts", "grid", "desk")
+        elif focused is self.watchlist:
+            contexts = ("watch", "grid", "desk")
         elif focused is self.copies:
             contexts = ("copies", "grid", "desk")
         elif isinstance(focused, GridPane):
@@ -242,6 +278,10 @@ class CopydeskApp(PatientApp):
     def copy_at_hand(self) -> CopyRow | None:
         return self.copies.current
 
+    @property
+    def watched_at_hand(self) -> WatchRow | None:
+        return self.watchlist.current
+
     async def action_guarded(self, key_id: str) -> None:
         """A key that may be unable to act now: say why, or act."""
         key = BY_ID[key_id]
@@ -260,6 +300,27 @@ class CopydeskApp(PatientApp):
         row = self.copy_at_hand
         if row is not None:
             self._ask(self._tell(self._seat.why(row.follower, None, row.signal_id)))
+
+    def action_unwatch(self) -> None:
+        row = self.watched_at_hand
+        if row is not None:
+            self._ask(self.lists.remove((_watched(row),)))
+
+    def action_move_watched(self, by: int) -> None:
+        row = self.watched_at_hand
+        if row is not None:
+            self._ask(self.lists.move(_watched(row), by))
+
+    def action_next_list(self) -> None:
+        self._ask(self.lists.show_next())
+
+    def action_find_symbol(self) -> None:
+        self.run_worker(self._find_symbol(), group="find", exclusive=True)
+
+    async def _find_symbol(self) -> None:
+        found = await self.push_screen_wait(SymbolSearch(self._seat.find_symbols, self.lists.name))
+        if found is not None:
+            self._ask(self.lists.add((_watched(found),)))
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Keys that take the focus elsewhere act before any other, but not while something is typed or asked."""
@@ -312,6 +373,9 @@ class CopydeskApp(PatientApp):
             groups=tuple(sorted({row.group for row in rows if row.group})),
             logins=tuple(sorted({row.connection for row in rows})),
             themes=tuple(theme.themes()),
+            lists=self.watchlist.names,
+            watched=tuple(dict.fromkeys(row.symbol for row in self.watchlist.rows)),
+            filters=tuple(dict.fromkeys(each.name for each in self.lists.filters)),
         )
 
     def _open_prompt(self, mode: Any, text: str) -> None:
@@ -384,6 +448,18 @@ class CopydeskApp(PatientApp):
                 self._ask(self._seat.set_rule(account, kind, value))
             case commands.Why(account, at):
                 self._ask(self._tell(self._seat.why(account, at)))
+            case commands.Watch(symbols):
+                self._ask(self.lists.add(symbols))
+            case commands.Unwatch(symbols):
+                self._ask(self.lists.remove(symbols))
+            case commands.ShowList(name):
+                self._ask(self._show_list(name))
+            case commands.ShowLists():
+                self.push_screen(StoryPage(self.lists.text()))
+            case commands.EditLists(edit):
+                self._ask(self._seat.edit_lists(edit))
+            case commands.Filter(name, saved):
+                self._ask(self.lists.filter(name, saved))
             case commands.Export(what, path, account):
                 self._ask(self._seat.export(what, str(Path(path).expanduser()), account))
 
@@ -393,6 +469,12 @@ class CopydeskApp(PatientApp):
     async def _answered(self, asked: Coroutine[Any, Any, str]) -> None:
         """Await the desk and say how it went."""
         self.message.say(*await outcome(asked))
+
+    async def _show_list(self, name: str) -> str:
+        said = await self.lists.show(name)
+        if not self._on_screen(self.watchlist):
+            self.action_pane("watch")
+        return said
 
     async def _tell(self, asked: Coroutine[Any, Any, str]) -> str:
         """Open the page with the story that is awaited."""
@@ -457,3 +539,7 @@ class CopydeskApp(PatientApp):
         """Write the screen as it is now as an SVG picture, which loads nothing from anywhere."""
         picture = self.export_screenshot(title="copydesk")
         Path(path).write_text(_REMOTE_FONT.sub("", picture), "utf-8")
+
+
+def _watched(symbol: WatchRow | Listed) -> Watched:
+    return Watched(source=symbol.source, symbol=symbol.symbol)

@@ -1,22 +1,54 @@
-"""The shell commands. The only module that starts processes; heavy imports wait until a command needs them, so that
-`copydesk export` never loads the terminal."""
+"""The shell commands. The only module that starts processes; every import waits until a command needs it, so that
+`copydesk export` never loads the terminal, and `copydesk kill` nothing that it can do without."""
 
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import click
+from click.exceptions import NoSuchCommand
 
-from brokers.sandbox.__main__ import sandbox_command
-from tui.accounts import add, list_accounts, remove, sync, toggle
-from tui.groups import groups
-from tui.kill import guard, kill
-from tui.replay import replay_command
 from tui.shell import OneSentence, refusals, run, settings_with_log
-from tui.symbols import symbols
-from tui.why import why_command
+
+_ELSEWHERE = {
+    "accounts": "tui.accounts:accounts",
+    "backfill": "tui.backfill:backfill",
+    "candles": "tui.candles:candles",
+    "groups": "tui.groups:groups",
+    "guard": "tui.kill:guard",
+    "health": "tui.health:health",
+    "kill": "tui.kill:kill",
+    "replay": "tui.replay:replay_command",
+    "sandbox": "brokers.sandbox.__main__:sandbox_command",
+    "symbols": "tui.symbols:symbols",
+    "watch": "tui.watch:watch",
+    "why": "tui.why:why_command",
+}
+"""Commands of other modules, by name."""
 
 
-@click.group(cls=OneSentence, invoke_without_command=True)
+class _Commands(OneSentence):
+    """Imports a command's module when it is called, or when all are listed."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted((*super().list_commands(ctx), *_ELSEWHERE))
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _ELSEWHERE:
+            return super().get_command(ctx, cmd_name)
+        module, _, name = _ELSEWHERE[cmd_name].partition(":")
+        return getattr(import_module(module), name)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        try:
+            return super().resolve_command(ctx, args)
+        except NoSuchCommand as unknown:  # click looks for the nearest among those that are imported
+            raise NoSuchCommand(unknown.command_name, possibilities=self.list_commands(ctx), ctx=ctx) from None
+
+
+@click.group(cls=_Commands, invoke_without_command=True)
 @click.option("--config", type=click.Path(dir_okay=False, path_type=Path), help="Settings file (copydesk.toml).")
 @click.pass_context
 def main(context: click.Context, config: Path | None) -> None:
@@ -99,21 +131,6 @@ def doctor(config: Path | None) -> None:
 
     sys.exit(run(examine(config)))
 
-
-@main.group()
-def accounts() -> None:
-    """Logins and their accounts: add, list, sync, toggle, remove."""
-
-
-main.add_command(sandbox_command, "sandbox")
-main.add_command(replay_command)
-main.add_command(guard)
-main.add_command(kill)
-main.add_command(why_command)
-main.add_command(groups)
-main.add_command(symbols)
-for _command in (add, list_accounts, sync, remove, toggle):
-    accounts.add_command(_command)
 
 if __name__ == "__main__":
     main()

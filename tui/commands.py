@@ -13,6 +13,16 @@ from typing import Any, NamedTuple
 from engine.rules import RuleRefused, parse_rule
 from schema.group_words import CHOICES, FIELDS, GroupRefused, changed
 from schema.records import GroupConfig, Guard, RuleKind
+from schema.watchlists import (
+    FILTER_FIELDS,
+    DeleteFilter,
+    DeleteList,
+    ListRefused,
+    RenameList,
+    SavedFilter,
+    Watched,
+    filter_of,
+)
 
 EXPORTS = ("orders", "copies", "positions", "accounts")
 
@@ -30,6 +40,9 @@ class Known:
     groups: tuple[str, ...] = ()
     logins: tuple[str, ...] = ()
     themes: tuple[str, ...] = ()
+    lists: tuple[str, ...] = ()
+    watched: tuple[str, ...] = ()
+    filters: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +114,43 @@ class Sync:
 
 
 @dataclass(frozen=True, slots=True)
+class Watch:
+    """Put symbols on the list that is shown."""
+
+    symbols: tuple[Watched, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Unwatch:
+    symbols: tuple[Watched, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ShowList:
+    """Show a list, after making it when there is none."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class ShowLists:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class EditLists:
+    edit: RenameList | DeleteList | DeleteFilter
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Apply the filters of a name, none without one; `saved` is kept first."""
+
+    name: str
+    saved: SavedFilter | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class SetTheme:
     name: str
 
@@ -128,6 +178,12 @@ Command = (
     | SetRule
     | Export
     | Why
+    | Watch
+    | Unwatch
+    | ShowList
+    | ShowLists
+    | EditLists
+    | Filter
     | SetTheme
     | Quit
     | Help
@@ -135,11 +191,14 @@ Command = (
 
 
 class Argument(NamedTuple):
-    """One argument: what it is called in sentences, and the field of `Known` or the fixed words it comes from."""
+    """One argument: what it is called in sentences, and the field of `Known` or the fixed words it comes from. With
+    `free` other words are taken too; with `many`, for the last one, several."""
 
     name: str
     source: str | tuple[str, ...] | None
     optional: bool = False
+    free: bool = False
+    many: bool = False
 
 
 class Syntax(NamedTuple):
@@ -151,6 +210,8 @@ class Syntax(NamedTuple):
 
 _GUARDED = Argument("follower, group or all", "guardable")
 _GUARDS = {"halt": Guard.HALT, "reduce": Guard.REDUCE_ONLY, "closeonly": Guard.CLOSE_ONLY, "resume": Guard.NONE}
+
+_LIST_DOES = ("rename", "delete")
 
 SYNTAX: tuple[Syntax, ...] = (
     Syntax("toggle", (Argument("account", "followers"),), "toggle DEMO1001", "switch a follower on or off"),
@@ -203,6 +264,34 @@ SYNTAX: tuple[Syntax, ...] = (
         "sync YOURNAME",
         "list a login's accounts as its venue has them now, and pick more",
     ),
+    Syntax(
+        "watch",
+        (Argument("symbol", None, many=True),),
+        "watch ESZ6 NQZ6",
+        "put symbols on the watchlist; f finds one while you type",
+    ),
+    Syntax("unwatch", (Argument("symbol", "watched", free=True, many=True),), "unwatch NQZ6", "take symbols off it"),
+    Syntax(
+        "list",
+        (
+            Argument("list", "lists", free=True),
+            Argument("rename or delete", _LIST_DOES, optional=True),
+            Argument("new name", None, optional=True),
+        ),
+        "list majors",
+        "show a watchlist, made when there is none; then rename NEW, or delete",
+    ),
+    Syntax("lists", (), "lists", "every watchlist and filter"),
+    Syntax(
+        "filter",
+        (
+            Argument("filter or off", "filterable", free=True),
+            Argument("condition", tuple(f"{field}=" for field in FILTER_FIELDS), optional=True, free=True, many=True),
+        ),
+        "filter big symbol=ES size>=5",
+        "show only such orders, or scope=alerts or tape; saved by that name",
+    ),
+    Syntax("unfilter", (Argument("filter", "filters"),), "unfilter big", "delete a saved filter"),
     Syntax("theme", (Argument("theme", "themes"),), "theme desk", "change the colours"),
     Syntax("help", (), "help", "show the keys and commands"),
     Syntax("quit", (), "quit", "leave the desk; asks first when positions are open"),
@@ -233,10 +322,16 @@ def parse(line: str, known: Known) -> Command:
     least = sum(not argument.optional for argument in syntax.arguments)
     if len(given) < least:
         raise BadCommand(f":{name} needs {_a(syntax.arguments[len(given)].name)}, as in :{syntax.example}.")
-    if len(given) > len(syntax.arguments):
-        raise BadCommand(f":{name} does not take {given[len(syntax.arguments)]!r}; write :{syntax.example}.")
-    values = [_checked(argument, word, known) for argument, word in zip(syntax.arguments, given, strict=False)]
+    takes = len(given) if syntax.arguments and syntax.arguments[-1].many else len(syntax.arguments)
+    if len(given) > takes:
+        raise BadCommand(f":{name} does not take {given[takes]!r}; write :{syntax.example}.")
+    values = [_checked(_argument(syntax, at), word, known) for at, word in enumerate(given)]
     return _command(name, values)
+
+
+def _argument(syntax: Syntax, at: int) -> Argument:
+    """What the word in this place is; the last argument may be several words."""
+    return syntax.arguments[min(at, len(syntax.arguments) - 1)]
 
 
 def _command(name: str, values: Sequence[str]) -> Command:
@@ -273,12 +368,39 @@ def _command(name: str, values: Sequence[str]) -> Command:
             return AddLogin()
         case "sync", login:
             return Sync(login)
+        case "watch", *symbols:
+            return Watch(tuple(Watched.parse(symbol) for symbol in symbols))
+        case "unwatch", *symbols:
+            return Unwatch(tuple(Watched.parse(symbol) for symbol in symbols))
+        case "list", held:
+            return ShowList(held)
+        case "list", held, "rename", new_name:
+            return EditLists(RenameList(name=held, new_name=new_name))
+        case "list", held, "delete":
+            return EditLists(DeleteList(name=held))
+        case "list", held, *_:
+            raise BadCommand(f"list: write :list {held}, :list {held} rename NEW or :list {held} delete.")
+        case "lists", *_:
+            return ShowLists()
+        case "filter", filter_name, *conditions:
+            return _filter(filter_name, conditions)
+        case "unfilter", filter_name:
+            return EditLists(DeleteFilter(name=filter_name))
         case "theme", theme:
             return SetTheme(theme)
         case "help", *_:
             return Help()
         case _:
             return Quit()
+
+
+def _filter(name: str, conditions: Sequence[str]) -> Filter:
+    if name.casefold() == "off" and not conditions:
+        return Filter("")
+    try:
+        return Filter(name, filter_of(name, conditions) if conditions else None)
+    except ListRefused as refused:
+        raise BadCommand(str(refused)) from None
 
 
 def _a(name: str) -> str:
@@ -292,6 +414,8 @@ def _choices(argument: Argument, known: Known) -> tuple[str, ...]:
         return tuple(str(word) for word in argument.source)
     if argument.source == "targets":
         return ("all", *known.groups, *known.accounts)
+    if argument.source == "filterable":
+        return (*known.filters, "off")
     if argument.source == "guardable":
         return ("all", *known.groups, *known.followers)
     choices: Any = getattr(known, argument.source)
@@ -308,6 +432,8 @@ def _checked(argument: Argument, word: str, known: Known) -> str:
     same = [choice for choice in choices if choice.casefold() == word.casefold()]
     if len(same) == 1:
         return same[0]
+    if argument.free:
+        return word
     if argument.source == "guardable" and word in known.accounts:
         raise BadCommand(f"account: {word} is not a follower; only a follower, a group or all can be guarded.")
     if argument.source == "followers" and word in known.accounts:
@@ -330,10 +456,13 @@ def complete(line: str, known: Known) -> list[str]:
         ]
     syntax = _BY_NAME.get(words[0].casefold())
     at = len(words) - 1
-    if syntax is None or at >= len(syntax.arguments):
+    if syntax is None or not syntax.arguments:
         return []
+    if at >= len(syntax.arguments) and not syntax.arguments[-1].many:
+        return []
+    argument = _argument(syntax, at)
     folded = last.casefold()
-    choices = _choices(syntax.arguments[at], known)
+    choices = _choices(argument, known)
     if syntax.name == "set" and at == 2:
         field = words[2].casefold()
         choices = known.accounts if field == "leader" else tuple(str(word) for word in CHOICES.get(field, ()))
@@ -349,5 +478,8 @@ def usage(line: str) -> str:
     syntax = _BY_NAME.get(word)
     if syntax is None:
         return ""
-    wants = " ".join(f"[{a.name}]" if a.optional else f"<{a.name}>" for a in syntax.arguments)
+    wants = " ".join(
+        f"[{a.name}]{'…' if a.many else ''}" if a.optional else f"<{a.name}>{'…' if a.many else ''}"
+        for a in syntax.arguments
+    )
     return f":{syntax.name} {wants}".rstrip()

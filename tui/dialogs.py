@@ -1,6 +1,7 @@
 """The pages over the desk: the questions before quitting, before a resync and before an account is armed whose venue
 demands something, the keys and commands, and the story of a copy. Opened by `tui/app.py`."""
 
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from textual.app import ComposeResult
@@ -8,7 +9,8 @@ from textual.binding import Binding
 from textual.containers import Vertical, VerticalScroll
 from textual.widgets import Static
 
-from engine.seat import ResyncLine, ResyncPlan
+from engine.seat import ResyncLine, ResyncPlan, WatchlistRow
+from schema.watchlists import SavedFilter
 from tui.commands import SYNTAX
 from tui.keymap import CONTEXTS, KEYS
 from tui.patient import PatientModal
@@ -146,6 +148,19 @@ class StoryPage(PatientModal[None]):
         with VerticalScroll():
             yield Static("\n".join(clean(line) for line in self._story.splitlines()), markup=False)
             yield Static("Esc closes this page.", markup=False, classes="answer")
+
+
+def lists_text(lists: Sequence[WatchlistRow], filters: Sequence[SavedFilter]) -> str:
+    """Every watchlist with its symbols, then every saved filter."""
+    width = max((len(each.name) for each in (*lists, *filters)), default=0)
+    lines = ["Watchlists"]
+    for each in lists:
+        named = f"  {each.name:<{width}}  {counted(len(each.rows), 'symbol', 'symbols')}"
+        lines.append(f"{named}  {' '.join(row.symbol for row in each.rows)}".rstrip())
+    lines += ["  none yet; :watch ESZ6 makes one"] if not lists else []
+    lines += ["", "Filters", *(f"  {each.name:<{width}}  {each.about()}" for each in filters)]
+    lines += ["  none yet; :filter big symbol=ES size>=5 saves one"] if not filters else []
+    return "\n".join([*lines, ""])
 
 
 def help_text() -> str:

@@ -5,7 +5,7 @@ draws itself line by line (title, column heads, rows): a row's strip is built on
 same, and a change of one number repaints one cell. No widget, no message and no rich renderable is made per row.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, Generic, NamedTuple, TypeVar, cast
 
 from rich.segment import Segment
@@ -82,6 +82,8 @@ class GridPane(ScrollView, Generic[R], can_focus=True):
         self._cursor_key = ""
         self._cursor = 0
         self._filter = ""
+        self._keep: Callable[[R], bool] | None = None
+        self._keep_name = ""
         self._sort: int | None = None
         self._sort_down = False
         self._title_drawn = ""
@@ -100,6 +102,10 @@ class GridPane(ScrollView, Generic[R], can_focus=True):
         """The row in one line, for the message line: what its cells had to cut."""
         return ""
 
+    def heading(self) -> str:
+        """What the title begins with."""
+        return self.NAME
+
     def summary(self) -> str:
         """What the title says after the count."""
         return ""
@@ -108,10 +114,14 @@ class GridPane(ScrollView, Generic[R], can_focus=True):
 
     def show(self, view: View, now_ns: int) -> None:
         """Take the newest snapshot; only cells whose text or look changed are repainted. Cheap when nothing did."""
+        self.show_rows(view.version, cast(Sequence[R], view.rows), now_ns)
+
+    def show_rows(self, version: int, rows: Sequence[R], now_ns: int) -> None:
+        """As `show`, for rows that are a part of a topic's."""
         coarse_ns = now_ns - now_ns % 10_000_000_000  # ages are shown in steps of ten seconds
-        if view.version == self._version and coarse_ns == self._now_ns:
+        if version == self._version and coarse_ns == self._now_ns:
             return
-        self._version, self._now_ns, self._rows = view.version, coarse_ns, view.rows  # type: ignore[assignment]
+        self._version, self._now_ns, self._rows = version, coarse_ns, rows
         self._arrange()
 
     @property
@@ -142,6 +152,11 @@ class GridPane(ScrollView, Generic[R], can_focus=True):
         self._filter = text.casefold().strip()
         self._arrange()
 
+    def set_keep(self, name: str, keep: Callable[[R], bool] | None) -> None:
+        """Show only rows that the saved filter `name` lets pass, besides what is typed; None shows all."""
+        self._keep, self._keep_name = keep, name if keep else ""
+        self._arrange()
+
     def sort_by(self, index: int | None, down: bool = False) -> None:
         """Order by a column, or as the desk gave the rows when None."""
         self._sort, self._sort_down = index, down
@@ -163,7 +178,7 @@ class GridPane(ScrollView, Generic[R], can_focus=True):
 
     def _arrange(self) -> None:
         """Filter and order the rows, keep the cursor on its row, and repaint what differs."""
-        rows = list(self._rows)
+        rows = list(self._rows) if self._keep is None else [row for row in self._rows if self._keep(row)]
         if self._filter:
             rows = [row for row in rows if any(self._filter in c.text.casefold() for c in self.cells_of(row))]
         if self._sort is not None:
@@ -251,9 +266,11 @@ class GridPane(ScrollView, Generic[R], can_focus=True):
     def _title_text(self) -> str:
         total, shown = len(self._rows), len(self._shown)
         count = counted(total, *self.ROWS) if shown == total else f"{shown} of {counted(total, *self.ROWS)}"
-        parts = [f"{self.NAME} · {count}"]
+        parts = [f"{self.heading()} · {count}"]
         if summary := self.summary():
             parts.append(summary)
+        if self._keep_name:
+            parts.append(f"filter {clean(self._keep_name)}")
         if self._filter:
             parts.append(f"/{clean(self._filter)}")
         below = len(self._shown) - self.scroll_offset.y - max(0, self.size.height - HEAD_LINES)
@@ -276,9 +293,7 @@ class GridPane(ScrollView, Generic[R], can_focus=True):
             self._drawn.pop(y, None)
             text = ""
             if y == HEAD_LINES and not self._shown:
-                text = (
-                    f" {self.EMPTY}" if not self._rows else f" Nothing matches /{clean(self._filter)}; Esc clears it."
-                )
+                text = self._why_empty()
             return Strip([Segment(fit(text, width), self._style("empty"))], width)
         self._drawn[y] = line
         strip = self._strips.get(line)
@@ -287,6 +302,13 @@ class GridPane(ScrollView, Generic[R], can_focus=True):
                 self._strips.clear()
             strip = self._strips[line] = self._row_strip(line, placed, width)
         return strip
+
+    def _why_empty(self) -> str:
+        if not self._rows:
+            return f" {self.EMPTY}"
+        if self._filter:
+            return f" Nothing matches /{clean(self._filter)}; Esc clears it."
+        return f" Nothing passes filter {clean(self._keep_name)}; :filter off shows every row."
 
     def _head(self, placed: tuple[Placed, ...], width: int) -> Strip:
         style = self._style("head")

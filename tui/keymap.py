@@ -10,7 +10,7 @@ from typing import Protocol
 
 from textual.binding import Binding
 
-from engine.seat import AccountRow, CopyRow, Role
+from engine.seat import AccountRow, CopyRow, Role, WatchRow
 
 
 class KeyState(Protocol):
@@ -24,6 +24,11 @@ class KeyState(Protocol):
     @property
     def copy_at_hand(self) -> CopyRow | None:
         """The copy under the cursor of the copy ledger."""
+        ...
+
+    @property
+    def watched_at_hand(self) -> WatchRow | None:
+        """The symbol under the cursor of the watchlist."""
         ...
 
 
@@ -58,11 +63,16 @@ def _no_copy(state: KeyState) -> str | None:
     return None if state.copy_at_hand else "No copy is under the cursor."
 
 
+def _no_symbol(state: KeyState) -> str | None:
+    return None if state.watched_at_hand else "No symbol is under the cursor; f finds one for the list."
+
+
 CONTEXTS = {
     "desk": "Everywhere",
     "grid": "In a table",
     "accounts": "In accounts",
     "copies": "In the copy ledger",
+    "watch": "In the watchlist",
     "split": "On a divider",
     "prompt": "While typing",
 }
@@ -90,6 +100,39 @@ KEYS: tuple[Key, ...] = (
         hint=True,
         disabled=_no_copy,
     ),
+    Key(
+        "unwatch",
+        "d,delete",
+        "d",
+        "app.unwatch",
+        "take off",
+        "Take the symbol under the cursor off the list.",
+        "watch",
+        hint=True,
+        disabled=_no_symbol,
+    ),
+    Key(
+        "watch_up",
+        "left_square_bracket",
+        "[",
+        "app.move_watched(-1)",
+        "move up",
+        "Move the symbol one place up, for every seat.",
+        "watch",
+        hint=True,
+        disabled=_no_symbol,
+    ),
+    Key(
+        "watch_down",
+        "right_square_bracket",
+        "]",
+        "app.move_watched(1)",
+        "move down",
+        "Move the symbol one place down.",
+        "watch",
+        disabled=_no_symbol,
+    ),
+    Key("next_list", "l", "l", "app.next_list", "next list", "Show the next watchlist.", "watch", hint=True),
     Key("filter", "slash", "/", "app.filter", "filter", "Show only rows with this text.", "grid", hint=True),
     Key("sort", "s", "s", "sort_next", "sort", "Order by the next column.", "grid", hint=True),
     Key("reverse", "S,shift+s", "S", "sort_reverse", "reverse", "Turn the order round.", "grid"),
@@ -116,6 +159,9 @@ KEYS: tuple[Key, ...] = (
     Key("orders", "3", "3", "app.pane('orders')", "orders", "Go to orders.", "desk"),
     Key("copies", "4", "4", "app.pane('copies')", "copies", "Go to the copy ledger.", "desk"),
     Key("candles", "5", "5", "app.pane('candles')", "candles", "Go to the candles.", "desk"),
+    Key("watch", "6", "6", "app.pane('watch')", "watchlist", "Go to the watchlist.", "desk"),
+    Key("alerts", "7", "7", "app.pane('alerts')", "alerts", "Go to the alerts.", "desk"),
+    Key("find", "f", "f", "app.find_symbol", "find symbol", "Search as you type; Enter watches it.", "desk", hint=True),
     Key("next", "tab", "Tab", "app.focus_next", "next", "Go to the next pane or divider.", "desk", hint=True),
     Key("previous", "shift+tab", "Shift+Tab", "app.focus_previous", "previous", "Go to the one before.", "desk"),
     Key("zoom", "z", "z", "app.zoom", "zoom", "Give the pane the whole screen, and back.", "desk", hint=True),
@@ -135,6 +181,9 @@ FIRST = (
     "orders",
     "copies",
     "candles",
+    "watch",
+    "alerts",
+    "find",
 )
 """The keys that take the focus elsewhere."""
 BY_ID = {key.id: key for key in KEYS}

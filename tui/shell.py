@@ -5,7 +5,7 @@ Called by `tui/cli.py`, which holds the commands, and by `tui/accounts.py`. Load
 
 import asyncio
 import sys
-from collections.abc import Coroutine, Generator
+from collections.abc import Callable, Coroutine, Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
@@ -18,11 +18,12 @@ from engine.export import ExportRefused
 from engine.rules import RuleRefused
 from engine.seat import CommandRefused
 from engine.session import SessionRefused
+from schema.clock import SYSTEM_CLOCK
 from schema.lock import StateDirBusy
 from schema.logs import open_log
 from schema.postgres import PostgresError
 from schema.settings import Settings, SettingsError, load_settings
-from schema.store import JournalDown, StoreRefused
+from schema.store import JournalDown, Store, StoreRefused
 from schema.vault import VaultError
 
 _T = TypeVar("_T")
@@ -80,6 +81,20 @@ def run(work: Coroutine[Any, Any, _T]) -> _T:
     """Run a command's coroutine. Raises Refused."""
     with refusals():
         return asyncio.run(work)
+
+
+def with_store(config: Path | None, work: Callable[[Store], Coroutine[Any, Any, _T]]) -> _T:
+    """Run a command's coroutine on the open store of the settings. Raises Refused."""
+    settings = settings_with_log(config)
+
+    async def whole() -> _T:
+        store = await Store.open(settings, SYSTEM_CLOCK)
+        try:
+            return await work(store)
+        finally:
+            await store.close()
+
+    return run(whole())
 
 
 class OneSentence(click.Group):

@@ -1,26 +1,28 @@
 """`copydesk symbols`: the contracts of the desk as its venues described them, what each venue calls one, and the
 acknowledgement that lets one be opened until it expires. With or without a running desk, which follows."""
 
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import click
 
 from engine.rollover import acknowledged, days_left, in_days, to_acknowledge
+from engine.symbol_search import SymbolIndex
 from schema.clock import SYSTEM_CLOCK
 from schema.expiry import expires_ns, front_of, rule_of
+from schema.listed import contracts
 from schema.records import DeskConfig
 from schema.store import CheckedContract, Store
 from schema.symbols import ContractKey, UnknownProduct, key_of, product
 from schema.trading_day import trading_day
 from schema.venue_symbols import render, venues
-from tui.shell import Refused, run, settings_with_log
+from tui.shell import Refused, with_store
+from tui.text import clean
 
 
 @click.group()
 def symbols() -> None:
-    """Contracts: list, show, ack."""
+    """Contracts: list, search, show, ack."""
 
 
 @symbols.command("list")
@@ -36,7 +38,7 @@ def list_symbols(config: Path | None, venue: str | None) -> None:
         shown = [line for line in lines if venue is None or line.startswith(f"{venue} ")]
         click.echo("\n".join(shown) or "No venue has described a contract yet; a desk that opens asks for its own.")
 
-    _with_store(config, work)
+    with_store(config, work)
 
 
 @symbols.command("show")
@@ -52,7 +54,7 @@ def show_symbol(config: Path | None, contract: str) -> None:
         key = mine[0].key if mine else _key(contract)
         click.echo("\n".join(_story(key, mine, desk, of_venue)))
 
-    _with_store(config, work)
+    with_store(config, work)
 
 
 @symbols.command("ack")
@@ -67,20 +69,24 @@ def acknowledge(config: Path | None, contract: str) -> None:
         await store.acknowledge(key)
         click.echo(acknowledged(key))
 
-    _with_store(config, work)
+    with_store(config, work)
 
 
-def _with_store(config: Path | None, work: Callable[[Store], Coroutine[Any, Any, None]]) -> None:
-    settings = settings_with_log(config)
+@symbols.command("search")
+@click.argument("text", nargs=-1, required=True)
+@click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True)
+@click.pass_obj
+def search_symbols(config: Path | None, text: tuple[str, ...], limit: int) -> None:
+    """Contracts by symbol, name or a venue's name, or with a slip: `copydesk symbols search micro nasdaq`."""
 
-    async def whole() -> None:
-        store = await Store.open(settings, SYSTEM_CLOCK)
-        try:
-            await work(store)
-        finally:
-            await store.close()
+    async def work(store: Store) -> None:
+        index = SymbolIndex(contracts(trading_day(SYSTEM_CLOCK.now_ns()), await store.contracts()))
+        found = [match.listed for match in index.find(" ".join(text), limit)]
+        if not found:
+            raise Refused(f"text: nothing is called {' '.join(text)!r}; try a root (ES) or a part of a name.")
+        click.echo("\n".join(f"{each.symbol:8} {each.exchange:6} {clean(each.description)}" for each in found))
 
-    run(whole())
+    with_store(config, work)
 
 
 def _key(contract: str) -> ContractKey:

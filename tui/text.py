@@ -63,6 +63,14 @@ def price(value: Decimal | None) -> str:
     return f"{whole}.{decimals.rstrip('0'):0<2}"
 
 
+def signed_price(value: float) -> str:
+    """A change of a price: ``▲ +1.25``, ``▼ -0.0005``, ``0.00``."""
+    if not value:
+        return "0.00"
+    text = price(abs(Decimal(repr(value))))
+    return f"{UP} +{text}" if value > 0 else f"{DOWN} -{text}"
+
+
 def average(value: Decimal | None) -> str:
     """An average price, which may have no end: two to four decimals; empty when there is none."""
     return price(None if value is None else round(value, 4))

@@ -58,6 +58,7 @@ CAPABILITIES = Capabilities(
     flips=True,
     liquidates=True,
     market_data=True,
+    depth=True,
     order_types=ORDER_TYPES,
     times_in_force=TIMES_IN_FORCE,
     policy=POLICY,
@@ -254,6 +255,14 @@ class ProjectXAdapter:
             await self.instrument(symbol)
         assert self._market_data is not None
         await self._market_data.watch(Watch(symbol, interval_s, history))
+
+    async def follow(self, symbol: str) -> None:
+        """`brokers/adapter.py` TellsMarket."""
+        self._ready()
+        if symbol not in self._contract_ids:
+            await self.instrument(symbol)
+        assert self._market_data is not None
+        await self._market_data.follow(symbol)
 
     def _ready(self) -> Connection:
         if self._connection is None or not self._alive:

@@ -1,4 +1,5 @@
 """Quotes over the market hub and bars over HTTP; both live and die apart from the order stream. `adapter.py` owns one.
+Depth and trades of what is followed are `market_stream.py`'s.
 
 `protocols/projectx.md 2.4, 2.5, 2.7`: a quote after the first names only what changed; bars have a budget of their own.
 """
@@ -15,6 +16,7 @@ from brokers.amounts import time_ns
 from brokers.projectx import wire
 from brokers.projectx.connection import Backoff, Connection
 from brokers.projectx.hubs import Hub, HubLost, HubRefused
+from brokers.projectx.market_stream import DEPTH, SUBSCRIBE, TRADES, MarketStream
 from brokers.projectx.translate import quoted, symbol_of
 from brokers.text import NOT_READ, clean
 from schema.clock import to_datetime
@@ -24,6 +26,7 @@ log = structlog.get_logger()
 _UNITS = ((86_400, 4), (3_600, 3), (60, 2), (1, 1))
 _WEEKEND = timedelta(days=4)
 _NEWEST = 2
+_QUOTES, _SUBSCRIBE_QUOTES = "GatewayQuote", "SubscribeContractQuotes"
 
 
 class Watch(msgspec.Struct, frozen=True):
@@ -39,6 +42,7 @@ class MarketData:
         self._connection = connection
         self._watches: dict[tuple[str, int], Watch] = {}
         self._told: set[tuple[str, int]] = set()
+        self._stream = MarketStream(connection)
         self._quotes: dict[str, Quote] = {}
         self._wanted = asyncio.Event()
         self._hub: Hub | None = None
@@ -54,7 +58,16 @@ class MarketData:
         self._watches[key] = watch
         self._wanted.set()
         if self._hub is not None:
-            await self._subscribe(self._hub, watch.symbol)
+            await self._subscribe(self._hub, _SUBSCRIBE_QUOTES, watch.symbol)
+
+    async def follow(self, symbol: str) -> None:
+        """As `watch`, for depth and trades."""
+        if not self._stream.add(symbol):
+            return
+        self._wanted.set()
+        if self._hub is not None:
+            for what in SUBSCRIBE:
+                await self._subscribe(self._hub, what, symbol)
 
     async def run(self) -> None:
         """Hold the hub up and the bars new from the first watch on, for as long as the login lasts."""
@@ -80,8 +93,12 @@ class MarketData:
         try:
             await hub.open(await connection.login.fresh())
             generation, pinged_s = connection.login.generation, loop.time()
-            for symbol in {watch.symbol for watch in self._watches.values()}:
-                await self._subscribe(hub, symbol)
+            self._stream.begin()
+            asked: set[tuple[str, str]] = set()
+            while left := self._subscriptions() - asked:
+                for what, symbol in left:  # more may be wanted meanwhile
+                    await self._subscribe(hub, what, symbol)
+                asked |= left
             self._hub = hub
             self._backoff.steady()
             while not hub.lost.done():
@@ -101,25 +118,33 @@ class MarketData:
             self._hub = None
             await hub.close()
 
-    async def _subscribe(self, hub: Hub, symbol: str) -> None:
+    def _subscriptions(self) -> set[tuple[str, str]]:
+        quotes = {(_SUBSCRIBE_QUOTES, watch.symbol) for watch in self._watches.values()}
+        return quotes | {(what, symbol) for symbol in self._stream.symbols for what in SUBSCRIBE}
+
+    async def _subscribe(self, hub: Hub, what: str, symbol: str) -> None:
         try:
-            await hub.invoke("SubscribeContractQuotes", self._connection.contract_ids[symbol])
+            await hub.invoke(what, self._connection.contract_ids[symbol])
         except HubRefused as refused:
             log.warning(
                 "market data refused",
                 connection=self._connection.config.connection,
                 symbol=symbol,
+                what=what,
                 reason=str(refused),
             )
 
     def _on_message(self, message: wire.HubMessage, record: str, now_ns: int) -> None:
         if message.target == "GatewayLogout" and self._hub is not None:
             self._hub.lose("the venue ended the session (GatewayLogout)")
-        if message.target != "GatewayQuote":
+        if message.target not in (_QUOTES, TRADES, DEPTH):
             return
         try:
             contract_id, data = message.arguments
             contract = msgspec.json.decode(contract_id, type=str)
+            if message.target != _QUOTES:
+                self._stream.take(message.target, contract, list(wire.rows(data)), now_ns)
+                return
             for row in wire.rows(data):
                 self._tell(contract, wire.read(row, wire.Quote), now_ns)
         except (*NOT_READ, ValueError) as error:
@@ -161,7 +186,7 @@ class MarketData:
 
     async def _ask_bars(self, watch: Watch, count: int) -> None:
         connection = self._connection
-        unit_s, unit = next(each for each in _UNITS if watch.interval_s % each[0] == 0)
+        unit, number = unit_of(watch.interval_s)
         now = to_datetime(connection.clock.now_ns())
         body: dict[str, object] = {
             "contractId": connection.contract_ids[watch.symbol],
@@ -169,13 +194,15 @@ class MarketData:
             "startTime": (now - timedelta(seconds=watch.interval_s * count) - _WEEKEND).isoformat(),
             "endTime": (now + timedelta(minutes=1)).isoformat(),
             "unit": unit,
-            "unitNumber": watch.interval_s // unit_s,
+            "unitNumber": number,
             "limit": max(1, count),
             "includePartialBar": True,
         }
         answer = await connection.rest.read("History/retrieveBars", body)
         contract_id = connection.contract_ids[watch.symbol]
-        bars = sorted((_bar(watch.symbol, contract_id, bar) for bar in answer.bars or ()), key=lambda bar: bar.start_ns)
+        bars = sorted(
+            (bar_of(watch.symbol, contract_id, bar) for bar in answer.bars or ()), key=lambda bar: bar.start_ns
+        )
         if bars:
             connection.emit(
                 BarsUpdated(
@@ -188,7 +215,13 @@ class MarketData:
             )
 
 
-def _bar(symbol: str, contract_id: str, bar: wire.Bar) -> Bar:
+def unit_of(interval_s: int) -> tuple[int, int]:
+    """How the venue says an interval: its code of the largest unit that fits, and how many of it."""
+    unit_s, unit = next(each for each in _UNITS if interval_s % each[0] == 0)
+    return unit, interval_s // unit_s
+
+
+def bar_of(symbol: str, contract_id: str, bar: wire.Bar) -> Bar:
     low, high = quoted(bar.l, contract_id), quoted(bar.h, contract_id)
     opened, closed = quoted(bar.o, contract_id), quoted(bar.c, contract_id)
     return Bar(symbol=symbol, start_ns=time_ns(bar.t), open=opened, high=high, low=low, close=closed, volume=bar.v)

@@ -13,6 +13,7 @@ from brokers.adapter import Exposure, RequestRefused, RequestUnknown, Snapshot, 
 from brokers.budget import Lane
 from brokers.projectx import wire
 from brokers.projectx.connection import Connection
+from brokers.projectx.rest import Rest
 from brokers.projectx.translate import instrument_of, may_trade, position_of, symbol_of, symbol_segment
 from brokers.text import clean
 from schema.clock import to_datetime
@@ -38,8 +39,17 @@ def first_of(group: BaseExceptionGroup[BaseException]) -> Exception:
 
 
 async def read_instrument(connection: Connection, symbol: str) -> Instrument:
+    """The contract of a symbol, whose id is known to the connection from then on. Raises RequestRefused when the venue
+    has no such symbol."""
+    found, front = await find_contract(connection.rest, connection.host, symbol)
+    connection.contract_ids[symbol] = found.id
+    return instrument_of(found, front, trading_day(connection.clock.now_ns()))
+
+
+async def find_contract(rest: Rest, host: str, symbol: str) -> tuple[wire.Contract, str]:
     """The contract whose symbolId is exactly the symbol's: a search finds micros and strangers, too. When it is not the
-    active one, the one that is is looked for. Raises RequestRefused when the venue has no such symbol."""
+    active one, the one that is is looked for; its name, else empty. Raises RequestRefused when the venue has no such
+    symbol."""
     try:
         segment = symbol_segment(symbol)
     except UnknownProduct as error:
@@ -51,7 +61,7 @@ async def read_instrument(connection: Connection, symbol: str) -> Instrument:
     found: wire.Contract | None = None
     front = ""
     for path, body in asking:
-        answer = await connection.rest.read(path, body)
+        answer = await rest.read(path, body)
         for contract in answer.contracts or ():
             if contract.symbol_id != segment or contract.tick_size <= 0:
                 continue
@@ -66,9 +76,8 @@ async def read_instrument(connection: Connection, symbol: str) -> Instrument:
         if found is not None and (found.active_contract or front):
             break
     if found is None:
-        raise RequestRefused(f"{connection.host} has no contract {clean(symbol)}", RejectClass.CONTRACT)
-    connection.contract_ids[symbol] = found.id
-    return instrument_of(found, front, trading_day(connection.clock.now_ns()))
+        raise RequestRefused(f"{host} has no contract {clean(symbol)}", RejectClass.CONTRACT)
+    return found, front
 
 
 async def list_accounts(connection: Connection, *, lane: Lane = Lane.QUERY, needed: bool = False) -> list[wire.Account]:

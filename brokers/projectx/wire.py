@@ -130,6 +130,24 @@ class Quote(Entity, frozen=True):
     timestamp: str | None = None
 
 
+class MarketTrade(Entity, frozen=True):
+    """`type` is who crossed the spread: 0 the buyer, 1 the seller."""
+
+    price: float
+    volume: float
+    type: int = -1
+    timestamp: str | None = None
+
+
+class Depth(Entity, frozen=True):
+    """`type` is a DomType; a level's `volume` is its new total."""
+
+    type: int
+    price: float = 0.0
+    volume: float = 0.0
+    timestamp: str | None = None
+
+
 class Lists(Answer, frozen=True, kw_only=True):
     """The answers that list something; each has one of these."""
 

@@ -20,7 +20,7 @@ import uvloop
 
 from brokers.sandbox.market_tape import TapeUnreadable
 from brokers.sandbox.server import TRADOVATE, Login, Options, Sandbox, UnknownVenue, desk_logins
-from brokers.sandbox.settings import DoorSettings, FixSettings, NinjaTraderSettings, ProjectXSettings
+from brokers.sandbox.settings import BinanceSettings, DoorSettings, FixSettings, NinjaTraderSettings, ProjectXSettings
 from schema.clock import SYSTEM_CLOCK
 
 _ON_OFF = click.Choice(["on", "off"])
@@ -37,6 +37,7 @@ _ON_OFF = click.Choice(["on", "off"])
 )
 @click.option("--logins", type=click.IntRange(min=0), default=4, show_default=True, help="Besides the leader's own.")
 @click.option("--venue", "venues", multiple=True, help="Whose doors the logins are dealt to in turn.  [tradovate]")
+@click.option("--feed", "feeds", multiple=True, help="Public market data to offer beside: binance.")
 @click.option("--accounts-per-login", type=click.IntRange(min=1), default=5, show_default=True)
 @click.option("--requests-per-min", type=click.IntRange(min=0), default=80, show_default=True, help="Per user; 0: all.")
 @click.option("--balance", type=Decimal, default=Decimal(250_000), show_default=True, help="Of each account.")
@@ -83,6 +84,8 @@ def _options(given: dict[str, Any]) -> Options:
         projectx=_projectx_settings(given),
         fix=_with_limits(FixSettings, {}, _limits_of("fix", given)),
         ninjatrader=_with_limits(NinjaTraderSettings, {}, _limits_of("ninjatrader", given)),
+        binance=_with_limits(BinanceSettings, {}, _limits_of("binance", given)),
+        feeds=given["feeds"],
     )
 
 
@@ -111,7 +114,7 @@ def _door_settings(given: dict[str, Any]) -> DoorSettings:
     return _with_limits(DoorSettings, wanted, [limit for limit in given["limits"] if "." not in limit.split("=")[0]])
 
 
-SettingsT = TypeVar("SettingsT", DoorSettings, ProjectXSettings, FixSettings, NinjaTraderSettings)
+SettingsT = TypeVar("SettingsT", DoorSettings, ProjectXSettings, FixSettings, NinjaTraderSettings, BinanceSettings)
 
 
 def _limits_of(venue: str, given: dict[str, Any]) -> list[str]:

@@ -41,7 +41,7 @@ class Candle:
 
 @dataclass(slots=True, frozen=True)
 class Tick:
-    """One trade with the touch as it stood."""
+    """One trade with the touch as it stood; `aggressor` is +1, -1 or 0 (an auction)."""
 
     tick_id: int
     at_ns: int
@@ -49,6 +49,7 @@ class Tick:
     size: int
     bid: tuple[int, int] | None
     ask: tuple[int, int] | None
+    aggressor: int = 0
 
 
 @dataclass(slots=True, eq=False)
@@ -116,7 +117,7 @@ class ChartBook:
         self.last = (price, size)
         self.profile[price] = self.profile.get(price, 0) + size
         touch = (book.touch(1), book.touch(-1)) if book else (None, None)
-        self.ticks.append(Tick(self.ticks[-1].tick_id + 1 if self.ticks else 1, at_ns, price, size, *touch))
+        self.ticks.append(Tick(self.ticks[-1].tick_id + 1 if self.ticks else 1, at_ns, price, size, *touch, aggressor))
 
     def candles(self, minutes: int, since_ns: int = 0) -> list[Candle]:
         """Bars of so many minutes each, oldest first, from the one that holds `since_ns`; the newest may still grow."""

@@ -3,7 +3,9 @@
 A Unix socket; one JSON object a line, ``{"order": name, ...}``, answered by one line, ``{"ok": true, ...}`` or
 ``{"ok": false, "error": sentence}``. `client.py` is its client. ``login`` '' (the default) means every login, no
 ``account`` (a name) means every account, ``count`` is 1 by default; all seconds may be fractions. Terms are qty, type,
-limit, stop, trail (a trailing stop's distance) and time_in_force.
+limit, stop, trail (a trailing stop's distance) and time_in_force. The Binance door, which has no logins, is the login
+``binance``: at it `events` has the shares of stream messages that come twice, or never (`drop_fills`), and whether what
+happens at once comes shuffled; `shutdown` is its serverShutdown event, and `silence` loses what it holds back.
 
 | order | fields | what it does |
 |---|---|---|

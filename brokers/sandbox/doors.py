@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any, Protocol
 
+from aiohttp import web
+
 from brokers.sandbox.charts import ChartBook
 from brokers.sandbox.faults import Faults
 from brokers.sandbox.market_tape import Market
@@ -69,6 +71,15 @@ class House:
     def count(self, login: str, kind: str) -> None:
         """A login made a request of this kind."""
         self.requests.setdefault(login, Counter())[kind] += 1
+
+
+async def listen(application: web.Application, port: int) -> tuple[web.AppRunner, int]:
+    """Serve on 127.0.0.1 (`port` 0: any free one); what to clean up when the door closes, and the port. Raises OSError
+    when it is taken."""
+    runner = web.AppRunner(application, access_log=None, handle_signals=False, shutdown_timeout=0.2)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", port).start()
+    return runner, runner.addresses[0][1]
 
 
 class VenueDoor(Protocol):

@@ -9,7 +9,7 @@ from typing import Any
 
 from aiohttp import web
 
-from brokers.sandbox.doors import House, User
+from brokers.sandbox.doors import House, User, listen
 from brokers.sandbox.orders import VenueEvent
 from brokers.sandbox.projectx_auth import Auth, Session
 from brokers.sandbox.projectx_hub import Hub
@@ -38,12 +38,8 @@ class ProjectXDoor:
         self._stream.on_event(event)
 
     async def open(self, port: int, tasks: asyncio.TaskGroup) -> dict[str, Any]:
-        self._runner = runner = web.AppRunner(
-            self._rest.application(), access_log=None, handle_signals=False, shutdown_timeout=0.2
-        )
-        await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", port).start()
-        base = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        self._runner, taken = await listen(self._rest.application(), port)
+        base = f"http://127.0.0.1:{taken}"
         return {"rest": base, "user_hub": f"{base}/hubs/user", "market_hub": f"{base}/hubs/market"}
 
     async def close(self) -> None:

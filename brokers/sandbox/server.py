@@ -19,6 +19,7 @@ from random import Random
 from typing import Any
 
 from brokers.sandbox.accounts import Account
+from brokers.sandbox.binance_door import BinanceDoor
 from brokers.sandbox.charts import ChartBook
 from brokers.sandbox.control import Control
 from brokers.sandbox.doors import House, User, VenueDoor
@@ -32,7 +33,7 @@ from brokers.sandbox.ninjatrader_door import NinjaTraderDoor
 from brokers.sandbox.order_flow import Print
 from brokers.sandbox.orders import VenueEvent, account_of
 from brokers.sandbox.projectx_door import ProjectXDoor
-from brokers.sandbox.settings import DoorSettings, FixSettings, NinjaTraderSettings, ProjectXSettings
+from brokers.sandbox.settings import BinanceSettings, DoorSettings, FixSettings, NinjaTraderSettings, ProjectXSettings
 from brokers.sandbox.tradovate_front import TradovateFront
 from brokers.sandbox.venue import Venue
 from schema.clock import Clock
@@ -74,7 +75,8 @@ def desk_logins(
 
 class Options(Record, frozen=True):
     """How a sandbox is set up. `speed` is the market's time per real time; the first login leads. `port` is the
-    Tradovate door's; the others take free ones. `door` holds its settings, other doors' have their venue's name."""
+    Tradovate door's; the others take free ones. `door` holds its settings, other doors' have their venue's name.
+    `feeds` are doors of public market data, which have no logins."""
 
     logins: tuple[Login, ...] = desk_logins()
     tape: Path | None = None
@@ -89,6 +91,8 @@ class Options(Record, frozen=True):
     projectx: ProjectXSettings = ProjectXSettings()
     fix: FixSettings = FixSettings()
     ninjatrader: NinjaTraderSettings = NinjaTraderSettings()
+    binance: BinanceSettings = BinanceSettings()
+    feeds: tuple[str, ...] = ()
 
 
 class Sandbox:
@@ -246,14 +250,15 @@ class Sandbox:
 
 
 def _build_doors(house: House, options: Options) -> dict[str, VenueDoor]:
-    """The Tradovate door, and one for each other venue that a login is for. Raises UnknownVenue."""
+    """The Tradovate door, one for each other venue that a login is for, and the feeds'. Raises UnknownVenue."""
     known: dict[str, Callable[[], VenueDoor]] = {
         TRADOVATE: lambda: TradovateFront(house, options.door),
         "projectx": lambda: ProjectXDoor(house, options.projectx),
         "fix": lambda: FixFront(house, options.fix),
         "ninjatrader": lambda: NinjaTraderDoor(house, options.ninjatrader),
+        "binance": lambda: BinanceDoor(house, options.binance),
     }
-    wanted = dict.fromkeys((TRADOVATE, *(login.venue for login in options.logins)))
+    wanted = dict.fromkeys((TRADOVATE, *(login.venue for login in options.logins), *options.feeds))
     for venue in wanted:
         if venue not in known:
             raise UnknownVenue(f"the sandbox has no door for {venue!r}; it has {', '.join(known)}.")

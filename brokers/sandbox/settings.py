@@ -108,3 +108,40 @@ class NinjaTraderSettings(Record, frozen=True):
     month_words: bool = False
     folder: str = ""
     ignore_duplicate_files: bool = True
+
+
+class BinanceSettings(Record, frozen=True):
+    """Limits and switches of the Binance door (`docs/binance.md`). What the page marks UNVERIFIED is a switch.
+
+    `life_s` is what a connection lives, `ping_s` how often it is pinged, `pong_within_s` when an unanswered ping ends
+    it. Over `messages_per_s` it is disconnected; over `streams` too, or, without `over_streams_disconnects`, answered
+    an error. `attempts` connections in `attempts_window_s` are taken, then HTTP 429. `weight` is what an address may
+    use a minute, the clock's (`weight_minute_by_clock`) or any; after `patience` requests beyond it, it is banned for
+    `ban_s`, twice as long each time up to `longest_ban_s`. `wrapped_errors`: errors of a stream request come in an
+    ``error``. `bare_connect`: a connection may come without a stream. `three_wide_levels`: levels have the third,
+    empty element. A client that does not read is let go with `queued` messages before it. `pump_s` is how often the
+    market is looked at, `depth_s` and `kline_s` how long depth and candles are summed up (the slow ones ten times and
+    twice as long).
+    """
+
+    life_s: float = 24 * 3600.0
+    ping_s: float = 20.0
+    pong_within_s: float = 60.0
+    messages_per_s: int = 5
+    streams: int = 1024
+    over_streams_disconnects: bool = True
+    attempts: int = 300
+    attempts_window_s: float = 300.0
+    weight: int = 6000
+    weight_minute_by_clock: bool = True
+    patience: int = 10
+    ban_s: float = 120.0
+    longest_ban_s: float = 3 * 24 * 3600.0
+    wrapped_errors: bool = False
+    bare_connect: bool = True
+    three_wide_levels: bool = False
+    queued: int = 20_000
+    pump_s: float = 0.01
+    depth_s: float = 0.1
+    kline_s: float = 1.0
+    trades_kept: int = 500_000

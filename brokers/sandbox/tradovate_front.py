@@ -8,7 +8,7 @@ from typing import Any
 
 from aiohttp import web
 
-from brokers.sandbox.doors import House, User
+from brokers.sandbox.doors import House, User, listen
 from brokers.sandbox.orders import VenueEvent
 from brokers.sandbox.settings import DoorSettings
 from brokers.sandbox.tradovate_call import encode
@@ -38,10 +38,7 @@ class TradovateFront:
 
     async def open(self, port: int, tasks: asyncio.TaskGroup) -> dict[str, Any]:
         application = TradovateRest(self._door, self._sockets, tasks).application()
-        self._runner = runner = web.AppRunner(application, access_log=None, handle_signals=False, shutdown_timeout=0.2)
-        await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", port).start()
-        taken = runner.addresses[0][1]
+        self._runner, taken = await listen(application, port)
         return {
             "rest": f"http://127.0.0.1:{taken}/v1",
             "ws": f"ws://127.0.0.1:{taken}/v1/websocket",

@@ -64,6 +64,7 @@ CAPABILITIES = Capabilities(
     flips=True,
     liquidates=True,
     market_data=True,
+    depth=True,
     order_types=frozenset(OrderType),
     links_orders=True,  # placeoco and placeoso, both at absolute prices (1.3)
     find=Requests(once=finding.AT_MOST, each=0),
@@ -284,6 +285,14 @@ class TradovateAdapter:
             await self.instrument(symbol)  # names the contract, so that its quotes can be told apart
         assert self._market_data is not None
         await self._market_data.watch(Watch(symbol, interval_s, history))
+
+    async def follow(self, symbol: str) -> None:
+        """`brokers/adapter.py` TellsMarket."""
+        self._ready()
+        if symbol not in self._directory.contract_ids:
+            await self.instrument(symbol)
+        assert self._market_data is not None
+        await self._market_data.follow(symbol)
 
     def _ready(self) -> Connection:
         if self._connection is None or self._group is None:

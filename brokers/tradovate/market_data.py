@@ -1,7 +1,10 @@
 """Quotes and bars over the market data socket, which lives and dies apart from the order stream. `adapter.py` owns
-one; it runs from the first `watch` on (`protocols/tradovate.md 1.7`)."""
+one; it runs from the first `watch` or `follow` on (`protocols/tradovate.md 1.7`). Depth and trades of what is followed
+are `market_stream.py`'s."""
 
 import asyncio
+from collections.abc import Callable
+from functools import partial
 
 import msgspec
 import stamina
@@ -13,11 +16,18 @@ from brokers.amounts import time_ns
 from brokers.text import NOT_READ
 from brokers.tradovate import wire
 from brokers.tradovate.connection import Connection
+from brokers.tradovate.market_stream import Dom, Followed, MarketStream, Ticks, requests
 from brokers.tradovate.session import Backoff, first_of
 from brokers.tradovate.socket import StreamLost, VenueSocket, error_words, handshake_gate, open_socket
 from schema.records import Bar, Quote
 
 log = structlog.get_logger()
+_ENDPOINTS = {
+    "quotes": "md/subscribequote",
+    "depth": "md/subscribedom",
+    "bars": "md/getchart",
+    "ticks": "md/getchart",
+}
 UNCLAIMED_CHARTS = 64  # packets that overtook the answer naming their ids
 
 
@@ -40,6 +50,7 @@ class _WireQuote(msgspec.Struct, rename="camel", frozen=True, gc=False):
 
 class _MarketEvent(msgspec.Struct, frozen=True):
     quotes: list[_WireQuote] = []
+    doms: list[Dom] = []
 
 
 class _WireBar(msgspec.Struct, rename="camel", frozen=True, gc=False):
@@ -52,10 +63,9 @@ class _WireBar(msgspec.Struct, rename="camel", frozen=True, gc=False):
     down_volume: float = 0
 
 
-class _Chart(msgspec.Struct, frozen=True):
+class _Chart(Ticks, frozen=True, kw_only=True):
     id: int
-    bars: list[_WireBar] = []
-    eoh: bool = False
+    bars: list[_WireBar] = msgspec.field(default_factory=list[_WireBar])
 
 
 class _ChartEvent(msgspec.Struct, frozen=True):
@@ -96,6 +106,9 @@ class Watch(msgspec.Struct, frozen=True):
     history: int
 
 
+_Draw = Callable[[_Chart, int], None]
+"""Takes a packet of one chart, and when it came."""
+
 _market_event = msgspec.json.Decoder(_MarketEvent)
 _chart_event = msgspec.json.Decoder(_ChartEvent)
 _chart_ids = msgspec.json.Decoder(_ChartIds)
@@ -108,7 +121,8 @@ class MarketData:
         self._connection = connection
         self._watches: dict[tuple[str, int], Watch] = {}
         self._quoted: set[str] = set()  # symbols subscribed on the present socket
-        self._charts: dict[int, Watch] = {}  # historical and real-time ids of the present socket
+        self._charts: dict[int, _Draw] = {}  # by the historical and real-time ids of the present socket
+        self._stream = MarketStream(connection)
         self._unclaimed: dict[int, list[_Chart]] = {}
         self._quotes: dict[str, Quote] = {}
         self._wanted = asyncio.Event()
@@ -118,11 +132,7 @@ class MarketData:
     async def watch(self, watch: Watch) -> None:
         """Register, and subscribe at once when the socket is up. Raises RequestRefused where there is no market data
         or no such bar."""
-        if not self._connection.urls.market_data:
-            raise RequestRefused(
-                f"connection {self._connection.config.connection} has its own rest_url but no md_url: "
-                "set md_url to watch a market"
-            )
+        self._must_have_url()
         if watch.interval_s <= 0 or watch.interval_s % 60:
             raise RequestRefused(f"bars of {watch.interval_s} s do not exist here: use a multiple of 60 s")
         key = (watch.symbol, watch.interval_s)
@@ -133,8 +143,25 @@ class MarketData:
         if self._socket is not None:
             await self._subscribe(self._socket, watch)
 
+    async def follow(self, symbol: str) -> None:
+        """As `watch`, for depth and trades."""
+        self._must_have_url()
+        if symbol in self._stream.followed:
+            return
+        of = self._stream.followed[symbol] = Followed(symbol)
+        self._wanted.set()
+        if self._socket is not None:
+            await self._follow(self._socket, of)
+
+    def _must_have_url(self) -> None:
+        if not self._connection.urls.market_data:
+            raise RequestRefused(
+                f"connection {self._connection.config.connection} has its own rest_url but no md_url: "
+                "set md_url to watch a market"
+            )
+
     async def run(self) -> None:
-        """Hold the socket up from the first watch on, for as long as the login lasts."""
+        """Hold the socket up from the first of them on, for as long as the login lasts."""
         await self._wanted.wait()
         async for attempt in stamina.retry_context(on=self._again, attempts=None, timeout=None):
             with attempt:
@@ -168,8 +195,12 @@ class MarketData:
             async with asyncio.TaskGroup() as group:
                 self._quoted, self._charts, self._unclaimed = set(), {}, {}
                 group.create_task(socket.serve(self._on_event, self._on_unreadable))
-                for watch in list(self._watches.values()):
-                    await self._subscribe(socket, watch)
+                self._stream.begin()
+                asked: set[Watch | Followed] = set()
+                while left := {*self._watches.values(), *self._stream.followed.values()} - asked:
+                    for each in left:  # more may be wanted meanwhile
+                        await (self._subscribe(socket, each) if isinstance(each, Watch) else self._follow(socket, each))
+                    asked |= left
                 self._socket = socket
                 self._backoff.steady()
         except BaseExceptionGroup as group_error:
@@ -188,54 +219,66 @@ class MarketData:
     async def _subscribe(self, socket: VenueSocket, watch: Watch) -> None:
         """Quotes once per symbol, bars once per symbol and interval."""
 
-        def on_quote(envelope: wire.Envelope | None, _: int) -> None:
-            if envelope is not None and envelope.s != 200:
-                self._refused(watch, "quotes", error_words(envelope) or str(envelope.s))
-
-        def on_chart(envelope: wire.Envelope | None, now_ns: int) -> None:
-            if envelope is not None:
-                self._claim(watch, envelope, now_ns)
-
         if watch.symbol not in self._quoted:
             self._quoted.add(watch.symbol)
-            self._connection.budget.spend()
-            await socket.request("md/subscribequote", on_quote, body=wire.encode(_Subscribe(watch.symbol)))
-        self._connection.budget.spend()
+            await self._ask(socket, watch.symbol, "quotes", wire.encode(_Subscribe(watch.symbol)))
         chart = _GetChart(
             symbol=watch.symbol,
             chart_description=_ChartDescription(element_size=watch.interval_s // 60),
             time_range=_TimeRange(as_much_as_elements=watch.history),
         )
-        await socket.request("md/getchart", on_chart, body=wire.encode(chart))
+        await self._ask(socket, watch.symbol, "bars", wire.encode(chart), partial(self._tell_bars, watch))
 
-    def _refused(self, watch: Watch, what: str, words: str) -> None:
+    async def _follow(self, socket: VenueSocket, of: Followed) -> None:
+        depth, ticks = requests(of.symbol, self._stream.wanted(of))
+        await self._ask(socket, of.symbol, "depth", depth)
+        await self._ask(socket, of.symbol, "ticks", ticks, partial(self._stream.ticks, of))
+
+    async def _ask(self, socket: VenueSocket, symbol: str, what: str, body: bytes, draw: _Draw | None = None) -> None:
+        """Subscribe to one thing of a symbol; `draw` takes the packets of a chart."""
+
+        def on_answer(envelope: wire.Envelope | None, now_ns: int) -> None:
+            if envelope is None:
+                return
+            if draw is not None:
+                self._claim(symbol, what, draw, envelope, now_ns)
+            elif envelope.s != 200:
+                self._refused(symbol, what, error_words(envelope) or str(envelope.s))
+
+        self._connection.budget.spend()
+        await socket.request(_ENDPOINTS[what], on_answer, body=body)
+
+    def _refused(self, symbol: str, what: str, words: str) -> None:
         log.warning(
             "market data refused",
             connection=self._connection.config.connection,
-            symbol=watch.symbol,
+            symbol=symbol,
             what=what,
             reason=words,
         )
 
-    def _claim(self, watch: Watch, envelope: wire.Envelope, now_ns: int) -> None:
+    def _claim(self, symbol: str, what: str, draw: _Draw, envelope: wire.Envelope, now_ns: int) -> None:
         try:
             ids = _chart_ids.decode(envelope.d) if envelope.s == 200 else _ChartIds(error_text=error_words(envelope))
         except NOT_READ:
             ids = _ChartIds(error_text="the answer cannot be read")
         mine = {ids.historical_id, ids.realtime_id, ids.subscription_id} - {None}
         if not mine:
-            self._refused(watch, "bars", wire.clean(ids.error_text or "no chart id"))
+            self._refused(symbol, what, wire.clean(ids.error_text or "no chart id"))
         for chart_id in mine:
             assert chart_id is not None
-            self._charts[chart_id] = watch
+            self._charts[chart_id] = draw
             for chart in self._unclaimed.pop(chart_id, ()):
-                self._tell_bars(watch, chart, now_ns)
+                draw(chart, now_ns)
 
     def _on_event(self, envelope: wire.Envelope, now_ns: int) -> None:
         try:
             if envelope.e == "md":
-                for quote in _market_event.decode(envelope.d).quotes:
+                told = _market_event.decode(envelope.d)
+                for quote in told.quotes:
                     self._tell_quote(quote, now_ns)
+                for dom in told.doms:
+                    self._stream.dom(dom, now_ns)
             elif envelope.e == "chart":
                 for chart in _chart_event.decode(envelope.d).charts:
                     self._on_chart(chart, now_ns)
@@ -245,7 +288,8 @@ class MarketData:
             self._on_unreadable(bytes(envelope.d), str(error), now_ns)
 
     def _on_unreadable(self, raw: bytes, error: str, now_ns: int) -> None:
-        """A lost tick is not worth an event: the next one carries the price."""
+        """A lost quote is not worth an event: the next one carries the price."""
+        self._stream.tear()
         log.warning(
             "market data unreadable",
             connection=self._connection.config.connection,
@@ -254,9 +298,9 @@ class MarketData:
         )
 
     def _on_chart(self, chart: _Chart, now_ns: int) -> None:
-        watch = self._charts.get(chart.id)
-        if watch is not None:
-            self._tell_bars(watch, chart, now_ns)
+        draw = self._charts.get(chart.id)
+        if draw is not None:
+            draw(chart, now_ns)
         elif len(self._unclaimed) < UNCLAIMED_CHARTS:
             self._unclaimed.setdefault(chart.id, []).append(chart)
 

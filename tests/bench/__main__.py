@@ -7,10 +7,11 @@ from pathlib import Path
 
 import msgspec
 
-from tests.bench import alone, fanout, hung, isolation, panic, recording, seat
+from tests.bench import alone, candles, fanout, hung, isolation, market, panic, recording, seat, symbols
 from tests.bench.figures import Figure
 
 _SIGNALS = 200
+_FEED_SPEED = 100.0  # some 1,500 trades a second
 
 
 def main() -> None:
@@ -23,13 +24,18 @@ def main() -> None:
     for part in (
         lambda: fanout.measure(20, _SIGNALS),
         lambda: fanout.measure(20, _SIGNALS, screen=False),
+        lambda: fanout.measure(20, _SIGNALS, screen=False, feed_speed=_FEED_SPEED),
         lambda: fanout.measure(100, _SIGNALS // 4, every_s=1.0),
+        lambda: fanout.measure_loaded(20, 2 * _SIGNALS, market.RATE),
         hung.measure,
         isolation.measure,
         alone.measure,
+        market.measure,
         recording.measure,
         panic.measure,
         seat.measure,
+        symbols.measure,
+        candles.measure,
     ):
         for found in part():
             figures.append(found.figure())

@@ -17,21 +17,14 @@ ROOT = Path(__file__).parents[2]
 _COLUMNS, _ROWS = 200, 50
 
 
-def measure(followers: int, signals: int, *, screen: bool = True, every_s: float = 0.1) -> list[Measured]:
+def measure(
+    followers: int, signals: int, *, screen: bool = True, every_s: float = 0.1, feed_speed: float = 0.0
+) -> list[Measured]:
     """Run one desk in a pty (or without a screen), the leader trading every so many seconds, and turn its samples
-    into figures."""
-    with tempfile.TemporaryDirectory(prefix="copydesk-bench-") as name:
-        folder = Path(name)
-        arguments = ["--followers", str(followers), "--signals", str(signals), "--folder", name]
-        arguments += ["--every", str(every_s)]
-        if not screen:
-            arguments.append("--no-screen")
-        status = _in_pty([sys.executable, "-m", "tests.bench.fanout_desk", *arguments], folder / "screen.log")
-        if status != 0:
-            shown = (folder / "screen.log").read_bytes()[-3000:].decode(errors="replace")
-            raise SystemExit(f"the desk ended with {status}:\n{shown}")
-        samples = msgspec.json.decode((folder / "samples.json").read_bytes(), type=dict[str, list[float]])
-    suffix = f"{followers} followers" + ("" if screen else ", no screen")
+    into figures. `feed_speed`: beside it the desk hears a feed of public market data, at so many times the market's
+    pace."""
+    samples = _run(followers, signals, screen=screen, every_s=every_s, feed_speed=feed_speed)
+    suffix = f"{followers} followers" + ("" if screen else ", no screen") + (", feed" if feed_speed else "")
     floor = samples["floor"]
     return [
         Measured(f"decision to last order sent, {suffix}", "ms", samples["fanout"], floor),
@@ -42,6 +35,32 @@ def measure(followers: int, signals: int, *, screen: bool = True, every_s: float
         Measured(f"leader's fill read to last answer of the venue, {suffix}", "ms", samples["answered"]),
         Measured(f"publishing the views once, {suffix}", "ms", samples["publish"]),
     ]
+
+
+def measure_loaded(followers: int, signals: int, quotes_per_s: int, *, screen: bool = True) -> list[Measured]:
+    """The fan-out while so many quotes a second come in; its floor is the fan-out of the same run without them, a block
+    of trades with and one without in turn."""
+    samples = _run(followers, signals, screen=screen, load=quotes_per_s)
+    suffix = f"{followers} followers" + ("" if screen else ", no screen")
+    came = samples["quotes_per_s"][0]
+    name = f"decision to last order sent, {suffix}, {came:,.0f} quotes/s (floor: none)"
+    return [Measured(name, "ms", samples["loaded"], samples["fanout"])]
+
+
+def _run(
+    followers: int, signals: int, *, screen: bool, every_s: float = 0.1, load: int = 0, feed_speed: float = 0.0
+) -> dict[str, list[float]]:
+    with tempfile.TemporaryDirectory(prefix="copydesk-bench-") as name:
+        folder = Path(name)
+        arguments = ["--followers", str(followers), "--signals", str(signals), "--folder", name]
+        arguments += ["--every", str(every_s), "--load", str(load), "--feed-speed", str(feed_speed)]
+        if not screen:
+            arguments.append("--no-screen")
+        status = _in_pty([sys.executable, "-m", "tests.bench.fanout_desk", *arguments], folder / "screen.log")
+        if status != 0:
+            shown = (folder / "screen.log").read_bytes()[-3000:].decode(errors="replace")
+            raise SystemExit(f"the desk ended with {status}:\n{shown}")
+        return msgspec.json.decode((folder / "samples.json").read_bytes(), type=dict[str, list[float]])
 
 
 def _in_pty(command: list[str], log: Path) -> int:

@@ -2,8 +2,10 @@
 
 The leader trades every 100 ms (`--every`) at market from another front end; the desk copies to N followers on logins
 of five; each sample is leader's fill read from the socket -> last order's bytes at the socket, the journal's commit
-included. Then, under the same painting screen, on the same loop and at the same pace, the floor: the same bytes on as
-many prebuilt sockets. Only the warm-up is left out. The venue's process is scheduled as a batch job (see `main`).
+included. With `--load` so many quotes a second come in on the engine's loop during every second block of trades, so
+that those with and those without them see the same machine. Then, under the same painting screen, on the same loop and
+at the same pace, the floor: the same bytes on as many prebuilt sockets. Only the warm-up is left out. The venue's
+process is scheduled as a batch job (see `main`).
 """
 
 import argparse
@@ -15,6 +17,7 @@ import socket
 import threading
 import time
 from collections import defaultdict
+from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +27,15 @@ import msgspec
 from brokers.tradovate import wire
 from brokers.tradovate.translate import place_body
 from engine.collector import settle
-from engine.desk import Desk
+from engine.desk import TICK_S, Desk
 from engine.seat import StatusRow, Topic
 from engine.thread import EngineThread, ThreadSeat
 from schema.clock import SYSTEM_CLOCK
+from schema.market import Interval
 from schema.records import ApprovedOrder, Copy, FollowerConfig, OrderType, Side, SignalKind
 from schema.settings import Settings
 from schema.store import Store
+from tests.bench.quotes import SYMBOLS, QuoteFeed
 from tests.practice import LEADER, SYMBOL
 from tui.demo import GROUP, Sandbox, set_up
 from tui.sit import sit
@@ -39,6 +44,7 @@ _PER_LOGIN = 5
 _EVERY_S = 0.1
 _WARM_UP = 20
 _FLOOR_ROUNDS = 100
+_BLOCK = 20  # trades with the quotes on, and with them off
 _WEBSOCKET_HEADER = b"\x81\xfe\x01\x14\x00\x00\x00\x00"
 
 
@@ -55,8 +61,12 @@ class Driver(threading.Thread):
         followers: int,
         screen: bool,
         every_s: float,
+        load: int,
     ) -> None:
         super().__init__(name="driver", daemon=True)
+        self._load = load
+        self._feed: QuoteFeed | None = None
+        self.loaded_ns: list[tuple[int, int]] = []  # when the quotes were on
         self._sandbox = sandbox
         self._engine = engine
         self._seat = seat
@@ -71,12 +81,19 @@ class Driver(threading.Thread):
         self.publish_ms: list[float] = []
         self.arrived_ns: dict[str, int] = {}
         self.failure = ""
+        self.quotes_per_s = 0.0
 
     def run(self) -> None:
         self.go.wait(30)
         try:
             time.sleep(1)  # the first readings after the start are over
+            if self._load:
+                self._on_loop(self._open_feed())
             self._trade()
+            if self._feed is not None:
+                self._on_loop(self._feed.close())
+                lasted_s = sum(until_ns - since_ns for since_ns, until_ns in self.loaded_ns) / 1e9
+                self.quotes_per_s = self._feed.taken / lasted_s
             assert self._engine.desk is not None
             loop, desk = self._engine.loop, self._engine.desk
             self.publish_ms = asyncio.run_coroutine_threadsafe(publish(desk, self._rounds), loop).result(120)
@@ -91,10 +108,14 @@ class Driver(threading.Thread):
 
     def _trade(self) -> None:
         for number in range(self._signals):
+            if self._feed is not None and number >= _WARM_UP and (number - _WARM_UP) % _BLOCK == 0:
+                self._switch(on=(number - _WARM_UP) // _BLOCK % 2 == 1)
             due = time.monotonic() + self._every_s
             side = "sell" if number % 2 else "buy"
             self._sandbox.control.order("trade", account=LEADER, symbol=SYMBOL, side=side, qty=1)
             time.sleep(max(0.0, due - time.monotonic()))
+        if self._feed is not None:
+            self._switch(on=False)
         ends = time.monotonic() + 20
         while time.monotonic() < ends:
             row = self._seat.view(Topic.STATUS).rows[0]
@@ -103,6 +124,34 @@ class Driver(threading.Thread):
                 return
             time.sleep(0.05)
         raise RuntimeError(f"{row.copied} of {self._signals * self._followers} orders were copied")
+
+    async def _open_feed(self) -> None:
+        assert self._engine.desk is not None
+        self._feed = QuoteFeed(self._engine.desk.market)
+        await self._feed.open(self._load)
+        for symbol in SYMBOLS:
+            self._feed.market.watch(symbol, Interval.parse("1m"))
+
+    def _switch(self, *, on: bool) -> None:
+        assert self._feed is not None
+        self._engine.loop.call_soon_threadsafe(self._feed.go, on)
+        now_ns = SYSTEM_CLOCK.now_ns()
+        if on:
+            self._showing = asyncio.run_coroutine_threadsafe(self._show(self._feed), self._engine.loop)
+            self.loaded_ns.append((now_ns, 0))
+        elif self.loaded_ns and not self.loaded_ns[-1][1]:
+            self.loaded_ns[-1] = (self.loaded_ns[-1][0], now_ns)
+            self._showing.cancel()
+        time.sleep(5 * _EVERY_S)  # it is on, or over
+
+    async def _show(self, feed: QuoteFeed) -> None:
+        """The panes' snapshots, at the desk's frame rate."""
+        while True:
+            feed.show()
+            await asyncio.sleep(TICK_S)
+
+    def _on_loop(self, work: Coroutine[Any, Any, None]) -> None:
+        asyncio.run_coroutine_threadsafe(work, self._engine.loop).result(60)
 
 
 async def publish(desk: Desk, rounds: int) -> list[float]:
@@ -174,9 +223,12 @@ def _drain(sink: socket.socket, peers: int) -> None:
                 left -= 1
 
 
-async def samples_of(settings: Settings, followers: int, arrived_ns: dict[str, int]) -> dict[str, list[float]]:
+async def samples_of(
+    settings: Settings, followers: int, arrived_ns: dict[str, int], loaded_ns: list[tuple[int, int]]
+) -> dict[str, list[float]]:
     """Milliseconds of each signal from the leader's fill to the last of its orders, and the stages, from the journal;
-    `arrived_ns` is when the venue read each order (its clock counts as ours does)."""
+    `arrived_ns` is when the venue read each order (its clock counts as ours does). Signals that came while quotes did
+    (`loaded_ns`) are apart, as `loaded`."""
     store = await Store.open(settings, SYSTEM_CLOCK)
     try:
         pairs = await store.recent_copies(1_000_000)
@@ -189,8 +241,13 @@ async def samples_of(settings: Settings, followers: int, arrived_ns: dict[str, i
     short = [copies for copies in signals.values() if sum(bool(copy.sent_ns) for copy in copies) != followers]
     if short:
         raise click.ClickException(f"{len(short)} of {len(signals)} signals did not go to every follower")
-    ordered = sorted(signals.values(), key=lambda copies: copies[0].received_ns)[_WARM_UP:]
+    everything = sorted(signals.values(), key=lambda copies: copies[0].received_ns)[_WARM_UP:]
+    loaded, ordered = list[list[Copy]](), list[list[Copy]]()
+    for copies in everything:
+        under = any(since_ns <= copies[0].received_ns < until_ns for since_ns, until_ns in loaded_ns)
+        (loaded if under else ordered).append(copies)
     return {
+        "loaded": [(max(c.sent_ns for c in copies) - copies[0].received_ns) / 1e6 for copies in loaded],
         "fanout": [(max(c.sent_ns for c in copies) - copies[0].received_ns) / 1e6 for copies in ordered],
         "decide": [(copies[0].decided_ns - copies[0].received_ns) / 1e6 for copies in ordered],
         "journal": [(copies[0].journaled_ns - copies[0].decided_ns) / 1e6 for copies in ordered],
@@ -207,9 +264,18 @@ def main() -> None:
     arguments.add_argument("--folder", type=Path, required=True)
     arguments.add_argument("--every", type=float, default=_EVERY_S)
     arguments.add_argument("--no-screen", action="store_true")
+    arguments.add_argument("--feed-speed", type=float, default=0.0)
+    arguments.add_argument("--load", type=int, default=0)
     chosen = arguments.parse_args()
     followers: int = chosen.followers
-    settings = Settings(state_dir=chosen.folder / "state", desk="bench", chart_symbol=SYMBOL, requests_per_min=100_000)
+    feed, feed_settings = _feed(chosen.folder, chosen.feed_speed)
+    settings = Settings(
+        state_dir=chosen.folder / "state",
+        desk="bench",
+        chart_symbol=SYMBOL,
+        requests_per_min=100_000,
+        **feed_settings,
+    )
     sandbox = Sandbox(
         chosen.folder,
         *("--logins", str(followers // _PER_LOGIN), "--accounts-per-login", str(_PER_LOGIN)),
@@ -237,6 +303,7 @@ def main() -> None:
             followers=followers,
             screen=not chosen.no_screen,
             every_s=chosen.every,
+            load=chosen.load,
         )
         driver.start()
         try:
@@ -250,11 +317,28 @@ def main() -> None:
             engine.stop()
         if driver.failure:
             raise click.ClickException(driver.failure)
-        samples = asyncio.run(samples_of(settings, followers, driver.arrived_ns))
-        samples |= {"floor": driver.floor_ms, "publish": driver.publish_ms}
+        samples = asyncio.run(samples_of(settings, followers, driver.arrived_ns, driver.loaded_ns))
+        samples |= {"floor": driver.floor_ms, "publish": driver.publish_ms, "quotes_per_s": [driver.quotes_per_s]}
         (chosen.folder / "samples.json").write_bytes(msgspec.json.encode(samples))
     finally:
         sandbox.stop()
+        if feed is not None:
+            feed.stop()
+
+
+def _feed(folder: Path, speed: float) -> tuple[Sandbox | None, dict[str, Any]]:
+    """A venue of public market data at so many times the market's pace, and the settings that turn it on."""
+    if not speed:
+        return None, {}
+    feed = Sandbox(folder, "--feed", "binance", "--speed", str(speed), "--leader-script", "off")
+    os.sched_setscheduler(feed.pid, os.SCHED_BATCH, os.sched_param(0))
+    at = feed.ready["venues"]["binance"]
+    return feed, {
+        "feeds": ("binance",),
+        "binance_symbols": tuple(at["symbols"]),
+        "binance_ws_url": at["ws"],
+        "binance_rest_url": at["rest"],
+    }
 
 
 if __name__ == "__main__":

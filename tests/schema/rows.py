@@ -1,7 +1,12 @@
 """Records for the store's tests: one desk with a leader and followers, signals and copies."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from decimal import Decimal
 
+from schema import driver
+from schema.driver import Connection
+from schema.migrate import migrate, migrations
 from schema.records import (
     AccountConfig,
     ConnectionConfig,
@@ -99,3 +104,23 @@ def fill(number: int, account: str, **more: object) -> Fill:
         "venue_ns": AT_NS + number,
     }
     return Fill(**{**given, **more})  # type: ignore[arg-type]
+
+
+@asynccontextmanager
+async def before_migration(server_url: str, ending: str) -> AsyncIterator[tuple[Connection, str]]:
+    """A database as it was before the migration whose name ends so, with the name: a session with it, until it is
+    dropped."""
+    admin = await driver.connect(server_url, timeout=5)
+    database = f"before{ending}"
+    await admin.execute(f"DROP DATABASE IF EXISTS {database} WITH (FORCE)")
+    await admin.execute(f"CREATE DATABASE {database}")
+    session = await driver.connect(server_url.replace("/postgres?", f"/{database}?"), timeout=5)
+    try:
+        known = migrations()
+        at = next(number for number, each in enumerate(known) if each.name.endswith(ending))
+        await migrate(session, known[:at])
+        yield session, known[at].name
+    finally:
+        await session.close()
+        await admin.execute(f"DROP DATABASE {database} WITH (FORCE)")
+        await admin.close()

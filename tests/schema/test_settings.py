@@ -70,6 +70,13 @@ def test_the_nearest_file_counts_and_the_environment_wins(home: Path, monkeypatc
             "write a smaller number.",
         ),
         (f"passphrase = '{CANARY}'", "{file}: passphrase does not belong in a file; set COPYDESK_PASSPHRASE instead."),
+        ("feeds = ['binanse']", "{file}: feeds = ['binanse'] names 'binanse', which is no feed; there is binance; "
+         'write something like feeds = ["binance"].'),
+        ("binance_symbols = ['B/U']", "{file}: binance_symbols = ['B/U'] names 'B/U', which is no symbol; "
+         'write something like binance_symbols = ["BTCUSDT", "ETHUSDT"].'),
+        ("binance_ws_url = 'https://stream.binance.com'", "{file}: binance_ws_url = 'https://stream.binance.com' "
+         'is not an address that begins with wss://; write something like binance_ws_url = '
+         '"wss://stream.binance.com:9443".'),
         (
             "deadline_s = \n",
             "{file}: is not valid TOML: Invalid value (at line 1, column 14); correct that line.",
@@ -89,9 +96,24 @@ def test_a_wrong_file_gets_one_sentence(home: Path, text: str, sentence: str) ->
     assert CANARY not in repr(refused.value.__cause__)
 
 
+def test_feeds_are_off_and_named_in_a_list_or_with_commas(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert (load_settings().feeds, load_settings().binance_rest_url) == ((), "https://api.binance.com")
+    written(home, 'feeds = ["binance"]\nbinance_symbols = ["btcusdt", "ETHUSDT", "BTCUSDT"]')
+    assert load_settings().feeds == ("binance",)
+    assert load_settings().binance_symbols == ("BTCUSDT", "ETHUSDT")
+    monkeypatch.setenv("COPYDESK_BINANCE_SYMBOLS", "bnbusdt, solusdt")
+    assert load_settings().binance_symbols == ("BNBUSDT", "SOLUSDT")
+
+
 @pytest.mark.parametrize(
     ("variable", "value", "sentence"),
     [
+        (
+            "COPYDESK_FEEDS",
+            "binance,kraken",
+            "environment: COPYDESK_FEEDS: feeds = 'binance,kraken' names 'kraken', "
+            "which is no feed; there is binance; write something like COPYDESK_FEEDS=binance.",
+        ),
         (
             "COPYDESK_DEADLINE",
             "3",

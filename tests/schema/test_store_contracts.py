@@ -7,10 +7,11 @@ import pytest
 from msgspec.structs import replace
 
 from schema import driver
-from schema.migrate import migrate, migrations
+from schema.migrate import migrate
 from schema.records import ConnectionConfig, Environment
 from schema.store import CheckedContract, Store
 from schema.symbols import ContractKey
+from tests.schema.rows import before_migration
 
 KEY = ContractKey(exchange="CME", root="ES", month=202612)
 SAID = CheckedContract(
@@ -56,25 +57,14 @@ async def test_an_acknowledgement_is_in_the_configuration_once_and_is_told_to_ru
 
 
 async def test_a_database_of_the_version_before_is_brought_along_with_its_logins(server_url: str) -> None:
-    admin = await driver.connect(server_url, timeout=5)
-    await admin.execute("DROP DATABASE IF EXISTS before_contracts WITH (FORCE)")
-    await admin.execute("CREATE DATABASE before_contracts")
-    session = await driver.connect(server_url.replace("/postgres?", "/before_contracts?"), timeout=5)
-    try:
-        known = migrations()
-        at = next(number for number, each in enumerate(known) if each.name.endswith("_contracts"))
-        await migrate(session, known[:at])
+    async with before_migration(server_url, "_contracts") as (session, name):
         await session.execute(
             "INSERT INTO connections (connection, venue, environment, username, rest_url, ws_url, md_url, sealed) "
             "VALUES ('demo', 'tradovate', 'demo', 'demo', '', '', '', 'x')"
         )
-        assert known[at].name in await migrate(session)
+        assert name in await migrate(session)
         assert await session.fetchval("SELECT count(*) FROM connections") == 1
         assert await session.fetchval("SELECT count(*) FROM contracts") == 0
         await session.execute("INSERT INTO acknowledged VALUES ('CME', 'ES', 202612, 1)")
         with pytest.raises(driver.POSTGRES_REFUSED):
             await session.execute("INSERT INTO acknowledged VALUES ('CME', 'ES', 202613, 1)")
-    finally:
-        await session.close()
-        await admin.execute("DROP DATABASE before_contracts WITH (FORCE)")
-        await admin.close()

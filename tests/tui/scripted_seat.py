@@ -6,9 +6,12 @@ of events always give the same rows. Commands do what they say to the rows. Safe
 
 import threading
 from collections.abc import Sequence
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from random import Random
+
+from msgspec import structs
 
 from engine.seat import (
     AccountRow,
@@ -30,8 +33,13 @@ from engine.seat import (
     StatusRow,
     Topic,
     View,
+    WatchlistRow,
+    WatchRow,
 )
+from engine.symbol_search import LIMIT, Match, SymbolIndex
+from engine.watching import resolve
 from schema.group_words import GroupRefused, changed
+from schema.listed import Listed, contracts
 from schema.login import Credentials
 from schema.records import (
     Bar,
@@ -45,6 +53,7 @@ from schema.records import (
     Side,
     VenueAccount,
 )
+from schema.watchlists import AddSymbols, Edit, ListRefused, UserLists, Watched, edited
 
 START_NS = 1_703_500_200_000_000_000  # 2023-12-25 10:30 UTC
 EVENT_NS = 20_000_000
@@ -81,6 +90,8 @@ class ScriptedSeat:
         self.orders: list[OrderRow] = []
         self.copies: list[CopyRow] = []
         self.alerts: list[AlertRow] = []
+        self.mine = UserLists()
+        self.index = SymbolIndex(contracts(date(2023, 12, 25)))
         self._views = {topic: View(topic=topic, version=0, rows=()) for topic in Topic}
         self._make_accounts()
         self._make_history()
@@ -284,12 +295,33 @@ class ScriptedSeat:
                     Candles(symbol="ESH4", interval_s=60, bars=tuple(self.bars), last=self.price, badge="live"),
                 ),
                 Topic.ALERTS: tuple(self.alerts),
+                Topic.WATCHLISTS: tuple(
+                    WatchlistRow(name=each.name, rows=tuple(self._watched(on) for on in each.symbols))
+                    for each in self.mine.lists
+                ),
+                Topic.FILTERS: self.mine.filters,
                 Topic.STATUS: (self._status(accounts),),
             }
             for topic, newest in rows.items():
                 held = self._views[topic]
                 if newest != held.rows:
                     self._views[topic] = View(topic=topic, version=held.version + 1, rows=newest)
+
+    def _watched(self, on: Watched) -> WatchRow:
+        """ESH4 moves with the script; nobody quotes the others."""
+        known = next(iter(self.index.named(on.symbol)), Listed(source=on.source, symbol=on.symbol))
+        bare = WatchRow(source=on.source, symbol=on.symbol, description=known.description, exchange=known.exchange)
+        if on.symbol != "ESH4":
+            return bare
+        priced = {
+            "bid": self.price - TICK,
+            "ask": self.price,
+            "last": self.price,
+            "first": 4800.0,
+            "change": self.price - 4800.0,
+            "as_of_ns": self.now_ns,
+        }
+        return structs.replace(bare, **priced)
 
     def _position(self, row: AccountRow) -> PositionRow:
         return PositionRow(
@@ -489,6 +521,21 @@ class ScriptedSeat:
                     rule=str(chosen.rule or Rule()),
                 )
         self.publish()
+
+    async def find_symbols(self, text: str, limit: int = LIMIT) -> tuple[Match, ...]:
+        return self.index.find(text, limit)
+
+    async def edit_lists(self, edit: Edit) -> str:
+        try:
+            if isinstance(edit, AddSymbols):
+                found = tuple(resolve(self.index, each, date(2023, 12, 25)) for each in edit.symbols)
+                edit = AddSymbols(name=edit.name, symbols=found)
+            with self._lock:
+                self.mine, said = edited(self.mine, edit)
+        except ListRefused as refused:
+            raise CommandRefused(str(refused)) from None
+        self.publish()
+        return said
 
     async def open_positions(self) -> int:
         return sum(row.net_qty != 0 for row in self.accounts.values())

@@ -5,11 +5,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schema.records import Guard
+from schema.watchlists import DeleteFilter, DeleteList, RenameList, Watched, filter_of
 from tui.commands import (
     SYNTAX,
     Acknowledge,
     BadCommand,
+    EditLists,
     Export,
+    Filter,
     Flatten,
     Help,
     Kill,
@@ -20,7 +23,11 @@ from tui.commands import (
     SetGuard,
     SetRule,
     SetTheme,
+    ShowList,
+    ShowLists,
     Toggle,
+    Unwatch,
+    Watch,
     Why,
     complete,
     parse,
@@ -32,6 +39,9 @@ KNOWN = Known(
     followers=("DEMO1001", "DEMO1002"),
     groups=("main", "night"),
     themes=("desk", "light"),
+    lists=("majors", "oil"),
+    watched=("ESZ6", "NQZ6"),
+    filters=("big",),
 )
 
 
@@ -58,6 +68,17 @@ KNOWN = Known(
         ("why demo1002 14:32:05", Why("DEMO1002", "14:32:05")),
         ("export copies out.csv", Export("copies", "out.csv", None)),
         ('export orders "my file.csv" DEMO1001', Export("orders", "my file.csv", "DEMO1001")),
+        ("watch esz6 binance:BTCUSDT", Watch((Watched.parse("esz6"), Watched(source="binance", symbol="BTCUSDT")))),
+        ("unwatch nqz6 CLF7", Unwatch((Watched.parse("NQZ6"), Watched.parse("CLF7")))),
+        ("list MAJORS", ShowList("majors")),
+        ("list new", ShowList("new")),
+        ("list majors rename mine", EditLists(RenameList(name="majors", new_name="mine"))),
+        ("list majors delete", EditLists(DeleteList(name="majors"))),
+        ("lists", ShowLists()),
+        ("filter big", Filter("big")),
+        ("filter off", Filter("")),
+        ("filter new symbol=es size>=5", Filter("new", filter_of("new", ["symbol=ES", "size>=5"]))),
+        ("unfilter big", EditLists(DeleteFilter(name="big"))),
         ("theme light", SetTheme("light")),
         ("help", Help()),
         ("quit", Quit()),
@@ -70,6 +91,14 @@ def test_a_command_is_understood(line: str, meant: object) -> None:
 @pytest.mark.parametrize(
     ("line", "sentence"),
     [
+        ("watch", ":watch needs a symbol, as in :watch ESZ6 NQZ6."),
+        ("list majors rename", "list: write :list majors, :list majors rename NEW or :list majors delete."),
+        ("list majors delete now", "list: write :list majors, :list majors rename NEW or :list majors delete."),
+        ("list majors drop", "rename or delete: there is no 'drop' here; write rename or delete."),
+        ("list a rename b c", ":list does not take 'c'; write :list majors."),
+        ("filter big price=4", "field: a filter has no 'price'; write scope, symbol, account, side or size."),
+        ("filter off symbol=ES", "filter: 'off' is not a name; 'off' takes filters off."),
+        ("unfilter bigg", "filter: there is no 'bigg' here; did you mean big?"),
         ("", "Type a command, such as :toggle DEMO1001."),
         ("togle DEMO1001", "There is no command :togle; did you mean toggle?"),
         ("xyzzy", "There is no command :xyzzy; :help lists them."),
@@ -104,7 +133,7 @@ def test_a_mistake_gets_one_sentence(line: str, sentence: str) -> None:
     ("line", "completed"),
     [
         ("", [f"{s.name} " if s.arguments else s.name for s in SYNTAX]),
-        ("f", ["flatten "]),
+        ("f", ["flatten ", "filter "]),
         ("q", ["quit"]),
         ("toggle ", ["toggle DEMO1001", "toggle DEMO1002"]),
         ("toggle 1002", ["toggle DEMO1002"]),
@@ -116,6 +145,11 @@ def test_a_mistake_gets_one_sentence(line: str, sentence: str) -> None:
         ),
         ("export p", ["export positions ", "export copies "]),
         ("theme l", ["theme light"]),
+        ("unwatch esz6 n", ["unwatch esz6 NQZ6"]),
+        ("list m", ["list majors"]),
+        ("list majors d", ["list majors delete"]),
+        ("filter big s", ["filter big scope=", "filter big symbol=", "filter big side=", "filter big size="]),
+        ("filter big symbol=ES acc", ["filter big symbol=ES account="]),
         ("nonsense x", []),
         ("theme light x", []),
     ],

@@ -29,12 +29,14 @@ async def test_the_arrow_keys_move_the_focused_divider_by_a_cell() -> None:
 
 async def test_tab_reaches_every_pane_and_divider() -> None:
     async with desk() as on:
+        await on.command("watch ESH4")
+        await on.until(lambda: on.app.watchlist.region.width > 0, "the watchlist")
         seen = set()
-        for _ in range(12):
+        for _ in range(14):
             seen.add(on.app.focused)
             await on.pilot.press("tab")
-        assert set(on.app._panes.values()) <= seen
-        assert len([widget for widget in seen if isinstance(widget, Divider)]) == 4
+        assert {pane for name, pane in on.app._panes.items() if name != "alerts"} <= seen
+        assert len([widget for widget in seen if isinstance(widget, Divider)]) == 5
 
 
 async def test_a_dragged_divider_follows_the_mouse() -> None:

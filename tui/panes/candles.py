@@ -103,7 +103,7 @@ class CandlePane(Widget, can_focus=True):
             look = "title-focused" if self.has_focus else "title"
             mark = "▌" if self.has_focus else " "
             badge = self._candles.badge if self._candles else ""
-            if badge == "stale" and self._title.endswith("stale") and len(self._title) + 1 <= width:
+            if badge in ("stale", "gap") and self._title.endswith(badge) and len(self._title) + 1 <= width:
                 head = f"{mark}{self._title[: -len(badge)]}"
                 rest = " " * (width - len(head) - len(badge))
                 return Strip(

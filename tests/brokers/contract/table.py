@@ -22,6 +22,7 @@ FLAGS = {
     "liquidates": "one request closes a position",
     "market_data": "prices of the market",
     "bars": "bars and their history",
+    "depth": "depth and every trade of a market",
     "lists_accounts": "the venue says which accounts there are",
     "lists_positions": "positions can be asked for, also those of before the first connect",
     "account_money": "balances and profit",

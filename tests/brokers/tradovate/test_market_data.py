@@ -2,7 +2,8 @@
 
 import pytest
 
-from brokers.adapter import BarsUpdated, OrderAccepted, QuoteUpdated, RequestRefused, StreamDown
+from brokers.adapter import BarsUpdated, MarketTold, OrderAccepted, QuoteUpdated, RequestRefused, StreamDown
+from schema.market import Trade
 from tests.brokers.tradovate.bench import buy, connected, until
 from tests.brokers.tradovate.venue import Venue
 
@@ -90,3 +91,38 @@ async def test_what_cannot_be_watched_is_refused(venue: Venue):
             await bench.adapter.watch("ESH4", 5, 10)
         with pytest.raises(RequestRefused, match="no contract"):
             await bench.adapter.watch("QQQ9", 60, 10)
+
+
+async def test_ticks_are_told_in_order_and_once_and_one_without_a_time_leaves_a_gap():
+    def packet(chart_id, *ticks, bt=1_703_545_200_000):
+        tks = [{"t": t, "p": p, "s": 2, "id": tick_id, "b": -1, "bs": 3, "a": 0, "as": 4} for tick_id, t, p in ticks]
+        return {
+            "e": "chart",
+            "d": {"charts": [{"id": chart_id, "s": "db", "bt": bt, "bp": 19_200, "ts": 0.25, "tks": tks}]},
+        }
+
+    async with Venue().serving() as serving:
+
+        async def market(client, path, i, body):
+            if path != "md/getchart":
+                return None
+            await client.send(packet(41, (3, 9, -1)))  # it happens while history comes, before the answer
+            await client.send({"s": 200, "i": i, "d": {"historicalId": 42, "realtimeId": 41}})
+            await client.send(
+                packet(42, (2, 5, 0), (1, 1, 1)), {"e": "chart", "d": {"charts": [{"id": 42, "eoh": True}]}}
+            )
+            await client.send(packet(41, (3, 9, -1), (4, 12, 2)))
+            await client.send(packet(41, (5, 1, 0), bt=10**18), packet(41, (6, 20, 0)))
+            return "nothing"
+
+        serving.on_ws = market
+        async with connected(serving) as bench:
+            await bench.adapter.follow("ESH4")
+            await until(lambda: len(bench.of(MarketTold)) >= 6, "ticks")
+            told = [each.event for each in bench.of(MarketTold)]
+            assert [getattr(each, "trade_id", "gap") for each in told] == ["1", "2", "3", "4", "gap", "6"]
+            assert [each.price for each in told if isinstance(each, Trade)] == [4800.25, 4800, 4799.75, 4800.5, 4800]
+            assert [str(each.aggressor) for each in told[:3]] == ["buy", "buy", "sell"]
+            assert (told[4].since_ns, told[4].ts_ns) == (told[3].ts_ns, told[5].ts_ns)
+        assert serving.asked("md/getchart")[0]["timeRange"] == {"asMuchAsElements": 1}
+        assert serving.asked("md/subscribedom") == [{"symbol": "ESH4"}]

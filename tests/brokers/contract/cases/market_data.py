@@ -1,6 +1,7 @@
 """C-1500: quotes and bars."""
 
-from brokers.adapter import BarsUpdated, QuoteUpdated
+from brokers.adapter import BarsUpdated, MarketTold, QuoteUpdated, TellsMarket
+from schema.market import DepthChanged, DepthSnapshot, FeedGap, Trade
 from tests.brokers.contract.bench import ES, MES, Bench
 from tests.brokers.contract.cards import Group
 
@@ -104,3 +105,94 @@ async def market_data_comes_back_with_the_line(bench: Bench) -> None:
 
     await bench.until(more, "quotes come again", 8)
     assert bench.adapter.health().state == "up"
+
+
+async def no_depth_comes(bench: Bench) -> None:
+    """Its adapter has no such call, and no depth and no trade of the market ever comes."""
+    assert not isinstance(bench.adapter, TellsMarket)
+    bench.foreign(1)
+    await bench.marker()
+    assert bench.of(MarketTold) == []
+
+
+def _stretches(bench: Bench) -> list[list[tuple[float, float]]]:
+    """Price and size of every trade that was told, from gap to gap."""
+    found: list[list[tuple[float, float]]] = [[]]
+    for told in (e.event for e in bench.of(MarketTold)):
+        if isinstance(told, Trade):
+            found[-1].append((told.price, told.size))
+        elif isinstance(told, FeedGap) and not told.of_depth:
+            found.append([])
+    return found
+
+
+def _made(bench: Bench) -> list[tuple[float, float]]:
+    """Every trade of the market, by the venue."""
+    contract = bench.sandbox.venue.catalogue.by_symbol[ES]
+    return [(float(contract.price(t.ticks)), t.size) for t in bench.sandbox.charts[contract.contract_id].ticks]
+
+
+def _told(bench: Bench) -> int:
+    return sum(map(len, _stretches(bench)))
+
+
+def _book(bench: Bench) -> dict[tuple[int, float], float]:
+    """The book that what was told adds up to."""
+    book: dict[tuple[int, float], float] = {}
+    for told in (e.event for e in bench.of(MarketTold)):
+        if isinstance(told, DepthSnapshot):
+            book.clear()
+        if isinstance(told, DepthSnapshot | DepthChanged):
+            for sign, levels in ((1, told.bids), (-1, told.asks)):
+                book |= {(sign, price): size for price, size in levels}
+    return {level: size for level, size in book.items() if size}
+
+
+def _standing(bench: Bench) -> dict[tuple[int, float], float]:
+    """Ten levels of each side, by the venue's own book."""
+    contract = bench.sandbox.venue.catalogue.by_symbol[ES]
+    book = bench.sandbox.venue.books[contract.contract_id]
+    return {(sign, float(contract.price(at))): size for sign in (1, -1) for at, size in book.depth(sign, 10)}
+
+
+@card(1525, needs="depth", without=no_depth_comes)
+async def depth_and_every_trade_are_told(bench: Bench) -> None:
+    """What is told of a followed market adds up to the venue's book, and to its trades, each once."""
+    assert isinstance(bench.adapter, TellsMarket)
+    await bench.adapter.follow(ES)
+    await bench.adapter.follow(ES)
+    await bench.until(lambda: _book(bench) == _standing(bench), "the book")
+    before = _told(bench)
+    for number in range(1, 6):
+        bench.foreign(number, side="buy" if number % 2 else "sell")
+    made = _made(bench)
+    await bench.until(lambda: _told(bench) > before and _stretches(bench)[0][-1] == made[-1], "the trades")
+    (told,) = _stretches(bench)
+    assert told == made[-len(told) :] and len(told) >= before + 5
+    await bench.until(lambda: _book(bench) == _standing(bench), "the book after the trades")
+
+
+@card(1530, needs="depth", without=no_depth_comes)
+async def what_a_broken_line_lost_of_a_market_is_told_later_or_is_a_gap(bench: Bench) -> None:
+    """Trades made while the line was away come once each when it is back, or a gap comes before the next one. The book
+    stands again."""
+    assert isinstance(bench.adapter, TellsMarket)
+    await bench.adapter.follow(ES)
+    await bench.until(lambda: _book(bench) == _standing(bench), "the book")
+
+    def more(than: int) -> bool:
+        bench.foreign(1, side="sell" if bench.net("DEMO1002") > 0 else "buy", account="DEMO1002")
+        return _told(bench) > than
+
+    await bench.until(lambda: more(0), "a trade")
+    bench.control("disconnect", login="desk1")
+    bench.foreign(7)
+    await bench.back()
+    before = _told(bench)
+    await bench.until(lambda: more(before), "trades come again", 8)
+    made, begins = _made(bench), 0
+    for stretch in _stretches(bench):
+        at = next(n for n in range(begins, len(made)) if made[n : n + len(stretch)] == stretch)
+        begins = at + len(stretch)
+    assert len(_stretches(bench)) <= 2
+    await bench.until(lambda: _book(bench) == _standing(bench), "the book", 8)

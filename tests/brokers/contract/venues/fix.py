@@ -101,6 +101,7 @@ _FACTS = {
         text="no portable request closes a position: its orders are canceled, then it is closed at market",
         source="protocols/fix.md C3",
     ),
+    "depth": Fact(text="market data needs a session of its own", source="protocols/fix.md C6"),
     "market_data": Fact(
         text="market data needs a session of its own, and standard FIX has no bars", source="protocols/fix.md C6"
     ),

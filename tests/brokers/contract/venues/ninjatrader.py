@@ -73,6 +73,9 @@ NINJATRADER = Venue(
         "order_types:trailing_stop": Fact(text="no order type trails a stop", source="protocols/ninjatrader.md B3"),
         "times_in_force:ioc": _NO_TIME,
         "times_in_force:fok": _NO_TIME,
+        "depth": Fact(
+            text="prices only: there is no depth, and trades are not told", source="protocols/ninjatrader.md B7"
+        ),
         "bars": Fact(text="prices only: there is no history", source="protocols/ninjatrader.md B7"),
         "lists_accounts": Fact(
             text="accounts can't be listed: those of the configuration are all there are",
