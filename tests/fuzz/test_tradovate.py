@@ -4,6 +4,7 @@ Entities are those of the facts page with fields lost or holding anything, alone
 or spoilt. Between them stand fills that are right: each is told once, whatever its neighbours are.
 """
 
+from functools import partial
 from random import Random
 from typing import Any, cast
 
@@ -381,7 +382,7 @@ async def _market_is_told(messages: list[bytes]) -> None:
     desk = Desk([(200, b"[]")])
     desk.directory.add_contracts([entities.Contract(id=900_021, name="ESH4")])
     market = MarketData(desk.connection)
-    market._charts[7] = Watch("ESH4", 60, 100)  # pyright: ignore[reportPrivateUsage]
+    market._charts[7] = partial(market._tell_bars, Watch("ESH4", 60, 100))  # pyright: ignore[reportPrivateUsage]
     socket = VenueSocket(cast(Any, Frames([b"a[" + each + b"]" for each in messages])), cast(Any, Wire()), SYSTEM_CLOCK)
     try:
         await socket.serve(market._on_event, market._on_unreadable)  # pyright: ignore[reportPrivateUsage]
