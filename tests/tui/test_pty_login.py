@@ -146,7 +146,7 @@ def test_a_new_desk_is_set_up_from_its_screen_and_copies_and_no_secret_shows(sta
         desk.says("desk1: 2 accounts in group main; connecting.")
         for name in ("DEMO1001", "DEMO1002"):
             desk.until(lambda name=name: " armed " in desk.line(f"● {name}"), 15, f"{name} armed")
-            assert " prop 0.5 up " in desk.line(f"● {name}")
+            desk.until(lambda name=name: " prop 0.5 up " in desk.line(f"● {name}"), 5, f"the rule of {name}")
         assert "DEMO1003" not in desk.text
         sandbox.control.order("trade", account="DEMO1000", side="buy", qty=3, symbol="ESH4")
         desk.until(lambda: desk.text.count(" copied ") == 2, 15, "two copies")
