@@ -26,7 +26,7 @@ from schema.store import Store
 from schema.vault import Vault
 from schema.watchlists import Edit, this_user
 
-_SWITCH_INTERVAL_S = 0.0001
+SWITCH_INTERVAL_S = 0.0001
 _T = TypeVar("_T")
 
 
@@ -44,7 +44,7 @@ class EngineThread:
 
     def start(self) -> "ThreadSeat":
         """Open the desk and return its seat. Raises what kept the desk from opening."""
-        sys.setswitchinterval(_SWITCH_INTERVAL_S)
+        sys.setswitchinterval(SWITCH_INTERVAL_S)
         self._thread.start()
         self._up.wait()
         if self.desk is None or self._loop is None:

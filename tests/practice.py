@@ -5,6 +5,7 @@ what the venue's own books say and what the journal holds.
 """
 
 import asyncio
+import sys
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -19,6 +20,7 @@ from engine.replay import Replayed, replay
 from engine.rules import symbol_for
 from engine.seat import StatusRow, Topic
 from engine.session import sessions
+from engine.thread import SWITCH_INTERVAL_S
 from schema.clock import SYSTEM_CLOCK, Clock
 from schema.records import Copy
 from schema.settings import Settings
@@ -167,6 +169,7 @@ async def practice(
     trades only when told to. `clock` is the desk's, `user` whose lists it shows; it may
     keep market data (`keep_market`). Afterwards T-REPLAY holds: what was
     recorded of the desk replays to the same decisions."""
+    sys.setswitchinterval(SWITCH_INTERVAL_S)  # as beside the engine's own thread: a venue's library has threads too
     chosen = practice_settings(state_dir, **settings)
     state_dir.mkdir(parents=True, exist_ok=True)
     sandbox = Sandbox(state_dir, "--seed", "7", "--requests-per-min", str(2 * requests_per_min), *options)
