@@ -47,12 +47,15 @@ class Decoder:
     stream that got out of step is in step again after at most two messages, and what was lost is an `Unread`."""
 
     def __init__(self) -> None:
-        self._rest = b""
+        self._rest = bytearray()
         self._texts: list[str] = []
 
     def feed(self, data: bytes) -> list[Value | Unread]:
         """The messages that `data` completes. Raises Overlong."""
-        *whole, self._rest = (self._rest + data).split(b"\0")
+        self._rest += data
+        whole: list[bytearray] = []
+        if b"\0" in data:  # else not looked through again: an account's list of orders comes in a thousand pieces
+            *whole, self._rest = self._rest.split(b"\0")
         if len(self._rest) > LONGEST or any(len(each) > LONGEST for each in whole):
             raise Overlong(f"a text of more than {LONGEST} characters came without its end")
         found: list[Value | Unread] = []

@@ -48,11 +48,11 @@ class Facts:
         self._tags: OrderedDict[int, str] = OrderedDict()
         self._links: OrderedDict[int, tuple[int, int]] = OrderedDict()  # order id -> its entry, its other
         self._stages: OrderedDict[int, tuple[int, int, int, Decimal | None, Decimal | None]] = OrderedDict()
-        self._fills: OrderedDict[int, None] = OrderedDict()
+        self._fills: OrderedDict[int, Decimal] = OrderedDict()  # what each earned
         self._waiting: list[tuple[wire.Trade, int]] = []
         self._closings: list[tuple[str, int, str, int]] = []  # cl_ord_id, account, symbol, until when
         self._seen: dict[int, int] = {}  # order id -> when an event or a reading last spoke of it
-        self._realized: dict[int, OrderedDict[int, Decimal]] = {}
+        self._realized: dict[int, Decimal] = {}  # by account
 
     # --- reading ---------------------------------------------------------------------------------------------------
 
@@ -90,8 +90,7 @@ class Facts:
 
     def state(self, account: wire.Account) -> AccountState:
         """Money as the venue says it; realised P&L is what the day's trades that we know earned, after fees."""
-        earned = self._realized.get(account.id)
-        realized = sum(earned.values(), Decimal(0)) if earned else Decimal(0)
+        realized = self._realized.get(account.id, Decimal(0))
         return AccountState(account=self.name(account.id), balance=account.balance, realized_pnl=realized)
 
     # --- what the venue says -----------------------------------------------------------------------------------------
@@ -160,9 +159,10 @@ class Facts:
         if not name or entity.voided:
             return None
         symbol_of(entity.contract_id)
-        _keep(self._fills, entity.id, None)
         earned = (entity.profit_and_loss or Decimal(0)) - (entity.fees or Decimal(0))
-        _keep(self._realized.setdefault(entity.account_id, OrderedDict()), entity.id, earned)
+        before = self._fills.get(entity.id, Decimal(0))
+        _keep(self._fills, entity.id, earned)
+        self._realized[entity.account_id] = self._realized.get(entity.account_id, Decimal(0)) + earned - before
         at_ns = time_ns(entity.creation_timestamp)
         self.newest_fill[entity.account_id] = max((at_ns, entity.id), self.newest_fill.get(entity.account_id, (0, 0)))
         return fill_of(entity, name, self.tag(entity.order_id))

@@ -7,7 +7,7 @@ to its order's bytes at the socket. The promise: nobody else's p99 changes by mo
 
 import asyncio
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -23,7 +23,7 @@ LOGINS = {"tradovate": "desk1", "projectx": "desk2", "fix": "desk3", "ninjatrade
 _SPAM_PER_S = 5_000
 _GARBLED_PER_S = 200
 _ROUNDS = 12
-_TRADES = 50
+_TRADES = 30
 _EVERY_S = 0.05
 _LONG_S = 600.0
 _LIMIT = 10_000_000
@@ -52,26 +52,25 @@ async def _spamming(desk: PracticeDesk, login: str) -> None:
 FAULTS: dict[str, Start] = {"down": _down, "slow": _slow, "lying": _lying, "spamming": _spamming}
 
 
-def measure(rounds: int = _ROUNDS, trades: int = _TRADES) -> list[Measured]:
-    """Every venue with every fault: the copies beside it, with those of the same run without it as their floor."""
-    with (
-        tempfile.TemporaryDirectory(prefix="copydesk-bench-") as name,
-        asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
-    ):
-        return runner.run(_measure(Path(name) / "state", rounds, trades))
+def measure(rounds: int = _ROUNDS, trades: int = _TRADES) -> Iterator[Measured]:
+    """Every venue with every fault: the copies beside it, with those of the same run without it as their floor. Each
+    has a desk of its own, so that none has the whole session of those before it to tell again."""
+    for venue in LOGINS:
+        for fault in FAULTS:
+            with (
+                tempfile.TemporaryDirectory(prefix="copydesk-bench-") as name,
+                asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
+            ):
+                yield runner.run(_measure(Path(name) / "state", venue, fault, rounds, trades))
 
 
-async def _measure(state_dir: Path, rounds: int, trades: int) -> list[Measured]:
-    found: list[Measured] = []
+async def _measure(state_dir: Path, venue: str, fault: str, rounds: int, trades: int) -> Measured:
     async with four_venues(state_dir) as desk:
         settle()
         await _round(desk, trades, "")  # warm-up
-        for venue in LOGINS:
-            for fault in FAULTS:
-                without, beside = await take_turns(desk, venue, fault, rounds, trades)
-                ratio = percentile(sorted(beside), 99) / percentile(sorted(without), 99)
-                found.append(Measured(f"copies beside {venue} {fault} (p99 x{ratio:.2f})", "ms", beside, without))
-    return found
+        without, beside = await take_turns(desk, venue, fault, rounds, trades)
+        ratio = percentile(sorted(beside), 99) / percentile(sorted(without), 99)
+        return Measured(f"copies beside {venue} {fault} (p99 x{ratio:.2f})", "ms", beside, without)
 
 
 @asynccontextmanager
