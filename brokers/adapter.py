@@ -10,9 +10,10 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Protocol, runtime_checkable
 
+from brokers.feed import History
 from schema.login import AdapterSettings as AdapterSettings
 from schema.login import Credentials as Credentials
-from schema.market import MarketEvent
+from schema.market import FeedHealth, MarketEvent
 from schema.records import (
     AccountState,
     ApprovedOrder,
@@ -266,7 +267,7 @@ class Capabilities(Record, frozen=True):
     liquidates: bool  # one request closes a position
     market_data: bool  # prices of the market
     order_types: frozenset[OrderType]
-    bars: bool = True  # its market data has bars, and a history of them
+    bars: bool = True  # its market data has bars, and a history of them; its adapter is then a `TellsHistory`
     depth: bool = False  # its market data has the book's depth and every trade; its adapter is then a `TellsMarket`
     links_orders: bool = False  # one request places two exits that cancel each other, or an entry with its exits
     times_in_force: frozenset[TimeInForce] = frozenset(TimeInForce)
@@ -399,6 +400,22 @@ class TellsMarket(Protocol):
         """Tell of `symbol` as MarketTold from now on, also over later connections; what could not be told is a FeedGap,
         before the first thing after it. No trade that bears an id is told twice. Repeating it is harmless. Errors as
         `BrokerAdapter.watch`."""
+        ...
+
+    def market_health(self) -> FeedHealth | None:
+        """How the connection that tells the market is, `source` being the login's name; None before anything was asked
+        of it. `catchup_candles_total` is 0: the adapter asks for none by itself."""
+        ...
+
+
+@runtime_checkable
+class TellsHistory(Protocol):
+    """An adapter whose venue tells candles of the past."""
+
+    def history(self) -> History:
+        """For the loop of the adapter. Its requests are of `Lane.HISTORY`, the last to get a token, and wait for it; a
+        connection that is away is waited for a while. `source` is the venue's name. Raises FeedDown before the first
+        connection."""
         ...
 
 

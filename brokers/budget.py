@@ -27,6 +27,7 @@ class Lane(IntEnum):
     FIND = 4  # the outcome of one order that is not known; whoever waits for it can neither enter nor be corrected
     MODIFY = 5
     QUERY = 6
+    HISTORY = 7  # of the market: what is asked for again later, and no trade waits for
 
 
 def lane_of(order: ApprovedOrder) -> Lane:
@@ -52,6 +53,7 @@ class RequestBudget:
             Lane.FIND: self.reserved + others // 16,
             Lane.MODIFY: self.reserved + others // 8,
             Lane.QUERY: self.reserved + others // 4,
+            Lane.HISTORY: self.reserved + others // 2,
         }
         self._clock = clock
         self._spent: deque[int] = deque()

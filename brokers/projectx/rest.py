@@ -52,11 +52,11 @@ class Rest:
         generation = self._login.generation
         data = wire.encode(body)
         try:
-            return await self._once(path, data, TIMEOUT_S, None)
+            return await self._once(path, data, TIMEOUT_S, None, budget)
         except TokenDead:
             await self._login.renewed(generation)
             budget.spend()
-            return await self._once(path, data, TIMEOUT_S, None)
+            return await self._once(path, data, TIMEOUT_S, None, budget)
 
     async def command(
         self, path: str, body: bytes, *, lane: Lane, timeout_s: float = TIMEOUT_S, handed: Handed | None = None
@@ -65,16 +65,18 @@ class Rest:
         RequestUnknown, or VenueUnreachable when it never left."""
         if refusal := self._budget.take(lane):
             raise RequestRefused(refusal, RejectClass.THROTTLED)
-        return await self._once(path, body, timeout_s, handed)
+        return await self._once(path, body, timeout_s, handed, self._budget)
 
-    async def _once(self, path: str, body: bytes, timeout_s: float, handed: Handed | None) -> wire.Lists:
+    async def _once(
+        self, path: str, body: bytes, timeout_s: float, handed: Handed | None, budget: RequestBudget
+    ) -> wire.Lists:
         status, data = await self._http.post(path, body, token=self._login.token, timeout_s=timeout_s, handed=handed)
         if status == 401:
             raise TokenDead("the venue answers 401: the login's token is no longer good", RejectClass.AUTH)
         if status == 403:
             raise RequestRefused(f"{path}: the venue answers 403: no access", RejectClass.AUTH)
         if status == 429:
-            self._budget.throttled()
+            budget.throttled()
             raise RequestRefused("the venue answers 429: too many requests", RejectClass.THROTTLED)
         if status != 200:
             if 400 <= status < 500 and status != 408:
