@@ -20,4 +20,12 @@ def _projectx(config: ConnectionConfig, credentials: Credentials, clock: Clock) 
     return logged_in(config, credentials, clock)
 
 
-HISTORY_TABLE: dict[str, OpenHistory] = {"projectx": _projectx}
+def _tradovate(
+    config: ConnectionConfig, credentials: Credentials, clock: Clock
+) -> AbstractAsyncContextManager[History]:
+    from brokers.tradovate.history import logged_in
+
+    return logged_in(config, credentials, clock)
+
+
+HISTORY_TABLE: dict[str, OpenHistory] = {"projectx": _projectx, "tradovate": _tradovate}

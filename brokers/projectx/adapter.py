@@ -28,10 +28,12 @@ from brokers.adapter import (
     Wanted,
 )
 from brokers.budget import RequestBudget
+from brokers.feed import FeedDown
 from brokers.own import OwnOrders
 from brokers.projectx import POLICY, finding
 from brokers.projectx.connection import Connection, Timing
 from brokers.projectx.facts import Facts
+from brokers.projectx.history import ProjectXHistory
 from brokers.projectx.http import Addresses, Http, addresses
 from brokers.projectx.login import Login
 from brokers.projectx.market_data import MarketData, Watch
@@ -43,12 +45,14 @@ from brokers.projectx.session import Session
 from brokers.projectx.translate import ORDER_TYPES, TIMES_IN_FORCE
 from brokers.runner import Runner
 from schema.clock import Clock
+from schema.market import FeedHealth
 from schema.records import ApprovedOrder, ConnectionConfig, Environment, Instrument, OrderType
 
 log = structlog.get_logger()
 
 REQUESTS_PER_MIN = 200  # per user, and so for all accounts of the login together
 BARS_PER_MIN = 50  # the page says 50 in 30 s, an older copy of it 30
+_HISTORY_PAGE = 500  # candles in an answer that the desk reads beside its orders
 CAPABILITIES = Capabilities(
     venue="projectx",
     client_tag=True,
@@ -263,6 +267,17 @@ class ProjectXAdapter:
             await self.instrument(symbol)
         assert self._market_data is not None
         await self._market_data.follow(symbol)
+
+    def market_health(self) -> FeedHealth | None:
+        """`brokers/adapter.py` TellsMarket."""
+        return self._market_data.health() if self._market_data is not None else None
+
+    def history(self) -> ProjectXHistory:
+        """`brokers/adapter.py` TellsHistory."""
+        if self._connection is None:
+            raise FeedDown(f"source: {self.config.connection} is not connected.")
+        connection = self._connection
+        return ProjectXHistory(connection.rest, connection.host, ids=connection.contract_ids, page=_HISTORY_PAGE)
 
     def _ready(self) -> Connection:
         if self._connection is None or not self._alive:

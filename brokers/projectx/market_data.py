@@ -18,8 +18,10 @@ from brokers.projectx.connection import Backoff, Connection
 from brokers.projectx.hubs import Hub, HubLost, HubRefused
 from brokers.projectx.market_stream import DEPTH, SUBSCRIBE, TRADES, MarketStream
 from brokers.projectx.translate import quoted, symbol_of
+from brokers.telling import MarketPulse
 from brokers.text import NOT_READ, clean
 from schema.clock import to_datetime
+from schema.market import FeedHealth
 from schema.records import Bar, Quote
 
 log = structlog.get_logger()
@@ -42,7 +44,8 @@ class MarketData:
         self._connection = connection
         self._watches: dict[tuple[str, int], Watch] = {}
         self._told: set[tuple[str, int]] = set()
-        self._stream = MarketStream(connection)
+        self._pulse = MarketPulse(connection.config.connection, connection.clock)
+        self._stream = MarketStream(connection, self._pulse)
         self._quotes: dict[str, Quote] = {}
         self._wanted = asyncio.Event()
         self._hub: Hub | None = None
@@ -56,7 +59,7 @@ class MarketData:
         if key in self._watches:
             return
         self._watches[key] = watch
-        self._wanted.set()
+        self._want()
         if self._hub is not None:
             await self._subscribe(self._hub, _SUBSCRIBE_QUOTES, watch.symbol)
 
@@ -64,10 +67,20 @@ class MarketData:
         """As `watch`, for depth and trades."""
         if not self._stream.add(symbol):
             return
-        self._wanted.set()
+        self._want()
         if self._hub is not None:
             for what in SUBSCRIBE:
                 await self._subscribe(self._hub, what, symbol)
+
+    def _want(self) -> None:
+        self._pulse.wanted()
+        self._wanted.set()
+
+    def health(self) -> FeedHealth | None:
+        """`TellsMarket.market_health`."""
+        if self._hub is not None:
+            self._pulse.heard(self._hub.last_message_ns)
+        return self._pulse.health()
 
     async def run(self) -> None:
         """Hold the hub up and the bars new from the first watch on, for as long as the login lasts."""
@@ -101,6 +114,7 @@ class MarketData:
                 asked |= left
             self._hub = hub
             self._backoff.steady()
+            self._pulse.up()
             while not hub.lost.done():
                 await asyncio.wait([hub.lost], timeout=timing.check_s)
                 if connection.login.generation != generation:
@@ -115,6 +129,8 @@ class MarketData:
             log.warning("market data down", connection=connection.config.connection, reason=clean(str(error)))
             raise
         finally:
+            self._pulse.heard(hub.last_message_ns)
+            self._pulse.down()
             self._hub = None
             await hub.close()
 
@@ -162,12 +178,14 @@ class MarketData:
             venue_ns=time_ns(change.timestamp),
         )
         self._quotes[symbol] = after
+        self._pulse.said(after.venue_ns, now_ns)
         self._connection.emit(
             QuoteUpdated(connection=self._connection.config.connection, received_ns=now_ns, quote=after)
         )
 
     def _on_unreadable(self, raw: str, error: str, now_ns: int) -> None:
         """A lost tick is not worth an event: the next one carries the price."""
+        self._pulse.dropped += 1
         connection = self._connection.config.connection
         log.warning("market data unreadable", connection=connection, error=clean(error), size=len(raw))
 

@@ -10,7 +10,7 @@ from brokers.amounts import time_ns
 from brokers.projectx import wire
 from brokers.projectx.connection import Connection
 from brokers.projectx.translate import quoted, symbol_of
-from brokers.telling import MarketTeller
+from brokers.telling import MarketPulse, MarketTeller
 from brokers.text import NOT_READ
 from schema.market import OF_DEPTH, Aggressor, DepthChanged, DepthSnapshot, Trade
 
@@ -45,8 +45,8 @@ class _Followed:
 class MarketStream:
     """Every market of a login that is followed."""
 
-    def __init__(self, connection: Connection) -> None:
-        self._teller = MarketTeller(SOURCE, connection.config.connection, connection.emit)
+    def __init__(self, connection: Connection, pulse: MarketPulse) -> None:
+        self._teller = MarketTeller(SOURCE, connection.config.connection, connection.emit, pulse)
         self._followed: dict[str, _Followed] = {}
 
     @property

@@ -30,12 +30,14 @@ from brokers.adapter import (
     Wanted,
 )
 from brokers.budget import RequestBudget
+from brokers.feed import FeedDown
 from brokers.own import OwnOrders
 from brokers.runner import Runner
 from brokers.tradovate import finding, wire
 from brokers.tradovate.connection import Connection
 from brokers.tradovate.directory import Directory
 from brokers.tradovate.entities import Account
+from brokers.tradovate.history import TradovateHistory
 from brokers.tradovate.http import Addresses, Http, addresses
 from brokers.tradovate.login import Login
 from brokers.tradovate.market_data import MarketData, Watch
@@ -44,6 +46,7 @@ from brokers.tradovate.rest import Rest
 from brokers.tradovate.sending import Sender
 from brokers.tradovate.session import Session, first_of
 from schema.clock import Clock
+from schema.market import FeedHealth
 from schema.records import (
     ApprovedOrder,
     ConnectionConfig,
@@ -293,6 +296,16 @@ class TradovateAdapter:
             await self.instrument(symbol)
         assert self._market_data is not None
         await self._market_data.follow(symbol)
+
+    def market_health(self) -> FeedHealth | None:
+        """`brokers/adapter.py` TellsMarket."""
+        return self._market_data.health() if self._market_data is not None else None
+
+    def history(self) -> TradovateHistory:
+        """`brokers/adapter.py` TellsHistory."""
+        if self._market_data is None:
+            raise FeedDown(f"source: {self.config.connection} is not connected.")
+        return TradovateHistory(self._market_data, self._clock)
 
     def _ready(self) -> Connection:
         if self._connection is None or self._group is None:

@@ -12,8 +12,7 @@ import msgspec
 from msgspec import field
 
 from brokers.amounts import LARGEST_NS, time_ns
-from brokers.telling import MarketTeller
-from brokers.tradovate import wire
+from brokers.telling import MarketPulse, MarketTeller
 from brokers.tradovate.connection import Connection
 from schema.clock import to_datetime
 from schema.market import OF_DEPTH, Aggressor, DepthSnapshot, Levels, Trade
@@ -82,9 +81,9 @@ class Followed:
 class MarketStream:
     """Every market of a login that is followed."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, pulse: MarketPulse) -> None:
         self._connection = connection
-        self._teller = MarketTeller(SOURCE, connection.config.connection, connection.emit)
+        self._teller = MarketTeller(SOURCE, connection.config.connection, connection.emit, pulse)
         self.followed: dict[str, Followed] = {}
 
     def begin(self) -> None:
@@ -102,8 +101,7 @@ class MarketStream:
         """Where the chart of ticks is to begin."""
         if not of.last_ns:
             return {"asMuchAsElements": 1}
-        at = to_datetime(of.last_ns)
-        return {"asFarAsTimestamp": f"{at:%Y-%m-%dT%H:%M:%S}.{at.microsecond // 1000:03}Z"}
+        return {"asFarAsTimestamp": moment(of.last_ns)}
 
     def dom(self, dom: Dom, now_ns: int) -> None:
         symbol = self._connection.directory.symbols.get(dom.contract_id, "")
@@ -128,34 +126,18 @@ class MarketStream:
     def ticks(self, of: Followed, packet: Ticks, now_ns: int) -> None:
         """Trades are told in the order of their time; those that happen while history comes wait for its
         end."""
-        made = (self._trade(of, packet, tick, now_ns) for tick in packet.tks)
-        trades = sorted((trade for trade in made if trade is not None), key=_at)
+        made = [trade_of(of.symbol, packet, tick, now_ns) for tick in packet.tks]
+        trades = sorted((trade for trade in made if trade is not None), key=told_at)
+        of.torn |= len(trades) < len(made)
         if of.waiting is None:
             self._tell(of, trades)
             return
         of.waiting += trades
         if packet.eoh or len(of.waiting) > _WAITING_MOST:
-            came, of.waiting = sorted(of.waiting, key=_at), None
+            came, of.waiting = sorted(of.waiting, key=told_at), None
             if any(trade.trade_id in of.told for trade in came):
                 of.torn = False  # it reaches back to what was told: nothing is missing
             self._tell(of, came)
-
-    def _trade(self, of: Followed, packet: Ticks, tick: Tick, now_ns: int) -> Trade | None:
-        """None for one whose time is none: what it was is lost."""
-        ts_ns = (packet.bt + tick.t) * _MS
-        if not 0 < ts_ns <= LARGEST_NS:
-            of.torn = True
-            return None
-        return Trade(
-            source=SOURCE,
-            symbol=of.symbol,
-            ts_ns=ts_ns,
-            received_ns=now_ns,
-            price=round((packet.bp + tick.p) * packet.ts, _DIGITS),
-            size=tick.s,
-            aggressor=tick.aggressor,
-            trade_id=str(tick.id),
-        )
 
     def _tell(self, of: Followed, trades: Iterable[Trade]) -> None:
         for trade in trades:
@@ -172,25 +154,33 @@ class MarketStream:
             self._teller.tell(trade)
 
 
-def _at(trade: Trade) -> tuple[int, int]:
+def moment(at_ns: int) -> str:
+    """A time in a request: whole milliseconds."""
+    at = to_datetime(at_ns)
+    return f"{at:%Y-%m-%dT%H:%M:%S}.{at.microsecond // 1000:03}Z"
+
+
+def trade_of(symbol: str, packet: Ticks, tick: Tick, now_ns: int) -> Trade | None:
+    """None for one whose time is none: what it was is lost."""
+    ts_ns = (packet.bt + tick.t) * _MS
+    if not 0 < ts_ns <= LARGEST_NS:
+        return None
+    return Trade(
+        source=SOURCE,
+        symbol=symbol,
+        ts_ns=ts_ns,
+        received_ns=now_ns,
+        price=round((packet.bp + tick.p) * packet.ts, _DIGITS),
+        size=tick.s,
+        aggressor=tick.aggressor,
+        trade_id=str(tick.id),
+    )
+
+
+def told_at(trade: Trade) -> tuple[int, int]:
     """When it was, and its tick's id."""
     return trade.ts_ns, int(trade.trade_id)
 
 
 def _levels(levels: list[Level]) -> Levels:
     return tuple((level.price, level.size) for level in levels)
-
-
-def requests(symbol: str, time_range: dict[str, Any]) -> tuple[bytes, bytes]:
-    """The bodies of `md/subscribedom` and of `md/getchart`."""
-    chart = {
-        "symbol": symbol,
-        "chartDescription": {
-            "underlyingType": "Tick",
-            "elementSize": 1,
-            "elementSizeUnit": "UnderlyingUnits",
-            "withHistogram": False,
-        },
-        "timeRange": time_range,
-    }
-    return wire.encode({"symbol": symbol}), wire.encode(chart)

@@ -4,7 +4,7 @@ from random import Random
 
 import pytest
 
-from brokers.adapter import AdapterSettings, BrokerAdapter, Credentials, TellsMarket, Trails
+from brokers.adapter import AdapterSettings, BrokerAdapter, Credentials, TellsHistory, TellsMarket, Trails
 from brokers.ninjatrader.capabilities import capabilities_of
 from brokers.registry import build_adapter
 from schema.clock import SYSTEM_CLOCK
@@ -68,6 +68,7 @@ def test_what_an_adapter_says_it_can_hangs_together(venue: str) -> None:
     assert able.native_trailing == (OrderType.TRAILING_STOP in able.order_types)
     assert isinstance(adapter, Trails) or not able.native_trailing
     assert isinstance(adapter, TellsMarket) == able.depth
+    assert isinstance(adapter, TellsHistory) == able.bars
 
 
 @pytest.mark.parametrize(
