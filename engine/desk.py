@@ -105,7 +105,7 @@ class Desk:
         self.resyncs = Resyncs(self.core, self.adapters, self.market, clock, self._in_turn)
         self.watching = Watching(store, self.market, clock, user)
         self.views = Views(self.core, self.market, self.adapters, self.journal, self.watching, settings.desk)
-        self.views.feeds = self.feeds.health
+        self.views.feeds = self._market_data.health
         self._inbox = Inbox()
         self._unreadable: dict[str, tuple[int, int]] = {}  # by login: when one was told, and how many since were not
         self._turn = asyncio.Lock()
@@ -223,6 +223,7 @@ class Desk:
         self._venues[config.connection] = config.venue
         adapter = self._adapter(config, credentials)
         self.adapters[config.connection] = adapter
+        self._market_data.add_login(adapter)
         self._inbox.put_nowait(
             ev.VenueAbilities(
                 at_ns=self._clock.now_ns(),
@@ -262,8 +263,7 @@ class Desk:
             self.market.symbol, self.market.interval_s = chart, self._settings.chart_interval_s
             self._marked.add(chart)
             self._start(adapter.watch(chart, self._settings.chart_interval_s, _CHART_BARS))
-            if isinstance(adapter, venue.TellsMarket):
-                self._start(self._market_data.follow(adapter, config.venue, chart))
+            self._start(self._market_data.follow(adapter, chart))
 
     def _follow_config(self) -> None:
         """The configuration changed: connect logins that were added, and ask again for contracts that were refused."""

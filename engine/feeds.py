@@ -10,7 +10,7 @@ the other. What is kept is all that was told, whatever the desk's loop was too s
 import asyncio
 import itertools
 import threading
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from random import Random
 from typing import Any, TypeVar
 
@@ -43,6 +43,7 @@ Build = Callable[[str, Settings, Clock, Random], Source]
 Alert = Callable[[str, str], None]
 Loaded = Callable[[str, Interval, tuple[Bar, ...], int], None]
 """Hears of a symbol's newest candles after they were filled, and of the time up to which they are whole."""
+Ask = Callable[[], Awaitable[Any]]
 _Page = TypeVar("_Page")
 log = structlog.get_logger(__name__)
 
@@ -75,7 +76,12 @@ class Feeds:
         self._loaded = loaded
         self._keeper: MarketKeeper | None = None
         self._badges: dict[tuple[str, Interval], str] = {}
-        self._were_up: set[str] = set()
+        self._were_up: set[tuple[str, int]] = set()
+        self._logins: dict[str, History] = {}  # by venue, for the loop that called `run`
+        self._login_series: tuple[tuple[str, str, Interval], ...] = ()
+        self._login_series_kept = 0  # so many of them the keeper has
+        self._heard: dict[str, FeedHealth] = {}
+        self._caught_up: dict[str, int] = {}
         self._kept = Conflation(trades_kept)
         self._sources: dict[str, Source] = {}
         self._healths: tuple[FeedHealth, ...] = tuple(_off(name) for name in self.names)
@@ -124,6 +130,22 @@ class Feeds:
         if self._there is not None and not self._closing:
             self._there.call_soon_threadsafe(self._keep_told_there, events)
 
+    def follow_login(self, source: str, history: History, symbol: str, interval: Interval) -> None:
+        """Keep the candles of a symbol that a login tells without gaps, too, if anything is kept. `source` is its
+        venue; `history` is for the loop that called `run`, and asked there."""
+        self._logins[source] = history
+        self._login_series = (*self._login_series, (source, symbol, interval))
+        if self._there is not None and not self._closing:
+            self._there.call_soon_threadsafe(self._follow_logins)
+
+    def hear_login(self, source: str, health: FeedHealth) -> None:
+        """How the market connection of the login that tells of a venue's markets is; nothing is waited for."""
+        self._heard[source] = health
+
+    def caught_up(self, source: str) -> int:
+        """Candles of a source that were asked for and told since the start; from any thread."""
+        return self._caught_up.get(source, 0)
+
     def health(self) -> tuple[FeedHealth, ...]:
         """Each source as it stood at most `_EVERY_S` ago; from any thread."""
         return self._healths
@@ -132,7 +154,7 @@ class Feeds:
         """The history of a source that runs, for the loop that called `run`. Raises FeedDown."""
         if source not in self.names:
             raise FeedDown(f"source: {source!r} is not turned on; add it to feeds in the settings.")
-        return _HistoryThere(self, source)
+        return _HistoryElsewhere(source, lambda: self.pages(source), self.there)
 
     async def subscribe(self, source: str, symbols: Iterable[str]) -> None:
         """Also these symbols, from now on. Raises FeedDown."""
@@ -147,18 +169,21 @@ class Feeds:
         """All that a source has. Raises FeedDown."""
         return await self.there(lambda: self._source(source).symbols())
 
-    async def there(self, ask: Callable[[], Any]) -> Any:
+    async def there(self, ask: Ask) -> Any:
         """Have `ask`'s coroutine run on the feeds' loop, and wait for it."""
         await self._up.wait()
         assert self._there is not None
+        return await _on(self._there, ask)
 
-        async def work() -> Any:
-            return await ask()
-
-        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work(), self._there))
+    async def _here_too(self, ask: Ask) -> Any:
+        """From the feeds' loop: have `ask`'s coroutine run on the loop that called `run`, and wait for it."""
+        assert self._here is not None
+        return await _on(self._here, ask)
 
     def pages(self, source: str) -> History:
-        """On the feeds' loop: a source's own history."""
+        """On the feeds' loop: a source's own history. Raises FeedDown."""
+        if source in self._logins:
+            return _HistoryElsewhere(source, lambda: self._logins[source], self._here_too)
         return self._source(source).history
 
     def _source(self, source: str) -> Source:
@@ -254,6 +279,7 @@ class Feeds:
         for name in self.names:
             for symbol in watched(name, self._settings):
                 keeper.catchup.follow(name, symbol, interval, _KEPT_BARS * interval.count * S)
+        self._follow_logins()
         try:
             await keeper.run()
         except Exception as failure:  # noqa: BLE001 - whatever is wrong with what is kept, the desk goes on without it
@@ -261,6 +287,12 @@ class Feeds:
             self._alert_here("alarm", f"market data is not kept any more: {type(failure).__name__}; restart the desk")
         finally:
             self._keeper = None
+
+    def _follow_logins(self) -> None:
+        if self._keeper is not None:
+            for source, symbol, interval in self._login_series[self._login_series_kept :]:
+                self._keeper.catchup.follow(source, symbol, interval, _KEPT_BARS * interval.count * S)
+            self._login_series_kept = len(self._login_series)
 
     def _keep_there(self, bars: tuple[StoredBar, ...]) -> None:
         if self._keeper is not None:
@@ -306,15 +338,20 @@ class Feeds:
 
     def _tell_keeper(self, keeper: MarketKeeper, *, with_badges: bool) -> None:
         """Which sources came up, so that what happened meanwhile is asked for."""
-        up = {health.source for health in self._healths if health.ws_state == "up"}
-        for name in up - self._were_up:
+        # A login's line may have come back since the last look: it is another one then.
+        up = {(health.source, 0) for health in self._healths if health.ws_state == "up"}
+        up |= {(source, health.reconnects) for source, health in self._heard.items() if health.ws_state == "up"}
+        for name, _ in up - self._were_up:
             keeper.connected(name)
         self._were_up = up
+        ages = {health.source: health.last_msg_age_ms for health in self._healths}
+        ages |= {source: health.last_msg_age_ms for source, health in self._heard.items()}
+        self._caught_up = {source: keeper.catchup.catchup_candles_total(source) for source in self._heard}
         if with_badges:
             self._badges = {
                 series: badge
-                for health in self._healths
-                for series, badge in keeper.catchup.badges(health.source, health.last_msg_age_ms).items()
+                for source, age_ms in ages.items()
+                for series, badge in keeper.catchup.badges(source, age_ms).items()
             }
 
     def _with_ours(self, health: FeedHealth) -> FeedHealth:
@@ -338,18 +375,26 @@ class Feeds:
             self._ended.set_result(None)
 
 
-class _HistoryThere:
-    """A source's history whose requests are made on the feeds' loop."""
+async def _on(loop: asyncio.AbstractEventLoop, ask: Ask) -> Any:
+    async def work() -> Any:
+        return await ask()
 
-    def __init__(self, feeds: Feeds, source: str) -> None:
+    return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work(), loop))
+
+
+class _HistoryElsewhere:
+    """A source's history whose requests are made on another loop: by `run` there, of what `history` says there."""
+
+    def __init__(self, source: str, history: Callable[[], History], run: Callable[[Ask], Awaitable[Any]]) -> None:
         self.source = source
-        self._feeds = feeds
+        self._history = history
+        self._run = run
 
     def bars(self, symbol: str, interval: Interval, since_ns: int, until_ns: int) -> AsyncIterator[tuple[Bar, ...]]:
-        return self._pages(lambda: self._feeds.pages(self.source).bars(symbol, interval, since_ns, until_ns))
+        return self._pages(lambda: self._history().bars(symbol, interval, since_ns, until_ns))
 
     def trades(self, symbol: str, since_ns: int, until_ns: int) -> AsyncIterator[tuple[Trade, ...]]:
-        return self._pages(lambda: self._feeds.pages(self.source).trades(symbol, since_ns, until_ns))
+        return self._pages(lambda: self._history().trades(symbol, since_ns, until_ns))
 
     async def _pages(self, begin: Callable[[], AsyncIterator[_Page]]) -> AsyncIterator[_Page]:
         opened: list[AsyncIterator[_Page]] = []
@@ -359,7 +404,7 @@ class _HistoryThere:
                 opened.append(begin())
             return await anext(opened[0], None)
 
-        while (page := await self._feeds.there(following)) is not None:
+        while (page := await self._run(following)) is not None:
             yield page
 
 

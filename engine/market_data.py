@@ -6,19 +6,21 @@ are on the feeds' thread (`engine/feeds.py`), and nothing here waits for it.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from random import Random
 
 import structlog
+from msgspec.structs import replace
 
-from brokers.adapter import BarsUpdated, MarketTold, QuoteUpdated, TellsMarket
+from brokers.adapter import BarsUpdated, BrokerAdapter, MarketTold, QuoteUpdated, TellsHistory, TellsMarket
 from brokers.feed import FeedDown, Sink
 from brokers.feeds import watched
+from engine.badge import Badge
 from engine.feeds import Alert, Feeds
 from engine.market.market import Market
 from engine.watching import Watching
 from schema.clock import Clock
-from schema.market import FeedGap, Interval, IntervalKind, MarketEvent, Trade
+from schema.market import FeedGap, FeedHealth, Interval, IntervalKind, MarketEvent, Trade
 from schema.records import Bar
 from schema.settings import Settings
 from schema.store_market import MarketStore, Origin, StoredBar
@@ -62,6 +64,10 @@ class MarketData:
         self._fed = {symbol: name for name in settings.feeds for symbol in watched(name, settings)}
         self._newest_ns = dict.fromkeys(self._fed, clock.now_ns())  # of the candles that were handed to be kept
         self._running: dict[tuple[str, str, int], Bar] = {}  # each login's newest, which may still grow
+        self._logins: dict[str, tuple[str, TellsMarket]] = {}  # each with its venue
+        self._charted: dict[str, str] = {}  # by venue: the login that tells of the chart
+        self._loading: dict[tuple[str, Interval], str] = {}  # until the one that fills it says more
+        self._healths: tuple[FeedHealth, ...] = ()
         self._told: list[MarketEvent] = []  # by logins, and not yet handed on to be kept
         self._lies: dict[tuple[str, str], tuple[int, int]] = {}  # how many were told of, and when
         self._looked_ns = 0
@@ -89,10 +95,26 @@ class MarketData:
         over = [told[start_ns] for start_ns in sorted(told) if start_ns < newest.start_ns]
         self._keep(venue, Interval(IntervalKind.TIME, event.interval_s), over, Origin.VENUE)
 
-    async def follow(self, adapter: TellsMarket, venue: str, symbol: str) -> None:
-        """Have a login tell a contract's depth and trades. Errors as `TellsMarket.follow`."""
-        self.market.follow(symbol, source=venue, by_login=True)
-        await adapter.follow(symbol)
+    def add_login(self, adapter: BrokerAdapter) -> None:
+        """Hear how its market connection is."""
+        if isinstance(adapter, TellsMarket):
+            self._logins[adapter.config.connection] = (adapter.config.venue, adapter)
+
+    def health(self) -> tuple[FeedHealth, ...]:
+        """The feeds, and the market connection of each login that was asked for any."""
+        return (*self.feeds.health(), *self._healths)
+
+    async def follow(self, adapter: BrokerAdapter, symbol: str) -> None:
+        """Have a login tell a contract's depth and trades, and keep its candles without gaps: as far as it tells them.
+        Errors as `TellsMarket.follow`."""
+        venue = adapter.config.venue
+        if isinstance(adapter, TellsMarket):
+            self.market.follow(symbol, source=venue, by_login=True)
+            await adapter.follow(symbol)
+        if isinstance(adapter, TellsHistory) and self._keeps:
+            self._charted[venue] = adapter.config.connection
+            self._loading = {(symbol, self._interval): str(Badge.LOADING)}
+            self.feeds.follow_login(venue, _OfLogin(venue, adapter), symbol, self._interval)
 
     def told(self, event: MarketTold) -> None:
         """By a login, of a market that is followed."""
@@ -143,7 +165,8 @@ class MarketData:
     def frame(self, now_ns: int) -> None:
         """Before the desk publishes: take what came, and hand on what is to be kept; candles that are over once a
         second."""
-        self.market.badges = self.feeds.badges()
+        self._hear_logins()
+        self.market.badges = self._loading | self.feeds.badges()
         self.market.frame()
         if self._told:
             self.feeds.keep_told(tuple(self._told))
@@ -160,6 +183,18 @@ class MarketData:
                 self._newest_ns[symbol] = over[-1].start_ns
                 self._keep(name, self._interval, over, Origin.TICKS)
 
+    def _hear_logins(self) -> None:
+        found: list[FeedHealth] = []
+        for connection, (venue, adapter) in self._logins.items():
+            health = adapter.market_health()
+            if health is None:
+                continue
+            if self._charted.get(venue) == connection:
+                self.feeds.hear_login(venue, health)
+                health = replace(health, catchup_candles_total=self.feeds.caught_up(venue))
+            found.append(health)
+        self._healths = tuple(found)
+
     def _tell_lies(self, now_ns: int) -> None:
         """An alert for each kind at each symbol, once a minute at most."""
         for truth in self.market.truth():
@@ -173,3 +208,17 @@ class MarketData:
     def _keep(self, source: str, interval: Interval, over: list[Bar] | tuple[Bar, ...], origin: Origin) -> None:
         if over:
             self.feeds.keep(tuple(StoredBar.of(source, interval, bar, origin=origin, closed=True) for bar in over))
+
+
+class _OfLogin:
+    """The history of an adapter as it is when it is asked, which need not be connected before."""
+
+    def __init__(self, source: str, adapter: TellsHistory) -> None:
+        self.source = source
+        self._adapter = adapter
+
+    def bars(self, symbol: str, interval: Interval, since_ns: int, until_ns: int) -> AsyncIterator[tuple[Bar, ...]]:
+        return self._adapter.history().bars(symbol, interval, since_ns, until_ns)
+
+    def trades(self, symbol: str, since_ns: int, until_ns: int) -> AsyncIterator[tuple[Trade, ...]]:
+        return self._adapter.history().trades(symbol, since_ns, until_ns)

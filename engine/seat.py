@@ -39,7 +39,9 @@ class Topic(StrEnum):
     STATUS = "status"
     WATCHLISTS = "watchlists"
     FILTERS = "filters"
-    FEEDS = "feeds"  # `schema.market.FeedHealth` of each source that needs no login
+    FEEDS = (
+        "feeds"  # `schema.market.FeedHealth` of each source that needs no login, and of the logins that tell a market
+    )
     DEPTH = "depth"  # `engine.market.shown.BookShown` of the chart's symbol, where somebody tells it
     TAPE = "tape"  # its TapeShown and SessionShown
     TRUTH = "truth"  # Truth of each symbol whose market is told: what was lost and what can't be
