@@ -1,4 +1,4 @@
-"""Asking a login's venue for history: nobody waits for it, so it waits for everybody. Used by the histories of logins."""
+"""Asking a login's venue for history: nobody waits for it, so it waits for all. Used by the histories of logins."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

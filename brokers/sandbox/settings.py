@@ -14,7 +14,8 @@ class DoorSettings(Record, frozen=True):
     `lockout_s`, that long. The `*_per_hour` limits are answered by p-tickets; of logins only failures count.
     `strict_entity_types`: a sync without entityTypes gets nothing. `split_responses`: a sync that asks for it gets one
     response per entity type and a last one without data. Ended orders beyond the newest `orders_kept` leave the lists
-    with all that belongs to them, so that a venue can run for days.
+    with all that belongs to them, so that a venue can run for days. A chart's reply holds the newest `chart_elements`
+    of what was asked for; who wants more asks again from the oldest.
     """
 
     environment: str = "demo"
@@ -35,6 +36,7 @@ class DoorSettings(Record, frozen=True):
     quotes_per_s: float = 20.0
     doms_per_s: float = 4.0
     charts_per_s: float = 4.0
+    chart_elements: int = 5_000
 
 
 class ProjectXSettings(Record, frozen=True):

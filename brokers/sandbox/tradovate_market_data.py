@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 _DOM_LEVELS = 10
 _BARS_IN_PACKET = 250
 _DAY_MINUTES = 1440
-_LONGEST_CHART = 5_000  # elements in one reply; who wants more asks again from the oldest
 _RAW = ("UnderlyingUnits", 1)
 _BAR_UNITS = ("UnderlyingUnits",)
 _TICK_BARS = {"UnderlyingUnits": "ticks", "Volume": "volume", "Range": "range"}
@@ -252,7 +251,8 @@ class MarketData:
         book, wanted = self._charts[chart.contract.contract_id], chart.time_range
         until = _moment(wanted.closest_timestamp) or self._market_ns()
         since = _moment(wanted.as_far_as_timestamp) or 0
-        count = min(wanted.as_much_as_elements or _LONGEST_CHART, _LONGEST_CHART)
+        most = self._settings.chart_elements
+        count = min(wanted.as_much_as_elements or most, most)
         if chart.minutes:
             bars = [bar for bar in book.candles(chart.minutes, since) if bar.start_ns <= until]
             bars = bars[-count:]
