@@ -226,10 +226,13 @@ class Catchup:
         return [chart for chart in self._charts if chart.source == source]
 
     def _after(self, chart: Chart, gap_ended_ns: int) -> None:
-        """Fill now, and once more when what was going on at the end of a gap is over."""
-        now_ns = self._clock.now_ns()
+        """Fill now, as soon as the candle that has just ended is settled, and once more when what was going on at the
+        end of a gap is over."""
+        now_ns, width = self._clock.now_ns(), width_ns(chart.interval)
         self._due(chart, now_ns)
-        self._due(chart, max(now_ns, gap_ended_ns) + width_ns(chart.interval) + SETTLE_NS + S)
+        if width and now_ns % width < SETTLE_NS < width:
+            self._due(chart, now_ns - now_ns % width + SETTLE_NS + S)
+        self._due(chart, max(now_ns, gap_ended_ns) + width + SETTLE_NS + S)
 
     def _due(self, chart: Chart, at_ns: int) -> None:
         chart.dues.add(at_ns)
