@@ -72,7 +72,7 @@ def _lines(answer: Answer) -> list[str]:
     said += [desk.blocked] if desk.blocked else []
     for feed in answer.feeds:
         said.append(
-            f"{feed.source}: {feed.ws_state}, last message {feed.last_msg_age_ms:.0f} ms ago, "
+            f"{clean(feed.source)}: {feed.ws_state}, last message {feed.last_msg_age_ms:.0f} ms ago, "
             f"lag {feed.lag_ms:.0f} ms, {feed.reconnects} reconnects, {feed.gaps} gaps, {feed.dropped} dropped, "
             f"{feed.catchup_candles_total} candles caught up"
         )

@@ -17,6 +17,7 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import psutil
@@ -178,11 +179,30 @@ def test_several_sources_are_asked_which(filled: Shell, tape: Path) -> None:
         assert done.returncode == 1 and done.stderr.startswith("symbol: ") and len(done.stderr.splitlines()) == 1
         done = filled("backfill", "ESH4", "1m", *hour, "--trades", **LONG_AGO)
         assert done.returncode == 1 and "tells no trades of the past; leave --trades out." in done.stderr
+        _of_tradovate(filled, sandbox.ready["venues"]["tradovate"], hour, tape)
         _ctrl_c(filled, sandbox, int(url.rpartition(":")[2]))
         kept = (filled.state_dir / "copydesk.log").read_text() + json.dumps(filled.dump())
         assert "canary" not in kept
     finally:
         sandbox.stop()
+
+
+def _of_tradovate(shell: Shell, place: dict[str, Any], hour: tuple[str, ...], tape: Path) -> None:
+    """Its charts, its ticks, and the one held against the other."""
+    at = ("--rest-url", place["rest"], "--ws-url", place["ws"], "--md-url", place["md"])
+    secret = place["logins"][0]["password"]
+    shell.does("accounts", "add", "boss", "--venue", "tradovate", *at, "--leader", "DEMO1", password=secret)
+    asked = shell("backfill", "ESH4", "1m", *hour, **LONG_AGO).stderr
+    assert asked == "source: several logins tell candles; add --source boss.\n"
+    done = shell("backfill", "ESH4", "1m", *hour, "--source", "boss", "--trades", **LONG_AGO)
+    assert done.returncode == 0, done.stderr
+    candles, trades, checked = done.stdout.splitlines()
+    assert candles == "ESH4 1m of tradovate: 59 candles told, 59 new, in 1 page."
+    assert re.fullmatch(r"ESH4 trades of tradovate: ([\d,]+) trades told, \1 new, in 1 page\.", trades)
+    assert checked == "59 1m candles built of trades; 59 held against the venue's own, all the same."
+    read = json.loads(shell.does("candles", "ESH4", "1m", "--json", "--source", "tradovate"))
+    assert msgspec.convert(read["candles"], list[Bar]) == by_hand(tape, MINUTE_NS)[:-1]
+    assert secret not in (shell.state_dir / "copydesk.log").read_text() + json.dumps(shell.dump())
 
 
 def _ctrl_c(shell: Shell, sandbox: Sandbox, port: int) -> None:

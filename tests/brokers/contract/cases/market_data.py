@@ -1,7 +1,7 @@
 """C-1500: quotes and bars."""
 
-from brokers.adapter import BarsUpdated, MarketTold, QuoteUpdated, TellsMarket
-from schema.market import DepthChanged, DepthSnapshot, FeedGap, Trade
+from brokers.adapter import BarsUpdated, MarketTold, QuoteUpdated, TellsHistory, TellsMarket
+from schema.market import DepthChanged, DepthSnapshot, FeedGap, Interval, Trade
 from tests.brokers.contract.bench import ES, MES, Bench
 from tests.brokers.contract.cards import Group
 
@@ -196,3 +196,28 @@ async def what_a_broken_line_lost_of_a_market_is_told_later_or_is_a_gap(bench: B
         begins = at + len(stretch)
     assert len(_stretches(bench)) <= 2
     await bench.until(lambda: _book(bench) == _standing(bench), "the book", 8)
+
+
+async def there_is_no_past(bench: Bench) -> None:
+    """Its adapter has no such call, and no bar ever comes."""
+    assert not isinstance(bench.adapter, TellsHistory)
+    bench.foreign(1)
+    await bench.marker()
+    assert bench.of(BarsUpdated) == []
+
+
+@card(1535, needs="bars", without=there_is_no_past)
+async def candles_of_the_past_are_the_venues(bench: Bench) -> None:
+    """Any time of them, oldest first, each once, also after a broken line."""
+    assert isinstance(bench.adapter, TellsHistory)
+    await bench.adapter.watch(ES, 60, 5)
+    await bench.until(lambda: bench.of(BarsUpdated), "a bar")
+    contract = bench.sandbox.venue.catalogue.by_symbol[ES]
+    made = bench.sandbox.charts[contract.contract_id].candles(1)[-40:-1]
+    own = [(bar.start_ns, float(contract.price(bar.close)), bar.up_volume + bar.down_volume) for bar in made]
+    for _ in range(2):
+        pages = bench.adapter.history().bars(ES, Interval.parse("1m"), own[0][0], own[-1][0] + 1)
+        told = [bar async for page in pages for bar in page]
+        assert [(bar.start_ns, bar.close, bar.volume) for bar in told] == own
+        assert {bar.symbol for bar in told} == {ES}
+        bench.control("disconnect", login="desk1")
