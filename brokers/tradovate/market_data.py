@@ -22,7 +22,7 @@ from brokers.tradovate.charts import MINUTE_BARS, TICKS, Chart, ChartEvent, Char
 from brokers.tradovate.connection import Connection
 from brokers.tradovate.entities import read_penalty
 from brokers.tradovate.market_stream import Dom, Followed, MarketStream
-from brokers.tradovate.session import Backoff, first_of
+from brokers.tradovate.session import Backoff
 from brokers.tradovate.socket import StreamLost, VenueSocket, error_words, handshake_gate, open_socket
 from schema.market import FeedHealth
 from schema.records import Quote, RejectClass
@@ -234,9 +234,10 @@ class MarketData:
                 if lost.status == 401:
                     await connection.login.renewed(generation)
                 raise
-            async with asyncio.TaskGroup() as group:
-                self._quoted, self._charts, self._unclaimed = set(), {}, {}
-                group.create_task(socket.serve(self._on_event, self._on_unreadable))
+            self._quoted, self._charts, self._unclaimed = set(), {}, {}
+            # No group: one that is canceled while its socket is lost would tell of the loss alone, and never end.
+            serving = asyncio.create_task(socket.serve(self._on_event, self._on_unreadable))
+            try:
                 self._stream.begin()
                 asked: set[Watch | Followed] = set()
                 while left := {*self._watches.values(), *self._stream.followed.values()} - asked:
@@ -247,14 +248,15 @@ class MarketData:
                 self._backoff.steady()
                 self._pulse.up()
                 self._up.set()
-        except BaseExceptionGroup as group_error:
-            error = first_of(group_error)
-            if not isinstance(error, StreamLost | VenueError):
-                # A fault of ours in market data must not end the login: log it with its trace and start afresh.
-                log.error("market data failed", connection=connection.config.connection, exc_info=group_error)
-                error = StreamLost("the desk could not process market data; it subscribes again")
+                await serving
+            finally:
+                serving.cancel()
+                await asyncio.gather(serving, return_exceptions=True)
         except (StreamLost, VenueError) as plain:
             error = plain
+        except Exception:  # a fault of ours in market data must not end the login: log it with its trace, start afresh
+            log.exception("market data failed", connection=connection.config.connection)
+            error = StreamLost("the desk could not process market data; it subscribes again")
         finally:
             self._up.clear()
             if self._socket is not None:

@@ -1,10 +1,12 @@
 """Promises about market data: quotes and bars arrive, come back after a loss, and never touch the order stream."""
 
+import asyncio
+
 import pytest
 
 from brokers.adapter import BarsUpdated, MarketTold, OrderAccepted, QuoteUpdated, RequestRefused, StreamDown
 from schema.market import Trade
-from tests.brokers.tradovate.bench import buy, connected, until
+from tests.brokers.tradovate.bench import Bench, buy, connected, until
 from tests.brokers.tradovate.venue import Venue
 
 BAR = {"timestamp": "2023-12-25T23:01:00.000Z", "open": 1.0, "high": 2.0, "low": 0.5, "close": 1.5}
@@ -72,6 +74,20 @@ async def test_market_data_comes_back_by_itself_and_orders_never_notice(venue: V
         await bench.adapter.place([buy("a")])
         await until(lambda: bench.of(OrderAccepted), "accepted")
         assert bench.of(StreamDown) == []
+
+
+@pytest.mark.parametrize("turns", range(6))
+async def test_a_connection_that_is_closed_while_its_market_data_is_lost_ends(venue: Venue, turns: int):
+    bench = Bench(venue)
+    await bench.adapter.connect()
+    await bench.adapter.watch("ESH4", 60, 100)
+    await until(lambda: bench.of(QuoteUpdated), "quotes")
+    for client in venue.clients:
+        client.ws._req.transport.abort()
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    async with asyncio.timeout(3):
+        await bench.adapter.close()
 
 
 async def test_orders_work_where_market_data_does_not(venue: Venue):
