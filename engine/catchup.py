@@ -226,13 +226,15 @@ class Catchup:
         return [chart for chart in self._charts if chart.source == source]
 
     def _after(self, chart: Chart, gap_ended_ns: int) -> None:
-        """Fill now, as soon as the candle that has just ended is settled, and once more when what was going on at the
-        end of a gap is over."""
+        """Fill now, as soon as the candle that has just ended and the one that goes on are settled, and once more when
+        what was told first after a gap is over however late that was."""
         now_ns, width = self._clock.now_ns(), width_ns(chart.interval)
+        last_ns = max(now_ns, gap_ended_ns)
         self._due(chart, now_ns)
-        if width and now_ns % width < SETTLE_NS < width:
-            self._due(chart, now_ns - now_ns % width + SETTLE_NS + S)
-        self._due(chart, max(now_ns, gap_ended_ns) + width + SETTLE_NS + S)
+        begun_ns = last_ns - last_ns % width if width else last_ns
+        for edge_ns in (begun_ns, begun_ns + width, last_ns + width):
+            if edge_ns + SETTLE_NS + S > now_ns:
+                self._due(chart, edge_ns + SETTLE_NS + S)
 
     def _due(self, chart: Chart, at_ns: int) -> None:
         chart.dues.add(at_ns)

@@ -75,6 +75,19 @@ async def test_a_chart_is_filled_when_it_is_followed_and_after_each_connect_for_
         assert bench.alerts == []
 
 
+async def test_a_candle_with_a_gap_near_its_end_is_whole_a_few_seconds_after_it_and_not_a_minute(
+    market: MarketStore,
+) -> None:
+    full = minutes(_FIRST, _HOURS * 60 + 1)
+    async with running(market, Past(full)) as bench:
+        bench.clock.at_ns += MINUTE_NS - S // 2
+        chart = bench.catchup.follow(SOURCE, "ESZ6", MINUTE, SPAN_NS)
+        await until(lambda: bool(chart.covered) and not chart.filling, 10)
+        bench.clock.at_ns += SETTLE_NS + 2 * S
+        bench.catchup.reload(SOURCE, "ESZ6")  # it is looked at what is due
+        await until(lambda: chart.covered[-1].until_ns > full[-1].start_ns, 2)
+
+
 async def test_a_source_that_is_down_is_told_once_and_tried_again(market: MarketStore) -> None:
     full = minutes(_FIRST, _HOURS * 60)
     past = Past(full)
