@@ -38,6 +38,7 @@ from engine.rules import RuleRefused, parse_rule
 from engine.seat import Chosen, CommandRefused, FlattenResult, LoginAccounts, ResyncPlan, Topic, View
 from engine.state import CoreLimits
 from engine.symbol_search import LIMIT, Match
+from engine.tap import MarketTap
 from engine.views import Views
 from engine.watching import Watching
 from engine.why import why
@@ -97,6 +98,7 @@ class Desk:
         self.core = Core(CoreLimits.of(settings), Latencies(random))
         self._market_data = MarketData(settings, clock, random, self._alert, sink=sink, open_market=open_market)
         self.market, self.feeds = self._market_data.market, self._market_data.feeds
+        self.tap = MarketTap(self.market)
         self.adapters: dict[str, venue.BrokerAdapter] = {}
         self._at_once: dict[str, venue.PlacesAtOnce] = {}
         self._venues: dict[str, str] = {}
@@ -510,6 +512,7 @@ class Desk:
                 self._ask_refused_contracts()
             self.views.flatten = self.exits.says()
             self._market_data.frame(now_ns)
+            self.tap.frame(now_ns)
             self.views.publish(now_ns)
 
     def _price(self) -> None:
@@ -613,6 +616,8 @@ class Desk:
     def idle(self) -> bool:
         """Every input that has come was handled."""
         return self._inbox.empty()
+
+    away = ""
 
     def view(self, topic: Topic) -> View:
         return self.views.view(topic)

@@ -344,6 +344,11 @@ class ResyncPlan(Record, frozen=True):
 class Seat(Protocol):
     """The desk as a screen sees it. Commands raise CommandRefused and return one sentence saying what was done."""
 
+    @property
+    def away(self) -> str:
+        """Empty, or one sentence saying why this seat hears of no desk now: what it shows is old."""
+        ...
+
     def view(self, topic: Topic) -> View:
         """The newest snapshot of a topic; safe from any thread, never blocks."""
         ...

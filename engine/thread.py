@@ -7,27 +7,26 @@ does not delay orders. `ThreadSeat` is the desk as other threads may use it.
 import asyncio
 import sys
 import threading
-from collections.abc import Coroutine, Sequence
+from contextlib import suppress
 from random import Random
-from typing import Any, TypeVar
+from typing import Any
 
 import uvloop
 
 from engine import health
+from engine.asking import AskingSeat
 from engine.desk import Desk
+from engine.door import Door
 from engine.recorder import Recorder
-from engine.seat import Chosen, FlattenResult, LoginAccounts, ResyncPlan, Topic, View
+from engine.seat import Seat, Topic, View
 from engine.symbol_search import LIMIT, Match
 from schema.clock import SYSTEM_CLOCK
-from schema.login import Credentials
-from schema.records import ConnectionConfig, Guard, VenueAccount
 from schema.settings import Settings
 from schema.store import Store
 from schema.vault import Vault
-from schema.watchlists import Edit, this_user
+from schema.watchlists import this_user
 
 SWITCH_INTERVAL_S = 0.0001
-_T = TypeVar("_T")
 
 
 class EngineThread:
@@ -101,7 +100,15 @@ class EngineThread:
             )
             try:
                 await desk.open()
-                self._loop = asyncio.get_running_loop()
+                loop = self._loop = asyncio.get_running_loop()
+                door = Door(
+                    self._settings.state_dir,
+                    self._settings.desk,
+                    ThreadSeat(desk, loop),
+                    desk.tap,
+                    alert=lambda level, text: alert_from_elsewhere(desk, loop, level, text),
+                )
+                door.start()
                 self.desk = desk
                 self._up.set()
                 keeping = asyncio.create_task(health.keep(self._settings.state_dir, desk.view, SYSTEM_CLOCK))
@@ -110,76 +117,35 @@ class EngineThread:
                 finally:
                     keeping.cancel()
                     await asyncio.wait([keeping])
+                    await asyncio.to_thread(door.stop)  # commands that it runs end on this loop
             finally:
                 await desk.close()
         finally:
             await store.close()
 
 
-class ThreadSeat:
+def alert_from_elsewhere(desk: Desk, loop: asyncio.AbstractEventLoop, level: str, text: str) -> None:
+    """Show an alert of another thread."""
+    with suppress(RuntimeError):  # the desk has ended meanwhile
+        loop.call_soon_threadsafe(desk.views.alert, SYSTEM_CLOCK.now_ns(), level, text)
+
+
+class ThreadSeat(AskingSeat):
     """A `Seat` for any thread: views are read as they are, commands run on the engine's loop."""
+
+    away = ""  # it is the desk's own process
 
     def __init__(self, desk: Desk, loop: asyncio.AbstractEventLoop) -> None:
         self._desk = desk
+        self._commands: Seat = desk
         self._loop = loop
-
-    async def _there(self, command: Coroutine[Any, Any, _T]) -> _T:
-        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(command, self._loop))
 
     def view(self, topic: Topic) -> View:
         return self._desk.view(topic)
 
-    async def toggle(self, account: str) -> str:
-        return await self._there(self._desk.toggle(account))
-
-    async def set_rule(self, account: str, kind: str, value: str) -> str:
-        return await self._there(self._desk.set_rule(account, kind, value))
-
-    async def set_group(self, group: str, field: str, value: str) -> str:
-        return await self._there(self._desk.set_group(group, field, value))
-
-    async def guard(self, target: str, guard: Guard) -> str:
-        return await self._there(self._desk.guard(target, guard))
-
-    async def acknowledge(self, contract: str) -> str:
-        return await self._there(self._desk.acknowledge(contract))
-
-    async def kill(self) -> FlattenResult:
-        return await self._there(self._desk.kill())
-
-    async def flatten(self, target: str) -> FlattenResult:
-        return await self._there(self._desk.flatten(target))
-
-    async def resync(self, target: str, shown: ResyncPlan | None = None) -> ResyncPlan:
-        return await self._there(self._desk.resync(target, shown))
-
-    async def export(self, what: str, path: str, account: str | None = None) -> str:
-        return await self._there(self._desk.export(what, path, account))
-
-    async def why(self, account: str, at: str | None = None, signal_id: str | None = None) -> str:
-        return await self._there(self._desk.why(account, at, signal_id))
-
-    async def try_login(
-        self, login: ConnectionConfig, credentials: Credentials, accounts: Sequence[str]
-    ) -> tuple[VenueAccount, ...]:
-        return await self._there(self._desk.try_login(login, credentials, accounts))
-
-    async def add_login(
-        self, login: ConnectionConfig, credentials: Credentials, wanted: Sequence[VenueAccount], chosen: Chosen
-    ) -> str:
-        return await self._there(self._desk.add_login(login, credentials, wanted, chosen))
-
-    async def login_accounts(self, connection: str) -> LoginAccounts:
-        return await self._there(self._desk.login_accounts(connection))
-
-    async def add_accounts(self, connection: str, accounts: Sequence[str], chosen: Chosen) -> str:
-        return await self._there(self._desk.add_accounts(connection, accounts, chosen))
+    async def _ask(self, method: str, *arguments: Any) -> Any:
+        command = getattr(self._commands, method)(*arguments)
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(command, self._loop))
 
     async def find_symbols(self, text: str, limit: int = LIMIT) -> tuple[Match, ...]:
         return self._desk.watching.find(text, limit)  # here and now: the engine is not asked
-
-    async def edit_lists(self, edit: Edit) -> str:
-        return await self._there(self._desk.edit_lists(edit))
-
-    async def open_positions(self) -> int:
-        return await self._there(self._desk.open_positions())

@@ -118,6 +118,11 @@ class PracticeDesk:
         return [copy for _, copy in await self.store.recent_copies(100_000)]
 
 
+def sockets_at(path: Path) -> int:
+    """How many the kernel holds at a Unix socket's address: who listens, and each that was accepted there."""
+    return sum(line.endswith(f" {path}") for line in Path("/proc/net/unix").read_text().splitlines())
+
+
 async def until(true: Callable[[], bool], within_s: float, *, must: bool = True) -> None:
     """Wait for a condition; fails after `within_s` seconds unless `must` is False."""
     ends = time.monotonic() + within_s
@@ -153,6 +158,17 @@ def practice_settings(state_dir: Path, **settings: Any) -> Settings:
         "reconnect_cap_s": 1.0,
     }
     return Settings(state_dir=state_dir, **{**chosen, **settings})
+
+
+@asynccontextmanager
+async def desk_alone(settings: Settings, store: Store) -> AsyncIterator[Desk]:
+    """A desk without logins, where no venue is needed."""
+    desk = Desk(settings, store, Vault.open(settings), SYSTEM_CLOCK, Random(1), user="ann")
+    await desk.open()
+    try:
+        yield desk
+    finally:
+        await desk.close()
 
 
 @asynccontextmanager

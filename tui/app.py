@@ -68,7 +68,8 @@ _log = structlog.get_logger()
 
 
 class CopydeskApp(PatientApp):
-    """The desk's screen. `after_first_paint` is called once, when the first frame is out."""
+    """The desk's screen. `after_first_paint` is called once, when the first frame is out. `attached`: the desk goes on
+    when it is left, so leaving asks nothing."""
 
     TITLE = "copydesk"
     ENABLE_COMMAND_PALETTE = False
@@ -81,8 +82,10 @@ class CopydeskApp(PatientApp):
         *,
         theme_name: str = theme.DEFAULT,
         after_first_paint: Callable[[], None] | None = None,
+        attached: bool = False,
     ) -> None:
         super().__init__()
+        self._attached = attached
         for file in theme.themes().values():
             self.register_theme(theme.textual_theme(file))
         self._wanted_theme = theme_name
@@ -204,7 +207,9 @@ class CopydeskApp(PatientApp):
             alert if isinstance(alert, AlertRow) else None,
             now_s - self._spoke_s,
             self.clock.lag_p99_ms,
+            self._seat.away,
         )
+        self._root.set_class(bool(self._seat.away), "old")
 
     # --- layout -----------------------------------------------------------------------------------------------------
 
@@ -524,6 +529,9 @@ class CopydeskApp(PatientApp):
     async def _leave(self) -> None:
         """Quit, after asking when positions are open or the desk can't say."""
         if isinstance(self.screen, QuitQuestion):
+            return
+        if self._attached:
+            self.exit()
             return
         holding: int | None
         try:

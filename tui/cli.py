@@ -12,8 +12,10 @@ from tui.shell import OneSentence, refusals, run, settings_with_log
 
 _ELSEWHERE = {
     "accounts": "tui.accounts:accounts",
+    "attach": "tui.attach:attach",
     "backfill": "tui.backfill:backfill",
     "candles": "tui.candles:candles",
+    "engine": "tui.attach:engine_command",
     "groups": "tui.groups:groups",
     "guard": "tui.kill:guard",
     "health": "tui.health:health",

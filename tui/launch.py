@@ -1,11 +1,13 @@
 """Opening the desk with its screen, and what happens when either of them ends first. Called by `tui/cli.py`."""
 
+import os
 import signal
 import threading
 
 import click
 
 from engine.collector import settle
+from engine.seat_socket import DoorRefused
 from engine.thread import EngineThread, ThreadSeat
 from schema.lock import StateDirBusy, StateDirLock
 from schema.logs import open_log
@@ -15,25 +17,33 @@ from schema.store import StoreRefused
 from schema.vault import VaultError
 
 
-def open_desk(settings: Settings) -> int:
-    """Open the desk on the user's own configuration; returns the exit code."""
+def open_desk(settings: Settings, *, screen: bool = True) -> int:
+    """Open the desk on the user's own configuration, without a screen if so wanted; returns the exit code."""
     try:
         with StateDirLock(settings.state_dir):
             open_log(settings)
             engine = EngineThread(settings)
             seat = engine.start()
             try:
-                return sit_down(engine, seat, settings)
+                return sit_down(engine, seat, settings) if screen else run_alone(engine, settings)
             finally:
                 engine.stop()
-    except (StateDirBusy, PostgresError, StoreRefused, VaultError) as refused:
+    except (StateDirBusy, PostgresError, StoreRefused, VaultError, DoorRefused) as refused:
         click.echo(str(refused), err=True)
         return 1
 
 
+def run_alone(engine: EngineThread, settings: Settings) -> int:
+    """`copydesk engine`: no screen, until SIGTERM or SIGINT; seats sit down at its door."""
+    settle()
+    click.echo(f"{settings.desk} runs, pid {os.getpid()}; `copydesk attach` sits down at it.", err=True)
+    _go_on_alone(engine)
+    return 0
+
+
 def sit_down(engine: EngineThread, seat: ThreadSeat, settings: Settings) -> int:
     """Run the screen until the trader quits. When the terminal goes away instead, the desk goes on copying without a
-    seat until it is told to stop (SIGTERM or SIGINT)."""
+    seat until it is told to stop (SIGTERM or SIGINT); `copydesk attach` sits down at it."""
     from tui.sit import NoTerminal, sit
 
     try:

@@ -1,4 +1,5 @@
-"""Sitting down at a desk: check the terminal, run the screen, let go of the terminal. Called by `tui/launch.py`."""
+"""Sitting down at a desk: check the terminal, run the screen, let go of the terminal. Called by `tui/launch.py` and
+`tui/attach.py`."""
 
 import os
 import sys
@@ -20,13 +21,14 @@ def sit(
     theme: str = DEFAULT,
     mouse: bool = True,
     after_first_paint: Callable[[], None] | None = None,
+    attached: bool = False,
 ) -> CopydeskApp:
     """Show the desk until the trader leaves, SIGTERM comes or the terminal hangs up; the returned app says which
     (`hung_up`, `terminated`). Main thread only. Raises NoTerminal. After a hang-up standard streams that were
     that terminal lead to ``/dev/null``, so that nothing later fails by writing to a terminal that is gone."""
     if refusal := check_terminal():
         raise NoTerminal(refusal)
-    app = CopydeskApp(seat, theme_name=theme, after_first_paint=after_first_paint)
+    app = CopydeskApp(seat, theme_name=theme, after_first_paint=after_first_paint, attached=attached)
     app.run(mouse=mouse)
     if app.hung_up:
         _let_go_of_terminal()

@@ -1,7 +1,7 @@
 """What panes and `copydesk health` see of the market: immutable, conflated, the newest state alone.
 
 `market.py` makes them on the engine's loop; read one on any thread. Ages count from `heard_ns`, ours, Unix nanoseconds.
-Counters are since the desk follows the symbol.
+Counters are since the desk follows the symbol. Those with a tag are rows of one topic, and say which they are.
 """
 
 from schema.market import Aggressor, SessionState
@@ -49,7 +49,7 @@ class Print(Record, frozen=True):
     held: str = ""
 
 
-class TapeShown(Record, frozen=True):
+class TapeShown(Record, frozen=True, tag=True):
     """The last trades, newest first; `trades` counts all there were."""
 
     symbol: str
@@ -59,7 +59,7 @@ class TapeShown(Record, frozen=True):
     heard_ns: int
 
 
-class SessionShown(Record, frozen=True):
+class SessionShown(Record, frozen=True, tag=True):
     """The session's figures since `since_ns`, its first trade in the market's time; None before it. Figures of a
     source that tells no sessions are since the desk follows the symbol."""
 

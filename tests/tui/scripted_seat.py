@@ -67,6 +67,8 @@ RULES = ("proportional 1", "fixed 1", "proportional 0.5", "percent 100")
 class ScriptedSeat:
     """Publishes on `publish`, which `advance` calls every `publish_every` events."""
 
+    away = ""
+
     def __init__(self, seed: int = 7, publish_every: int = 1) -> None:
         self._random = Random(seed)
         self._lock = threading.Lock()

@@ -72,8 +72,15 @@ class StatusLine(SpanLines):
         f"status--{look}" for look in ("name", "label", "good", "up", "down", "warn", "alarm")
     }
 
-    def show(self, status: StatusRow | None, alert: AlertRow | None, silent_s: float, lag_p99_ms: float) -> None:
-        """`silent_s` is how long the desk has published nothing; `lag_p99_ms` how late the screen's own loop runs."""
+    def show(
+        self, status: StatusRow | None, alert: AlertRow | None, silent_s: float, lag_p99_ms: float, away: str = ""
+    ) -> None:
+        """`silent_s` is how long the desk has published nothing; `lag_p99_ms` how late the screen's own loop runs;
+        `away` why no desk is heard of (`Seat.away`)."""
+        if away:
+            old = f" What is shown is from {clock_time(status.now_ns)} UTC." if status else ""
+            self.set_lines([[Span(f" NO DESK IS HEARD OF.{old}", "alarm")], [Span(f" {clean(away)}", "alarm")]])
+            return
         if status is None:
             self.set_lines([[Span(" copydesk", "name"), Span("  the desk is opening", "label")], []])
             return

@@ -1,0 +1,75 @@
+"""A seat whose commands are carried out elsewhere: on the engine's thread (`engine/thread.py`) or in the desk's process
+(`engine/remote.py`). One list of them; each says in `_ask` how they get there."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any
+
+from engine.seat import Chosen, FlattenResult, LoginAccounts, ResyncPlan
+from engine.symbol_search import LIMIT, Match
+from schema.login import Credentials
+from schema.records import ConnectionConfig, Guard, VenueAccount
+from schema.watchlists import Edit
+
+
+class AskingSeat(ABC):
+    """The commands of `engine/seat.py`, as they are declared there."""
+
+    @abstractmethod
+    async def _ask(self, method: str, *arguments: Any) -> Any:
+        """Have the desk carry out a method of its seat, and return what it does."""
+
+    async def toggle(self, account: str) -> str:
+        return await self._ask("toggle", account)
+
+    async def set_rule(self, account: str, kind: str, value: str) -> str:
+        return await self._ask("set_rule", account, kind, value)
+
+    async def set_group(self, group: str, field: str, value: str) -> str:
+        return await self._ask("set_group", group, field, value)
+
+    async def guard(self, target: str, guard: Guard) -> str:
+        return await self._ask("guard", target, guard)
+
+    async def acknowledge(self, contract: str) -> str:
+        return await self._ask("acknowledge", contract)
+
+    async def kill(self) -> FlattenResult:
+        return await self._ask("kill")
+
+    async def flatten(self, target: str) -> FlattenResult:
+        return await self._ask("flatten", target)
+
+    async def resync(self, target: str, shown: ResyncPlan | None = None) -> ResyncPlan:
+        return await self._ask("resync", target, shown)
+
+    async def export(self, what: str, path: str, account: str | None = None) -> str:
+        return await self._ask("export", what, path, account)
+
+    async def why(self, account: str, at: str | None = None, signal_id: str | None = None) -> str:
+        return await self._ask("why", account, at, signal_id)
+
+    async def try_login(
+        self, login: ConnectionConfig, credentials: Credentials, accounts: Sequence[str]
+    ) -> tuple[VenueAccount, ...]:
+        return await self._ask("try_login", login, credentials, accounts)
+
+    async def add_login(
+        self, login: ConnectionConfig, credentials: Credentials, wanted: Sequence[VenueAccount], chosen: Chosen
+    ) -> str:
+        return await self._ask("add_login", login, credentials, wanted, chosen)
+
+    async def login_accounts(self, connection: str) -> LoginAccounts:
+        return await self._ask("login_accounts", connection)
+
+    async def add_accounts(self, connection: str, accounts: Sequence[str], chosen: Chosen) -> str:
+        return await self._ask("add_accounts", connection, accounts, chosen)
+
+    async def find_symbols(self, text: str, limit: int = LIMIT) -> tuple[Match, ...]:
+        return await self._ask("find_symbols", text, limit)
+
+    async def edit_lists(self, edit: Edit) -> str:
+        return await self._ask("edit_lists", edit)
+
+    async def open_positions(self) -> int:
+        return await self._ask("open_positions")
