@@ -7,7 +7,20 @@ from pathlib import Path
 
 import msgspec
 
-from tests.bench import alone, candles, fanout, hung, isolation, market, panic, recording, seat, symbols
+from tests.bench import (
+    alone,
+    candles,
+    fanout,
+    hung,
+    isolation,
+    market,
+    panic,
+    recording,
+    seat,
+    seats,
+    subscribers,
+    symbols,
+)
 from tests.bench.figures import Figure
 
 _SIGNALS = 200
@@ -36,6 +49,8 @@ def main() -> None:
         seat.measure,
         symbols.measure,
         candles.measure,
+        subscribers.measure,
+        seats.measure,
     ):
         for found in part():
             figures.append(found.figure())

@@ -56,14 +56,14 @@ def _run(
         arguments += ["--every", str(every_s), "--load", str(load), "--feed-speed", str(feed_speed)]
         if not screen:
             arguments.append("--no-screen")
-        status = _in_pty([sys.executable, "-m", "tests.bench.fanout_desk", *arguments], folder / "screen.log")
+        status = in_pty([sys.executable, "-m", "tests.bench.fanout_desk", *arguments], folder / "screen.log")
         if status != 0:
             shown = (folder / "screen.log").read_bytes()[-3000:].decode(errors="replace")
             raise SystemExit(f"the desk ended with {status}:\n{shown}")
         return msgspec.json.decode((folder / "samples.json").read_bytes(), type=dict[str, list[float]])
 
 
-def _in_pty(command: list[str], log: Path) -> int:
+def in_pty(command: list[str], log: Path) -> int:
     """Run `command` in a 200x50 terminal that reads everything; its exit status."""
     pid, master = pty.fork()
     if pid == 0:
