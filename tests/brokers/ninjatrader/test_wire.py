@@ -1,5 +1,6 @@
 """The page's golden frames byte for byte, and a decoder that nothing can break (`protocols/ninjatrader.md B9`)."""
 
+import time
 from datetime import date
 from decimal import Decimal
 from itertools import pairwise
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from brokers.ninjatrader import wire
 from brokers.ninjatrader.names import instrument_name, state_word, status_of, symbol_of
+from brokers.ninjatrader.stream import AT_ONCE
 from brokers.ninjatrader.values import (
     AvgPrice,
     EntryPrice,
@@ -217,3 +219,21 @@ def test_what_is_no_future_has_no_contract(name: str) -> None:
 )  # fmt: skip
 def test_states_are_known_in_either_spelling(text: str, status: object) -> None:
     assert status_of(state_word(text)) is status
+
+
+def test_a_long_list_of_orders_costs_by_its_length() -> None:
+    """An account's list comes whole with each order of a session, in small pieces: looked through from its beginning
+    with each piece, ten times as much would cost a hundred times as long."""
+
+    def cost_s(orders: int) -> float:
+        data = golden(f"3·Orders|Sim101·{'|'.join(f'{number:032}' for number in range(orders))}·")
+        pieces = [data[at : at + AT_ONCE] for at in range(0, len(data), AT_ONCE)]
+        found: list[float] = []
+        for _ in range(5):
+            decoder, began_s = Decoder(), time.process_time()
+            messages = [message for piece in pieces for message in decoder.feed(piece)]
+            found.append(time.process_time() - began_s)
+            assert len(messages) == 1
+        return min(found)
+
+    assert cost_s(30_000) < 40 * cost_s(3_000)
