@@ -253,6 +253,7 @@ async def test_a_viewer_sees_all_asks_what_it_likes_and_changes_nothing(desk: De
         async with seated(state_dir, SeatRole.VIEWER) as seat:
             await until(lambda: same(desk, seat), 5)
             assert await seat.open_positions() == 0
+            await until(lambda: bool(desk.watching.find("ESZ6", 1)), 5)  # they are listed once the desk is open
             assert await seat.find_symbols("ESZ6")
             before = desk.core.config
             secret = Credentials(username="ann", password="s3cret-of-ann")
