@@ -276,7 +276,7 @@ async def test_a_viewer_sees_all_asks_what_it_likes_and_changes_nothing(desk: De
             for name, ask in asked:
                 with pytest.raises(CommandRefused, match=f"^{name}: this seat is a viewer's, which changes nothing"):
                     await ask()
-            assert desk.core.config is before
+            assert desk.core.config == before
 
 
 async def test_a_login_typed_at_a_far_seat_is_tried_and_its_secret_is_in_no_log(
