@@ -4,27 +4,21 @@ It sees the desk only through `engine/seat.py`: snapshots are read on the paint 
 workers that the app holds, and what they say goes to the message line.
 """
 
-import asyncio
 import re
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar
 
-import structlog
 from textual.app import ComposeResult
 from textual.events import Resize
 from textual.geometry import Size
 from textual.widget import Widget
 
-from brokers.registry import VENUE_TABLE
 from engine.seat import (
     AccountRow,
     AlertRow,
-    CommandRefused,
     CopyRow,
-    FlattenResult,
-    ResyncPlan,
     Role,
     Seat,
     StatusRow,
@@ -34,15 +28,13 @@ from engine.seat import (
 from schema.listed import Listed
 from schema.watchlists import Scope, Watched
 from tui import commands, theme
-from tui.asking import outcome
+from tui.carrying import Carrying
 from tui.commandline import Prompt
 from tui.commands import BadCommand, Known
-from tui.dialogs import ArmQuestion, HelpPage, QuitQuestion, ResyncQuestion, StoryPage
+from tui.dialogs import HelpPage
 from tui.grid import GridPane
-from tui.keymap import BY_ID, bindings, hints
+from tui.keymap import BY_ID, CONTEXTS, bindings, hints
 from tui.lists import Lists
-from tui.login_form import LoginPage, SyncPage
-from tui.page import Page
 from tui.paint import TICKS_PER_S, PaintClock
 from tui.panes.accounts import AccountsPane
 from tui.panes.alerts import AlertsPane
@@ -51,20 +43,17 @@ from tui.panes.copies import CopiesPane
 from tui.panes.lines import HintLine, MessageLine, StatusLine
 from tui.panes.orders import OrdersPane
 from tui.panes.positions import PositionsPane
+from tui.panes.registry import PANES, PaneKind
 from tui.panes.watch import WatchPane
 from tui.patient import PatientApp
 from tui.search import SymbolSearch
 from tui.split import Divider, Split
-from tui.text import counted
 
-ANSWER_S = 2.0
-"""How long quitting waits for the desk to say whether positions are open."""
 NARROW, SHORT, ROOMY = 110, 30, 170
+_PLACED = ("accounts", "positions", "orders", "copies", "candles", "watch", "alerts")
 UNDER_A_PAGE = 10
 MOVE_ON = ("command", "kill_switch", "filter", "pane", "find_symbol", "focus_next", "focus_previous")
 _REMOTE_FONT = re.compile(r"@font-face\s*{[^}]*}\s*")
-
-_log = structlog.get_logger()
 
 
 class CopydeskApp(PatientApp):
@@ -85,7 +74,6 @@ class CopydeskApp(PatientApp):
         attached: bool = False,
     ) -> None:
         super().__init__()
-        self._attached = attached
         for file in theme.themes().values():
             self.register_theme(theme.textual_theme(file))
         self._wanted_theme = theme_name
@@ -93,27 +81,21 @@ class CopydeskApp(PatientApp):
         self._seat = seat
         self._after_first_paint = after_first_paint
         self.clock = PaintClock()
-        self.accounts = AccountsPane(id="accounts")
-        self.copies = CopiesPane(id="copies")
-        self.candles = CandlePane(id="candles")
-        self.positions = PositionsPane(id="positions")
-        self.orders = OrdersPane(id="orders")
-        self.watchlist = WatchPane(id="watch")
-        self.alerts = AlertsPane(id="alerts")
-        self._panes: dict[str, GridPane[Any] | CandlePane] = {
-            "accounts": self.accounts,
-            "positions": self.positions,
-            "orders": self.orders,
-            "copies": self.copies,
-            "candles": self.candles,
-            "watch": self.watchlist,
-            "alerts": self.alerts,
-        }
+        self._panes: dict[str, Any] = {name: kind.make(id=name) for name, kind in PANES.items()}
+        self.accounts: AccountsPane = self._panes["accounts"]
+        self.copies: CopiesPane = self._panes["copies"]
+        self.candles: CandlePane = self._panes["candles"]
+        self.positions: PositionsPane = self._panes["positions"]
+        self.orders: OrdersPane = self._panes["orders"]
+        self.watchlist: WatchPane = self._panes["watch"]
+        self.alerts: AlertsPane = self._panes["alerts"]
         self.lists = Lists(seat, self.watchlist, {Scope.ORDERS: self.orders, Scope.ALERTS: self.alerts})
         self._status = StatusLine(id="status")
         self.message = MessageLine(id="message")
         self.prompt = Prompt(self._known, id="prompt")
         self._hints = HintLine(id="hints")
+        self.carrying = Carrying(self, seat, self.lists, self.message, attached=attached)
+        further = [pane for name, pane in self._panes.items() if name not in _PLACED]
         self._root = Split(
             "row",
             Split("column", self.accounts, self.copies, ratios=(27, 19)),
@@ -123,7 +105,8 @@ class CopydeskApp(PatientApp):
                 self.positions,
                 self.orders,
                 self.alerts,
-                ratios=(20, 14, 12, 10),
+                *further,
+                ratios=(20, 14, 12, 10, *(12 for _ in further)),
             ),
             ratios=(124, 75),
             id="root",
@@ -144,16 +127,9 @@ class CopydeskApp(PatientApp):
         yield self._hints
 
     def on_mount(self) -> None:
-        for pane, per_s in (
-            (self.accounts, 5),
-            (self.positions, 5),
-            (self.orders, TICKS_PER_S),
-            (self.copies, TICKS_PER_S),
-            (self.candles, 4),
-            (self.alerts, 5),
-        ):
-            self.clock.add(lambda pane=pane: self._paint(pane), per_s)
-        self.clock.add(self._paint_watchlist, TICKS_PER_S)
+        for name, kind in PANES.items():
+            self.clock.add(lambda kind=kind, pane=self._panes[name]: self._paint(kind, pane), kind.per_s)
+        self.clock.add(self._follow_lists, TICKS_PER_S)
         self.clock.add(self.lists.follow_filters, 5)
         self.clock.add(self._paint_status, 4)
         self.set_interval(1 / TICKS_PER_S, self._tick)
@@ -177,18 +153,18 @@ class CopydeskApp(PatientApp):
         covered = len(self.screen_stack) > 1 and self._beat > 0
         self.clock.tick(hold=self.stalled or covered)
 
-    def _paint(self, pane: GridPane[Any] | CandlePane) -> None:
-        if pane.display and pane.size.width:
+    def _paint(self, kind: PaneKind, pane: Any) -> None:
+        if kind.always or (pane.display and pane.size.width):
+            for topic in kind.also:
+                pane.show_also(self._seat.view(topic))
             pane.show(self._seat.view(pane.TOPIC), self._now_ns())
 
-    def _paint_watchlist(self) -> None:
-        """The pane is there once its user has a list; an edit is seen at once, prices come five times a second."""
-        view = self.lists.view
-        if bool(view.rows) != self._has_lists:
-            self._has_lists = bool(view.rows)
+    def _follow_lists(self) -> None:
+        """The watchlist is there once its user has a list."""
+        if bool(self.lists.view.rows) != self._has_lists:
+            self._has_lists = not self._has_lists
             self._arrange()
             self._keep_focus_visible()
-        self.watchlist.show(view, self._now_ns())
 
     def _now_ns(self) -> int:
         rows = self._seat.view(Topic.STATUS).rows
@@ -226,7 +202,7 @@ class CopydeskApp(PatientApp):
         elif height < SHORT:
             shown = {"accounts", "copies", "candles", "positions"}
         else:
-            shown = set(self._panes) - {"alerts"}
+            shown = set(_PLACED) - {"alerts"}
             if width < ROOMY or not self._has_lists:
                 shown.discard("watch")
         self._root.show_only(lambda pane: pane.id in shown)
@@ -240,6 +216,11 @@ class CopydeskApp(PatientApp):
             self.message.say("Go to a pane first (1 to 7), then z gives it the screen.", "refused")
         self._arrange()
         self._keep_focus_visible()
+
+    def bring(self, name: str) -> None:
+        """Have a pane on screen and the focus on it, unless it is there already."""
+        if not self._on_screen(self._panes[name]):
+            self.action_pane(name)
 
     def action_pane(self, name: str) -> None:
         pane = self._panes[name]
@@ -257,14 +238,10 @@ class CopydeskApp(PatientApp):
             self.call_after_refresh(self.accounts.focus)
 
     def _focus_moved(self, focused: Widget | None) -> None:
-        if focused is self.accounts:
-            contexts = ("accounts", "grid", "desk")
-        elif focused is self.watchlist:
-            contexts = ("watch", "grid", "desk")
-        elif focused is self.copies:
-            contexts = ("copies", "grid", "desk")
-        elif isinstance(focused, GridPane):
-            contexts = ("grid", "desk")
+        contexts: tuple[str, ...]
+        if focused is not None and focused.id in self._panes:
+            own = (focused.id,) if focused.id in CONTEXTS else ()
+            contexts = (*own, *(("grid",) if isinstance(focused, GridPane) else ()), "desk")
         elif isinstance(focused, Divider):
             contexts = ("split", "desk")
         elif self.prompt.is_open:
@@ -299,25 +276,25 @@ class CopydeskApp(PatientApp):
     def action_toggle_follower(self) -> None:
         row = self.account_at_hand
         if row is not None:
-            self._run(commands.Toggle(row.account))
+            self.carrying.run(commands.Toggle(row.account))
 
     def action_why(self) -> None:
         row = self.copy_at_hand
         if row is not None:
-            self._ask(self._tell(self._seat.why(row.follower, None, row.signal_id)))
+            self.carrying.ask(self.carrying.tell(self._seat.why(row.follower, None, row.signal_id)))
 
     def action_unwatch(self) -> None:
         row = self.watched_at_hand
         if row is not None:
-            self._ask(self.lists.remove((_watched(row),)))
+            self.carrying.ask(self.lists.remove((_watched(row),)))
 
     def action_move_watched(self, by: int) -> None:
         row = self.watched_at_hand
         if row is not None:
-            self._ask(self.lists.move(_watched(row), by))
+            self.carrying.ask(self.lists.move(_watched(row), by))
 
     def action_next_list(self) -> None:
-        self._ask(self.lists.show_next())
+        self.carrying.ask(self.lists.show_next())
 
     def action_find_symbol(self) -> None:
         self.run_worker(self._find_symbol(), group="find", exclusive=True)
@@ -325,7 +302,7 @@ class CopydeskApp(PatientApp):
     async def _find_symbol(self) -> None:
         found = await self.push_screen_wait(SymbolSearch(self._seat.find_symbols, self.lists.name))
         if found is not None:
-            self._ask(self.lists.add((_watched(found),)))
+            self.carrying.ask(self.lists.add((_watched(found),)))
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Keys that take the focus elsewhere act before any other, but not while something is typed or asked."""
@@ -356,7 +333,7 @@ class CopydeskApp(PatientApp):
         self.message.say("Ctrl+Q leaves the desk.", "refused")
 
     async def action_quit(self) -> None:
-        self._run(commands.Quit())
+        self.carrying.run(commands.Quit())
 
     async def on_hint_line_pressed(self, event: HintLine.Pressed) -> None:
         focused = self.focused
@@ -413,135 +390,7 @@ class CopydeskApp(PatientApp):
         except BadCommand as refused:
             self.message.say(str(refused), "refused")
             return
-        self._run(command)
-
-    # --- commands -----------------------------------------------------------------------------------------------------
-
-    def _run(self, command: commands.Command) -> None:
-        """Carry a command out in a worker; the screen goes on meanwhile."""
-        match command:
-            case commands.SetTheme(name):
-                self.theme = name
-                self.message.say(f"Theme {name}.")
-            case commands.Help():
-                self.action_help()
-            case commands.Quit():
-                self.run_worker(self._leave(), group="leave", exclusive=True)
-            case commands.AddLogin():
-                self._ask(self._page(LoginPage(self._seat)))
-            case commands.Sync(login):
-                self.message.say(f"Sync {login}: asking the venue …")
-                self._ask(self._sync(login))
-            case commands.Flatten(target):
-                self.message.say(f"Flattening {target} …")
-                self._ask(self._flattened(self._seat.flatten(target)))
-            case commands.Resync(target):
-                self.message.say(f"Resync {target}: reading the venue …")
-                self._ask(self._resync(target))
-            case commands.Kill():
-                self.message.say("Kill switch: the desk is halted, flattening all …")
-                self._ask(self._flattened(self._seat.kill()))
-            case commands.Acknowledge(contract):
-                self._ask(self._seat.acknowledge(contract))
-            case commands.SetGuard(target, guard):
-                self._ask(self._seat.guard(target, guard))
-            case commands.SetGroup(group, field, value):
-                self._ask(self._seat.set_group(group, field, value))
-            case commands.Toggle(account):
-                self._ask(self._toggle(account))
-            case commands.SetRule(account, kind, value):
-                self._ask(self._seat.set_rule(account, kind, value))
-            case commands.Why(account, at):
-                self._ask(self._tell(self._seat.why(account, at)))
-            case commands.Watch(symbols):
-                self._ask(self.lists.add(symbols))
-            case commands.Unwatch(symbols):
-                self._ask(self.lists.remove(symbols))
-            case commands.ShowList(name):
-                self._ask(self._show_list(name))
-            case commands.ShowLists():
-                self.push_screen(StoryPage(self.lists.text()))
-            case commands.EditLists(edit):
-                self._ask(self._seat.edit_lists(edit))
-            case commands.Filter(name, saved):
-                self._ask(self.lists.filter(name, saved))
-            case commands.Export(what, path, account):
-                self._ask(self._seat.export(what, str(Path(path).expanduser()), account))
-
-    def _ask(self, asked: Coroutine[Any, Any, str]) -> None:
-        self.run_worker(self._answered(asked), group="commands")
-
-    async def _answered(self, asked: Coroutine[Any, Any, str]) -> None:
-        """Await the desk and say how it went."""
-        self.message.say(*await outcome(asked))
-
-    async def _show_list(self, name: str) -> str:
-        said = await self.lists.show(name)
-        if not self._on_screen(self.watchlist):
-            self.action_pane("watch")
-        return said
-
-    async def _tell(self, asked: Coroutine[Any, Any, str]) -> str:
-        """Open the page with the story that is awaited."""
-        story = await asked
-        self.push_screen(StoryPage(story))
-        return ""
-
-    async def _page(self, page: Page) -> str:
-        """What was done on a page, or that nothing was."""
-        return await self.push_screen_wait(page) or "Nothing was changed."
-
-    async def _sync(self, login: str) -> str:
-        return await self._page(SyncPage(self._seat, await self._seat.login_accounts(login)))
-
-    async def _toggle(self, account: str) -> str:
-        """Switch a follower; one that is switched on has what its venue demands shown first."""
-        rows = [row for row in self._seat.view(Topic.ACCOUNTS).rows if isinstance(row, AccountRow)]
-        row = next((row for row in rows if row.account == account), None)
-        venue = VENUE_TABLE.get(row.venue) if row is not None and not row.enabled else None
-        if venue is not None and venue.policy and not await self.push_screen_wait(ArmQuestion(account, venue.policy)):
-            return f"{account} stays off."
-        return await self._seat.toggle(account)
-
-    async def _flattened(self, asked: Coroutine[Any, Any, FlattenResult]) -> str:
-        result = await asked
-        flat = f"{counted(len(result.flat), 'account is', 'accounts are')} flat after {result.seconds:.1f} s"
-        if not result.not_flat:
-            return f"{flat}, checked with the venue."
-        left = "; ".join(f"{account}: {reason}" for account, reason in result.not_flat)
-        raise CommandRefused(f"NOT flat: {left}. {flat}.")
-
-    async def _resync(self, target: str) -> str:
-        """Show the difference, and send it when the trader says so."""
-        shown: ResyncPlan = await self._seat.resync(target)
-        if not shown.lines and not shown.unread:
-            return (
-                f"{counted(shown.accounts, 'follower stands', 'followers stand')} at target: there is nothing to send."
-            )
-        if not await self.push_screen_wait(ResyncQuestion(shown)):
-            return "Nothing was sent."
-        self.message.say(f"Resync {target}: {counted(shown.orders, 'order goes', 'orders go')}, exits first …")
-        done: ResyncPlan = await self._seat.resync(target, shown)
-        left = "; ".join(f"{line.account}: {line.note}" for line in done.lines if not line.delta and line.note)
-        sent = f"{counted(done.orders, 'correction', 'corrections')} sent in {done.seconds:.1f} s"
-        return f"{sent}. Left out: {left}." if left else f"{sent}; the copy ledger shows what came of them."
-
-    async def _leave(self) -> None:
-        """Quit, after asking when positions are open or the desk can't say."""
-        if isinstance(self.screen, QuitQuestion):
-            return
-        if self._attached:
-            self.exit()
-            return
-        holding: int | None
-        try:
-            holding = await asyncio.wait_for(self._seat.open_positions(), ANSWER_S)
-        except Exception as failure:  # noqa: BLE001 - a desk that can't answer must not keep anyone from leaving
-            _log.warning("the desk did not say whether positions are open", kind=type(failure).__name__)
-            holding = None
-        if holding != 0 and not await self.push_screen_wait(QuitQuestion(holding)):
-            return
-        self.exit()
+        self.carrying.run(command)
 
     def export_svg(self, path: str) -> None:
         """Write the screen as it is now as an SVG picture, which loads nothing from anywhere."""

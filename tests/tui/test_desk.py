@@ -127,7 +127,7 @@ async def test_a_rule_and_an_export_go_through_from_the_command_line(tmp_path: P
         await on.command("rule demo1003 fixed 2")
         await on.shows("DEMO1003 now copies fixed 2.")
         target = tmp_path / "copies.csv"
-        on.app._run(Export("copies", str(target), None))
+        on.app.carrying.run(Export("copies", str(target), None))
         await on.shows("60 copies written to")
         assert target.read_bytes().count(b"\r\n") == 60
 

@@ -1,0 +1,168 @@
+"""Carrying commands out: what each asks of the desk, which question comes first, and what is said of how it went.
+
+`tui/app.py` has one, and gives it what was typed or what a key means. All that is awaited runs in workers of the app,
+so that the screen goes on meanwhile.
+"""
+
+import asyncio
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from brokers.registry import VENUE_TABLE
+from engine.seat import AccountRow, CommandRefused, FlattenResult, ResyncPlan, Seat, Topic
+from tui import commands
+from tui.asking import outcome
+from tui.dialogs import ArmQuestion, HelpPage, QuitQuestion, ResyncQuestion, StoryPage
+from tui.lists import Lists
+from tui.login_form import LoginPage, SyncPage
+from tui.page import Page
+from tui.panes.lines import MessageLine
+from tui.text import counted
+
+if TYPE_CHECKING:
+    from tui.app import CopydeskApp
+
+ANSWER_S = 2.0
+"""How long quitting waits for the desk to say whether positions are open."""
+
+_log = structlog.get_logger()
+
+
+class Carrying:
+    """Commands of one screen. `attached`: the desk goes on when the screen is left, so leaving asks nothing."""
+
+    def __init__(self, app: "CopydeskApp", seat: Seat, lists: Lists, message: MessageLine, *, attached: bool) -> None:
+        self._app = app
+        self._seat = seat
+        self._lists = lists
+        self._message = message
+        self._attached = attached
+
+    def run(self, command: commands.Command) -> None:
+        """Carry a command out in a worker; the screen goes on meanwhile."""
+        match command:
+            case commands.SetTheme(name):
+                self._app.theme = name
+                self._message.say(f"Theme {name}.")
+            case commands.Help():
+                self._app.push_screen(HelpPage())
+            case commands.Quit():
+                self._app.run_worker(self._leave(), group="leave", exclusive=True)
+            case commands.AddLogin():
+                self.ask(self._page(LoginPage(self._seat)))
+            case commands.Sync(login):
+                self._message.say(f"Sync {login}: asking the venue …")
+                self.ask(self._sync(login))
+            case commands.Flatten(target):
+                self._message.say(f"Flattening {target} …")
+                self.ask(self._flattened(self._seat.flatten(target)))
+            case commands.Resync(target):
+                self._message.say(f"Resync {target}: reading the venue …")
+                self.ask(self._resync(target))
+            case commands.Kill():
+                self._message.say("Kill switch: the desk is halted, flattening all …")
+                self.ask(self._flattened(self._seat.kill()))
+            case commands.Acknowledge(contract):
+                self.ask(self._seat.acknowledge(contract))
+            case commands.SetGuard(target, guard):
+                self.ask(self._seat.guard(target, guard))
+            case commands.SetGroup(group, field, value):
+                self.ask(self._seat.set_group(group, field, value))
+            case commands.Toggle(account):
+                self.ask(self._toggle(account))
+            case commands.SetRule(account, kind, value):
+                self.ask(self._seat.set_rule(account, kind, value))
+            case commands.Why(account, at):
+                self.ask(self.tell(self._seat.why(account, at)))
+            case commands.Watch(symbols):
+                self.ask(self._lists.add(symbols))
+            case commands.Unwatch(symbols):
+                self.ask(self._lists.remove(symbols))
+            case commands.ShowList(name):
+                self.ask(self._show_list(name))
+            case commands.ShowLists():
+                self._app.push_screen(StoryPage(self._lists.text()))
+            case commands.EditLists(edit):
+                self.ask(self._seat.edit_lists(edit))
+            case commands.Filter(name, saved):
+                self.ask(self._lists.filter(name, saved))
+            case commands.Export(what, path, account):
+                self.ask(self._seat.export(what, str(Path(path).expanduser()), account))
+
+    def ask(self, asked: Coroutine[Any, Any, str]) -> None:
+        """Await the desk in a worker and say how it went."""
+        self._app.run_worker(self._answered(asked), group="commands")
+
+    async def _answered(self, asked: Coroutine[Any, Any, str]) -> None:
+        self._message.say(*await outcome(asked))
+
+    async def tell(self, asked: Coroutine[Any, Any, str]) -> str:
+        """Open the page with the story that is awaited."""
+        story = await asked
+        self._app.push_screen(StoryPage(story))
+        return ""
+
+    async def _show_list(self, name: str) -> str:
+        said = await self._lists.show(name)
+        self._app.bring("watch")
+        return said
+
+    async def _page(self, page: Page) -> str:
+        """What was done on a page, or that nothing was."""
+        return await self._app.push_screen_wait(page) or "Nothing was changed."
+
+    async def _sync(self, login: str) -> str:
+        return await self._page(SyncPage(self._seat, await self._seat.login_accounts(login)))
+
+    async def _toggle(self, account: str) -> str:
+        """Switch a follower; one that is switched on has what its venue demands shown first."""
+        rows = [row for row in self._seat.view(Topic.ACCOUNTS).rows if isinstance(row, AccountRow)]
+        row = next((row for row in rows if row.account == account), None)
+        venue = VENUE_TABLE.get(row.venue) if row is not None and not row.enabled else None
+        policy = venue.policy if venue is not None else ""
+        if policy and not await self._app.push_screen_wait(ArmQuestion(account, policy)):
+            return f"{account} stays off."
+        return await self._seat.toggle(account)
+
+    async def _flattened(self, asked: Coroutine[Any, Any, FlattenResult]) -> str:
+        result = await asked
+        flat = f"{counted(len(result.flat), 'account is', 'accounts are')} flat after {result.seconds:.1f} s"
+        if not result.not_flat:
+            return f"{flat}, checked with the venue."
+        left = "; ".join(f"{account}: {reason}" for account, reason in result.not_flat)
+        raise CommandRefused(f"NOT flat: {left}. {flat}.")
+
+    async def _resync(self, target: str) -> str:
+        """Show the difference, and send it when the trader says so."""
+        shown: ResyncPlan = await self._seat.resync(target)
+        if not shown.lines and not shown.unread:
+            return (
+                f"{counted(shown.accounts, 'follower stands', 'followers stand')} at target: there is nothing to send."
+            )
+        if not await self._app.push_screen_wait(ResyncQuestion(shown)):
+            return "Nothing was sent."
+        self._message.say(f"Resync {target}: {counted(shown.orders, 'order goes', 'orders go')}, exits first …")
+        done: ResyncPlan = await self._seat.resync(target, shown)
+        left = "; ".join(f"{line.account}: {line.note}" for line in done.lines if not line.delta and line.note)
+        sent = f"{counted(done.orders, 'correction', 'corrections')} sent in {done.seconds:.1f} s"
+        return f"{sent}. Left out: {left}." if left else f"{sent}; the copy ledger shows what came of them."
+
+    async def _leave(self) -> None:
+        """Quit, after asking when positions are open or the desk can't say."""
+        if isinstance(self._app.screen, QuitQuestion):
+            return
+        if self._attached:
+            self._app.exit()
+            return
+        holding: int | None
+        try:
+            holding = await asyncio.wait_for(self._seat.open_positions(), ANSWER_S)
+        except Exception as failure:  # noqa: BLE001 - a desk that can't answer must not keep anyone from leaving
+            _log.warning("the desk did not say whether positions are open", kind=type(failure).__name__)
+            holding = None
+        if holding != 0 and not await self._app.push_screen_wait(QuitQuestion(holding)):
+            return
+        self._app.exit()
