@@ -7,6 +7,7 @@ from typing import Any
 
 from engine.seat import Chosen, FlattenResult, LoginAccounts, ResyncPlan
 from engine.symbol_search import LIMIT, Match
+from schema.layouts import LayoutEdit
 from schema.login import Credentials
 from schema.records import ConnectionConfig, Guard, VenueAccount
 from schema.watchlists import Edit
@@ -70,6 +71,9 @@ class AskingSeat(ABC):
 
     async def edit_lists(self, edit: Edit) -> str:
         return await self._ask("edit_lists", edit)
+
+    async def edit_layouts(self, edit: LayoutEdit) -> str:
+        return await self._ask("edit_layouts", edit)
 
     async def open_positions(self) -> int:
         return await self._ask("open_positions")

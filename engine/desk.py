@@ -30,6 +30,7 @@ from engine.flatten import exposure_of
 from engine.inbox import Inbox
 from engine.journal import Journal
 from engine.latency import Latencies
+from engine.layouts import Layouts
 from engine.market_data import MarketData
 from engine.newest_config import NewestConfig
 from engine.recorder import Recorder
@@ -43,6 +44,7 @@ from engine.views import Views
 from engine.watching import Watching
 from engine.why import why
 from schema.clock import Clock
+from schema.layouts import LayoutEdit
 from schema.records import ConnectionConfig, DeskConfig, Guard, Mode, RejectClass, TimeInForce, VenueAccount
 from schema.settings import Settings
 from schema.store import CheckedContract, JournalDown, Store, StoreRefused
@@ -85,7 +87,7 @@ class Desk:
         open_market: Callable[[], MarketStore] | None = None,
     ) -> None:
         """`recorder` keeps every input of the core for `copydesk replay`; without one nothing is kept. `build` makes
-        the adapter of a login in place of the registry. `user` is whose watchlists the seats see; without, nobody's.
+        the adapter of a login in place of the registry. `user` is whose watchlists and layouts the seats see; without, nobody's.
         `sink` takes what the feeds of the settings say; without one the market does. With `open_market`
         (`Store.market`) market data is kept."""
         self._settings = settings
@@ -108,6 +110,8 @@ class Desk:
         self.watching = Watching(store, self.market, clock, user)
         self.views = Views(self.core, self.market, self.adapters, self.journal, self.watching, settings.desk)
         self.views.feeds = self._market_data.health
+        self.layouts = Layouts(store, user)
+        self.views.layouts = self.layouts.rows
         self._inbox = Inbox()
         self._unreadable: dict[str, tuple[int, int]] = {}  # by login: when one was told, and how many since were not
         self._turn = asyncio.Lock()
@@ -580,12 +584,13 @@ class Desk:
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._store.listen_lists(self.watching.reload))
+                group.create_task(self._store.listen_layouts(self.layouts.reload))
                 group.create_task(self.watching.list_contracts())
                 group.create_task(self._market_data.follow_lists(self.watching))
                 group.create_task(self.watching.ask_quotes(self._quoting, self._marked, interval_s, self._alert))
         except Exception as failure:  # noqa: BLE001 - whatever is wrong with a list, it must not end the copying
             log.error("watchlists stopped", kind=type(failure).__name__, reason=str(failure))
-            self._alert("warn", "watchlists stand still until the desk is opened again; the log has the details")
+            self._alert("warn", "watchlists and layouts stand still until the desk is opened again; the log has the details")
 
     def _quoting(self) -> venue.BrokerAdapter | None:
         """The first login that is up and offers market data."""
@@ -830,6 +835,11 @@ class Desk:
 
     async def edit_lists(self, edit: Edit) -> str:
         said = await self.watching.edit(edit)
+        self.views.publish(self._clock.now_ns())
+        return said
+
+    async def edit_layouts(self, edit: LayoutEdit) -> str:
+        said = await self.layouts.edit(edit)
         self.views.publish(self._clock.now_ns())
         return said
 

@@ -11,6 +11,7 @@ from typing import Protocol
 
 from engine.market.shown import BookShown, SessionShown, TapeShown, Truth
 from engine.symbol_search import LIMIT, Match
+from schema.layouts import LayoutEdit, UserLayouts
 from schema.login import Credentials
 from schema.market import FeedHealth
 from schema.records import (
@@ -39,6 +40,7 @@ class Topic(StrEnum):
     STATUS = "status"
     WATCHLISTS = "watchlists"
     FILTERS = "filters"
+    LAYOUTS = "layouts"  # `schema.layouts.UserLayouts` in one row; none until they were read
     FEEDS = (
         "feeds"  # `schema.market.FeedHealth` of each source that needs no login, and of the logins that tell a market
     )
@@ -250,6 +252,7 @@ Row = (
     | WatchlistRow
     | FeedHealth
     | SavedFilter  # of the topic FILTERS
+    | UserLayouts
     | BookShown
     | TapeShown
     | SessionShown
@@ -421,6 +424,10 @@ class Seat(Protocol):
     async def edit_lists(self, edit: Edit) -> str:
         """Add to, take off, move in, make, rename or delete a watchlist, or save or delete a filter, for every seat of
         this user. A symbol may be named without its source, in any case."""
+        ...
+
+    async def edit_layouts(self, edit: LayoutEdit) -> str:
+        """Save or delete a layout of the screen, for every seat of this user, or remember what a seat shows."""
         ...
 
     async def open_positions(self) -> int:

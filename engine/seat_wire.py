@@ -33,6 +33,7 @@ from engine.seat import (
     View,
     WatchlistRow,
 )
+from schema.layouts import UserLayouts
 from schema.market import FeedHealth
 from schema.records import Bar, Quote
 from schema.watchlists import SavedFilter
@@ -51,6 +52,7 @@ ROWS: dict[Topic, Any] = {
     Topic.STATUS: StatusRow,
     Topic.WATCHLISTS: WatchlistRow,
     Topic.FILTERS: SavedFilter,
+    Topic.LAYOUTS: UserLayouts,
     Topic.FEEDS: FeedHealth,
     Topic.DEPTH: BookShown,
     Topic.TAPE: TapeShown | SessionShown,

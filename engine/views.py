@@ -33,6 +33,7 @@ from engine.seat import (
     View,
 )
 from engine.watching import Watching
+from schema.layouts import UserLayouts
 from schema.market import FeedHealth
 from schema.records import (
     Copy,
@@ -91,6 +92,7 @@ class Views:
         self.flatten = ""  # how a flatten that runs stands
         self.collect_ms = -1.0
         self.feeds: Callable[[], tuple[FeedHealth, ...]] = tuple
+        self.layouts: Callable[[], tuple[UserLayouts, ...]] = tuple
 
     def view(self, topic: Topic) -> View:
         return self._views[topic]
@@ -191,6 +193,7 @@ class Views:
         self._publish_market(self._market.symbol)
         self._publish(Topic.WATCHLISTS, self._watching.lists(now_ns))
         self._publish(Topic.FILTERS, self._watching.filters)
+        self._publish(Topic.LAYOUTS, self.layouts())
         self._publish(Topic.STATUS, (self._status(now_ns),))
 
     def _publish(self, topic: Topic, rows: tuple[Row, ...]) -> None:

@@ -1,7 +1,7 @@
 """The store: everything of the desk that must outlive it. Opened by the engine's thread and by the shell commands.
 
-Seven parts, one idea each: the configuration (`store_config.py`), contracts (`store_contracts.py`), watchlists and
-filters (`store_watchlists.py`), the journal (`store_journal.py`), what is read back (`store_query.py`), the story of a
+Eight parts, one idea each: the configuration (`store_config.py`), contracts (`store_contracts.py`), watchlists and
+filters (`store_watchlists.py`), layouts of the screen (`store_layouts.py`), the journal (`store_journal.py`), what is read back (`store_query.py`), the story of a
 copy (`store_why.py`), and the state of FIX sessions (`store_fix.py`). All raise JournalDown while it can't be used.
 Candles and trades are beside it (`store_market.py`).
 """
@@ -22,7 +22,8 @@ from schema.store_fix import FixStore
 from schema.store_journal import AlertRecord as AlertRecord
 from schema.store_journal import Batch as Batch
 from schema.store_journal import JournalStore
-from schema.store_listen import CONFIG, WATCHLISTS, listen_once
+from schema.store_layouts import LayoutStore
+from schema.store_listen import CONFIG, LAYOUTS, WATCHLISTS, listen_once
 from schema.store_market import MarketStore
 from schema.store_query import QueryStore
 from schema.store_watchlists import WatchlistStore
@@ -31,7 +32,7 @@ from schema.store_why import WhyStore
 _LONGEST_WAIT_S = 1.0
 
 
-class Store(ContractStore, WatchlistStore, JournalStore, QueryStore, WhyStore, FixStore):
+class Store(ContractStore, WatchlistStore, LayoutStore, JournalStore, QueryStore, WhyStore, FixStore):
     """One open database. Not to be shared between loops."""
 
     @classmethod
@@ -60,6 +61,10 @@ class Store(ContractStore, WatchlistStore, JournalStore, QueryStore, WhyStore, F
     async def listen_lists(self, changed: Callable[[], Awaitable[None]]) -> None:
         """As `listen`, for watchlists and filters."""
         await self._listen(WATCHLISTS, changed)
+
+    async def listen_layouts(self, changed: Callable[[], Awaitable[None]]) -> None:
+        """As `listen`, for layouts of the screen."""
+        await self._listen(LAYOUTS, changed)
 
     async def _listen(self, channel: str, changed: Callable[[], Awaitable[None]]) -> None:
         async for attempt in stamina.retry_context(

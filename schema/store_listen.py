@@ -1,4 +1,4 @@
-"""Listening for changes made by another seat or by the shell. Called by `Store.listen` and `Store.listen_lists`."""
+"""Listening for changes made by another seat or by the shell. Called by `Store.listen` and its like."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -7,7 +7,7 @@ from typing import Any
 from schema.database import Database
 from schema.driver import JournalDown
 
-CONFIG, WATCHLISTS = "copydesk_config", "copydesk_watchlists"
+CONFIG, WATCHLISTS, LAYOUTS = "copydesk_config", "copydesk_watchlists", "copydesk_layouts"
 
 
 async def listen_once(database: Database, channel: str, changed: Callable[[], Awaitable[None]]) -> None:

@@ -4,20 +4,24 @@ It sees the desk only through `engine/seat.py`: snapshots are read on the paint 
 workers that the app holds, and what they say goes to the message line.
 """
 
+import asyncio
 import re
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, ClassVar
 
 from textual.app import ComposeResult
 from textual.events import Resize
 from textual.geometry import Size
+from textual.timer import Timer
 from textual.widget import Widget
 
 from engine.seat import (
     AccountRow,
     AlertRow,
+    CommandRefused,
     CopyRow,
     Role,
     Seat,
@@ -28,12 +32,15 @@ from engine.seat import (
 from schema.listed import Listed
 from schema.watchlists import Scope, Watched
 from tui import commands, theme
+from tui.board import Board, Divider
 from tui.carrying import Carrying
 from tui.commandline import Prompt
 from tui.commands import BadCommand, Known
 from tui.dialogs import HelpPage
 from tui.grid import GridPane
+from tui.jump import JumpPage, letters_for
 from tui.keymap import BY_ID, CONTEXTS, bindings, hints
+from tui.layouts import Layouts
 from tui.lists import Lists
 from tui.paint import TICKS_PER_S, PaintClock
 from tui.panes.accounts import AccountsPane
@@ -47,18 +54,20 @@ from tui.panes.registry import PANES, PaneKind
 from tui.panes.watch import WatchPane
 from tui.patient import PatientApp
 from tui.search import SymbolSearch
-from tui.split import Divider, Split
 
-NARROW, SHORT, ROOMY = 110, 30, 170
-_PLACED = ("accounts", "positions", "orders", "copies", "candles", "watch", "alerts")
+AROUND = 4
+"""Lines of the screen around the panes: two of status, the message, the hints or what is typed."""
+REMEMBER_S = 1.0
+"""A change of the layout is remembered for the next screen when none has followed for so long."""
+ANSWER_S = 0.5
 UNDER_A_PAGE = 10
-MOVE_ON = ("command", "kill_switch", "filter", "pane", "find_symbol", "focus_next", "focus_previous")
+MOVE_ON = ("command", "kill_switch", "filter", "pane", "find_symbol", "focus_next", "focus_previous", "arrange", "jump")
 _REMOTE_FONT = re.compile(r"@font-face\s*{[^}]*}\s*")
 
 
 class CopydeskApp(PatientApp):
     """The desk's screen. `after_first_paint` is called once, when the first frame is out. `attached`: the desk goes on
-    when it is left, so leaving asks nothing."""
+    when it is left, so leaving asks nothing. `layout` is shown first; without one, what the user saw last."""
 
     TITLE = "copydesk"
     ENABLE_COMMAND_PALETTE = False
@@ -72,6 +81,7 @@ class CopydeskApp(PatientApp):
         theme_name: str = theme.DEFAULT,
         after_first_paint: Callable[[], None] | None = None,
         attached: bool = False,
+        layout: str = "",
     ) -> None:
         super().__init__()
         for file in theme.themes().values():
@@ -95,24 +105,11 @@ class CopydeskApp(PatientApp):
         self.prompt = Prompt(self._known, id="prompt")
         self._hints = HintLine(id="hints")
         self.carrying = Carrying(self, seat, self.lists, self.message, attached=attached)
-        further = [pane for name, pane in self._panes.items() if name not in _PLACED]
-        self._root = Split(
-            "row",
-            Split("column", self.accounts, self.copies, ratios=(27, 19)),
-            Split(
-                "column",
-                Split("row", self.candles, self.watchlist, ratios=(44, 31)),
-                self.positions,
-                self.orders,
-                self.alerts,
-                *further,
-                ratios=(20, 14, 12, 10, *(12 for _ in further)),
-            ),
-            ratios=(124, 75),
-            id="root",
-        )
-        self._has_lists = False
-        self._zoomed: str | None = None
+        self.layouts = Layouts(seat)
+        self.layouts.begin(layout)
+        self.board = Board(self._panes, self.layouts, self.message.say, id="board")
+        self._letters = letters_for(self._panes)
+        self._remembering: Timer | None = None
         self._back_to: Widget | None = None
         self._filter_target: GridPane[Any] | None = None
         self._beat = 0
@@ -121,7 +118,7 @@ class CopydeskApp(PatientApp):
 
     def compose(self) -> ComposeResult:
         yield self._status
-        yield self._root
+        yield self.board
         yield self.message
         yield self.prompt
         yield self._hints
@@ -133,8 +130,10 @@ class CopydeskApp(PatientApp):
         self.clock.add(self.lists.follow_filters, 5)
         self.clock.add(self._paint_status, 4)
         self.set_interval(1 / TICKS_PER_S, self._tick)
-        self._arrange()
-        self.screen.set_focus(self.accounts)  # now: a command typed before the first frame keeps its line
+        self.clock.add(self._follow_layouts, 4)
+        self._fit(self.size)
+        self._follow_layouts()
+        self.screen.set_focus(self._panes[self.board.at_hand])  # now: a command typed before the first frame stays
         self.watch(self.screen, "focused", self._focus_moved, init=True)
         if self.theme != self._wanted_theme:
             names = ", ".join(theme.themes())
@@ -161,10 +160,11 @@ class CopydeskApp(PatientApp):
 
     def _follow_lists(self) -> None:
         """The watchlist is there once its user has a list."""
-        if bool(self.lists.view.rows) != self._has_lists:
-            self._has_lists = not self._has_lists
-            self._arrange()
-            self._keep_focus_visible()
+        there = bool(self.lists.view.rows)
+        if there != self.layouts.has_lists:
+            self.layouts.has_lists = there
+            self.board.fit()
+            self.board.keep_focus()
 
     def _now_ns(self) -> int:
         rows = self._seat.view(Topic.STATUS).rows
@@ -185,61 +185,62 @@ class CopydeskApp(PatientApp):
             self.clock.lag_p99_ms,
             self._seat.away,
         )
-        self._root.set_class(bool(self._seat.away), "old")
+        self.board.set_class(bool(self._seat.away), "old")
 
     # --- layout -----------------------------------------------------------------------------------------------------
 
     def on_resize(self, event: Resize) -> None:
-        self._arrange(event.size)  # `self.size` is still the size before
+        self._fit(event.size)  # `self.size` is still the size before
 
-    def _arrange(self, size: Size | None = None) -> None:
-        """Show what fits: everything on a wide terminal, accounts and copies on a narrow one, one pane when zoomed."""
-        width, height = size or self.size
-        if self._zoomed is not None:
-            shown = {self._zoomed}
-        elif width < NARROW:
-            shown = {"accounts", "copies"}
-        elif height < SHORT:
-            shown = {"accounts", "copies", "candles", "positions"}
-        else:
-            shown = set(_PLACED) - {"alerts"}
-            if width < ROOMY or not self._has_lists:
-                shown.discard("watch")
-        self._root.show_only(lambda pane: pane.id in shown)
+    def _fit(self, size: Size) -> None:
+        if not self.board.is_attached:
+            return
+        self.layouts.sized(*size)
+        self.board.fit(Size(size.width, max(1, size.height - AROUND)))
+        self.board.keep_focus()
+
+    def _follow_layouts(self) -> None:
+        """What the user saved may be known only after a moment."""
+        if (said := self.layouts.follow()) is not None:
+            self.board.show_tree()
+            self.message.say(*said)
+
+    def on_board_rearranged(self, _event: Board.Rearranged) -> None:
+        self._focus_moved(self.focused)
+        if self._remembering is not None:
+            self._remembering.stop()
+        self._remembering = self.set_timer(REMEMBER_S, lambda: self.run_worker(self.remember_layout()))
+
+    async def remember_layout(self) -> None:
+        """Let the next screen begin with what this one shows, if the desk takes it: a viewer's it does not."""
+        with suppress(CommandRefused, TimeoutError):
+            await asyncio.wait_for(self.layouts.remember(), ANSWER_S)
 
     def action_zoom(self) -> None:
-        if self._zoomed is not None:
-            self._zoomed = None
-        elif self.focused is not None and self.focused.id in self._panes:
-            self._zoomed = self.focused.id
-        else:
-            self.message.say("Go to a pane first (1 to 7), then z gives it the screen.", "refused")
-        self._arrange()
-        self._keep_focus_visible()
+        self.board.zoom()
+
+    def action_arrange(self) -> None:
+        self.board.arrange_by_keys()
+
+    def action_jump(self) -> None:
+        titles = {name: self._panes[name].region.offset for name in self.board.on_screen}
+        self.push_screen(JumpPage(self._letters, titles), lambda name: self.action_pane(name) if name else None)
 
     def bring(self, name: str) -> None:
         """Have a pane on screen and the focus on it, unless it is there already."""
-        if not self._on_screen(self._panes[name]):
+        if name not in self.board.on_screen:
             self.action_pane(name)
 
     def action_pane(self, name: str) -> None:
-        pane = self._panes[name]
-        if self._zoomed is not None or not self._on_screen(pane):
-            self._zoomed = name
-            self._arrange()
-        self.screen.set_focus(pane)  # now: the next key already belongs to it
-
-    @staticmethod
-    def _on_screen(widget: Widget) -> bool:
-        return all(node.display for node in widget.ancestors_with_self if isinstance(node, Widget))
-
-    def _keep_focus_visible(self) -> None:
-        if self.focused is None or not self._on_screen(self.focused):
-            self.call_after_refresh(self.accounts.focus)
+        self.board.focus_pane(name)
 
     def _focus_moved(self, focused: Widget | None) -> None:
+        if self.board.arranging and (focused is None or self.board not in focused.ancestors):
+            self.board.leave()
         contexts: tuple[str, ...]
-        if focused is not None and focused.id in self._panes:
+        if self.board.arranging:
+            contexts = ("layout",)
+        elif focused is not None and focused.id in self._panes:
             own = (focused.id,) if focused.id in CONTEXTS else ()
             contexts = (*own, *(("grid",) if isinstance(focused, GridPane) else ()), "desk")
         elif isinstance(focused, Divider):
@@ -358,9 +359,12 @@ class CopydeskApp(PatientApp):
             lists=self.watchlist.names,
             watched=tuple(dict.fromkeys(row.symbol for row in self.watchlist.rows)),
             filters=tuple(dict.fromkeys(each.name for each in self.lists.filters)),
+            layouts=self.layouts.names,
+            panes=tuple(self._panes),
         )
 
     def _open_prompt(self, mode: Any, text: str) -> None:
+        self.board.leave()
         self._back_to = self.focused
         self._hints.display = False
         self.prompt.open(mode, text)
@@ -372,9 +376,10 @@ class CopydeskApp(PatientApp):
             self._filter_target.set_filter("")
         if event.mode == "command" and not again:
             self.message.say("")
-        back = self._back_to if self._back_to is not None and self._back_to.is_attached else self.accounts
         if not again:
-            back.focus()
+            back = self._back_to
+            there = back is not None and back.is_attached and back.display
+            self.screen.set_focus(back if there else self._panes[self.board.at_hand])  # now, as what follows may move it
 
     def on_prompt_hint(self, event: Prompt.Hint) -> None:
         if self.prompt.is_open:

@@ -21,8 +21,9 @@ def engine_command(config: Path | None) -> None:
 @click.command("attach")
 @click.option("--viewer", is_flag=True, help="Look only: nothing at the desk can be changed from this seat.")
 @click.option("--demo", is_flag=True, help="At the practice desk.")
+@click.option("--layout", default="", help="The layout to show; without it, what was shown last.")
 @click.pass_obj
-def attach(config: Path | None, viewer: bool, demo: bool) -> None:
+def attach(config: Path | None, viewer: bool, demo: bool, layout: str) -> None:
     """Sit down at the desk that runs. Leaving, or a terminal that hangs up, ends the seat and never the desk."""
     from engine.collector import settle
     from engine.remote import NoDesk, RemoteSeat
@@ -35,7 +36,14 @@ def attach(config: Path | None, viewer: bool, demo: bool) -> None:
     try:
         seat.start()
         try:
-            sit(seat, theme=settings.theme, mouse=settings.mouse, after_first_paint=settle, attached=True)
+            sit(
+                seat,
+                theme=settings.theme,
+                mouse=settings.mouse,
+                after_first_paint=settle,
+                attached=True,
+                layout=layout,
+            )
         finally:
             seat.stop()
     except (NoDesk, NoTerminal) as refused:

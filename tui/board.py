@@ -162,11 +162,15 @@ class Board(Widget):
     @property
     def at_hand(self) -> str:
         """The pane that has the focus, or had it last."""
+        focused = self.screen.focused
+        if focused is not None and focused.id in self._on_screen:
+            return cast(str, focused.id)
         return self._last if self._last in self._on_screen else self._first
 
     @property
     def _first(self) -> str:
-        return next(name for name in panes(self.tree) if name in self._on_screen)
+        names = panes(self.tree)
+        return next((name for name in names if name in self._on_screen), names[0])
 
     def fit(self, room: Size | None = None) -> None:
         """Show what fits: into `room` from now on, if given."""
@@ -185,7 +189,11 @@ class Board(Widget):
             divider.refresh()
         if new:
             self.mount(*new)
-        self.refresh(layout=True)
+        self._lay_out()
+
+    def _lay_out(self) -> None:
+        self._clear_arrangement_cache()  # it knows only of sizes
+        self.refresh(layout=True, repaint=False)
 
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
         if event.widget.id in self._panes:
@@ -366,7 +374,7 @@ class Board(Widget):
             self._step_more = True
             return
         self._step_due, self._step_more = True, False
-        self.refresh(layout=True)
+        self._lay_out()
         self.post_message(self.Rearranged())
         self.set_timer(STEP_S, self._stepped)
 

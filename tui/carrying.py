@@ -89,6 +89,16 @@ class Carrying:
                 self.ask(self._seat.edit_lists(edit))
             case commands.Filter(name, saved):
                 self.ask(self._lists.filter(name, saved))
+            case commands.ShowLayout(name):
+                self.ask(self._show_layout(name))
+            case commands.SaveLayout(name):
+                self.ask(self._relaid(self._app.layouts.save(name)))
+            case commands.DeleteLayout(name):
+                self.ask(self._relaid(self._app.layouts.delete(name)))
+            case commands.ShowLayouts():
+                self._app.push_screen(StoryPage(self._app.layouts.text()))
+            case commands.PutPane(name):
+                self._app.board.put(name)
             case commands.Export(what, path, account):
                 self.ask(self._seat.export(what, str(Path(path).expanduser()), account))
 
@@ -108,6 +118,19 @@ class Carrying:
     async def _show_list(self, name: str) -> str:
         said = await self._lists.show(name)
         self._app.bring("watch")
+        return said
+
+    async def _show_layout(self, name: str) -> str:
+        said = self._app.layouts.show(name)
+        self._app.board.show_tree()
+        if without := self._app.board.without_room:
+            return f"{said} {counted(without, 'pane has', 'panes have')} no room on a terminal of this size."
+        return said
+
+    async def _relaid(self, asked: Coroutine[Any, Any, str]) -> str:
+        """What was done to the layouts, and show the one that is to be shown now."""
+        said = await asked
+        self._app.board.show_tree()
         return said
 
     async def _page(self, page: Page) -> str:
@@ -154,6 +177,7 @@ class Carrying:
         """Quit, after asking when positions are open or the desk can't say."""
         if isinstance(self._app.screen, QuitQuestion):
             return
+        await self._app.remember_layout()
         if self._attached:
             self._app.exit()
             return

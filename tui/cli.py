@@ -52,15 +52,16 @@ class _Commands(OneSentence):
 
 @click.group(cls=_Commands, invoke_without_command=True)
 @click.option("--config", type=click.Path(dir_okay=False, path_type=Path), help="Settings file (copydesk.toml).")
+@click.option("--layout", default="", help="The layout to show; without it, what was shown last.")
 @click.pass_context
-def main(context: click.Context, config: Path | None) -> None:
+def main(context: click.Context, config: Path | None, layout: str) -> None:
     """copydesk mirrors a leader account's trades to its followers. Without a command it opens your desk."""
     context.obj = config
     if context.invoked_subcommand is None:
         from tui.launch import open_desk
 
         with refusals():
-            sys.exit(open_desk(settings_with_log(config)))
+            sys.exit(open_desk(settings_with_log(config), layout=layout))
 
 
 @main.command()
@@ -77,6 +78,7 @@ def main(context: click.Context, config: Path | None) -> None:
     metavar="P50 P95 MAX",
     help="Milliseconds (lognormal, none above MAX) that every request takes to its venue.",
 )
+@click.option("--layout", default="", help="The layout to show; without it, what was shown last.")
 @click.pass_obj
 def demo(
     config: Path | None,
@@ -88,6 +90,7 @@ def demo(
     as_json: bool,
     venues: tuple[str, ...],
     venue_latency: tuple[float, float, float] | None,
+    layout: str,
 ) -> None:
     """The practice desk: sandbox venues, one leader and 20 followers, real sockets and a real database."""
     from tui.demo import VENUES, Demo
@@ -95,7 +98,7 @@ def demo(
     settings = settings_with_log(config)
     with refusals():
         practice = Demo(settings, tape=tape, speed=speed, seed=seed, venues=venues or VENUES, latency_ms=venue_latency)
-        sys.exit(practice.headless(seconds, as_json=as_json) if headless else practice.open())
+        sys.exit(practice.headless(seconds, as_json=as_json) if headless else practice.open(layout))
 
 
 @main.command()

@@ -43,6 +43,8 @@ class Known:
     lists: tuple[str, ...] = ()
     watched: tuple[str, ...] = ()
     filters: tuple[str, ...] = ()
+    layouts: tuple[str, ...] = ()
+    panes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +153,35 @@ class Filter:
 
 
 @dataclass(frozen=True, slots=True)
+class ShowLayout:
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class SaveLayout:
+    """Keep what is on the screen under a name."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteLayout:
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class ShowLayouts:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class PutPane:
+    """Show a pane where the one at hand is."""
+
+    pane: str
+
+
+@dataclass(frozen=True, slots=True)
 class SetTheme:
     name: str
 
@@ -184,6 +215,11 @@ Command = (
     | ShowLists
     | EditLists
     | Filter
+    | ShowLayout
+    | SaveLayout
+    | DeleteLayout
+    | ShowLayouts
+    | PutPane
     | SetTheme
     | Quit
     | Help
@@ -212,6 +248,7 @@ _GUARDED = Argument("follower, group or all", "guardable")
 _GUARDS = {"halt": Guard.HALT, "reduce": Guard.REDUCE_ONLY, "closeonly": Guard.CLOSE_ONLY, "resume": Guard.NONE}
 
 _LIST_DOES = ("rename", "delete")
+_LAYOUT_DOES = ("save", "delete")
 
 SYNTAX: tuple[Syntax, ...] = (
     Syntax("toggle", (Argument("account", "followers"),), "toggle DEMO1001", "switch a follower on or off"),
@@ -292,6 +329,14 @@ SYNTAX: tuple[Syntax, ...] = (
         "show only such orders, or scope=alerts or tape; saved by that name",
     ),
     Syntax("unfilter", (Argument("filter", "filters"),), "unfilter big", "delete a saved filter"),
+    Syntax(
+        "layout",
+        (Argument("layout", "layouts", free=True), Argument("save or delete", _LAYOUT_DOES, optional=True)),
+        "layout trade",
+        "show a layout of the screen; save keeps what is on it under that name",
+    ),
+    Syntax("layouts", (), "layouts", "every layout, and every pane there is"),
+    Syntax("pane", (Argument("pane", "panes"),), "pane alerts", "show a pane where the one with the focus is"),
     Syntax("theme", (Argument("theme", "themes"),), "theme desk", "change the colours"),
     Syntax("help", (), "help", "show the keys and commands"),
     Syntax("quit", (), "quit", "leave the desk; asks first when positions are open"),
@@ -386,6 +431,16 @@ def _command(name: str, values: Sequence[str]) -> Command:
             return _filter(filter_name, conditions)
         case "unfilter", filter_name:
             return EditLists(DeleteFilter(name=filter_name))
+        case "layout", held:
+            return ShowLayout(held)
+        case "layout", held, "save":
+            return SaveLayout(held)
+        case "layout", held, *_:
+            return DeleteLayout(held)
+        case "layouts", *_:
+            return ShowLayouts()
+        case "pane", pane:
+            return PutPane(pane)
         case "theme", theme:
             return SetTheme(theme)
         case "help", *_:

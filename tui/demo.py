@@ -219,11 +219,11 @@ class Demo:
             self._options += ["--tape", str(tape)]
         self._latency_ms = latency_ms
 
-    def open(self) -> int:
+    def open(self, layout: str = "") -> int:
         """Open the desk's screen on the practice market; returns the exit code."""
         from tui.launch import sit_down
 
-        return self.session(lambda sandbox, engine, seat: sit_down(engine, seat, self._settings))
+        return self.session(lambda sandbox, engine, seat: sit_down(engine, seat, self._settings, layout))
 
     def headless(self, seconds: float, *, as_json: bool) -> int:
         """Let the leader trade for `seconds`, let every order come to rest, and print the report. Exit code 1 when

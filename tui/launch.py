@@ -17,7 +17,7 @@ from schema.store import StoreRefused
 from schema.vault import VaultError
 
 
-def open_desk(settings: Settings, *, screen: bool = True) -> int:
+def open_desk(settings: Settings, *, screen: bool = True, layout: str = "") -> int:
     """Open the desk on the user's own configuration, without a screen if so wanted; returns the exit code."""
     try:
         with StateDirLock(settings.state_dir):
@@ -25,7 +25,7 @@ def open_desk(settings: Settings, *, screen: bool = True) -> int:
             engine = EngineThread(settings)
             seat = engine.start()
             try:
-                return sit_down(engine, seat, settings) if screen else run_alone(engine, settings)
+                return sit_down(engine, seat, settings, layout) if screen else run_alone(engine, settings)
             finally:
                 engine.stop()
     except (StateDirBusy, PostgresError, StoreRefused, VaultError, DoorRefused) as refused:
@@ -41,13 +41,13 @@ def run_alone(engine: EngineThread, settings: Settings) -> int:
     return 0
 
 
-def sit_down(engine: EngineThread, seat: ThreadSeat, settings: Settings) -> int:
+def sit_down(engine: EngineThread, seat: ThreadSeat, settings: Settings, layout: str = "") -> int:
     """Run the screen until the trader quits. When the terminal goes away instead, the desk goes on copying without a
     seat until it is told to stop (SIGTERM or SIGINT); `copydesk attach` sits down at it."""
     from tui.sit import NoTerminal, sit
 
     try:
-        app = sit(seat, theme=settings.theme, mouse=settings.mouse, after_first_paint=settle)
+        app = sit(seat, theme=settings.theme, mouse=settings.mouse, after_first_paint=settle, layout=layout)
     except NoTerminal as refusal:
         click.echo(str(refusal), err=True)
         return 1

@@ -26,12 +26,12 @@ _FOR_LISTS = "watch"  # the pane that `auto` leaves out while there is no list
 
 
 class Layouts:
-    """The layouts of one screen. `sized` must be told the terminal's size first."""
+    """The layouts of one screen. `sized` is told the terminal's size, `has_lists` whether the user has a watchlist."""
 
     def __init__(self, seat: Seat) -> None:
         self._seat = seat
         self._wanted: str | None = None  # until the seat knows what its user saved
-        self._has_lists = False
+        self.has_lists = False
         self._size = (0, 0)
         self._past: list[Tree] = []
         self._resizing = False
@@ -64,7 +64,7 @@ class Layouts:
         """The layout as it was kept, with the panes that there are."""
         tree = only(self._preset.variants[self._variant].tree, PANES) or only(PRESETS[AUTO].variants[-1].tree, PANES)
         assert tree is not None
-        if self._name == AUTO and not self._has_lists and _FOR_LISTS in panes(tree):
+        if self._name == AUTO and not self.has_lists and _FOR_LISTS in panes(tree):
             tree = close(tree, _FOR_LISTS)
         return tree
 
@@ -74,10 +74,6 @@ class Layouts:
         self._size = (width, height)
         if self._variant != before:
             self._past.clear()
-
-    def lists_there(self, there: bool) -> None:
-        """Whether the user has a watchlist."""
-        self._has_lists = there
 
     # --- changes ------------------------------------------------------------------------------------------------------
 
@@ -162,9 +158,9 @@ class Layouts:
         try:
             said = self.show(shown.name)
             tree = only(parse(shown.tree), PANES) if shown.tree else None
-        except CommandRefused:
+        except CommandRefused as refused:
             self._show(AUTO, PRESETS[AUTO])
-            return f"layout: {shown.name}, which was shown last, is there no more; {self._name} is shown."
+            return f"{refused} Layout {AUTO} is shown."
         except LayoutRefused:
             return f"layout: the changes made in {shown.name} last can't be read, so it is shown as it was saved."
         if tree is not None:

@@ -28,6 +28,7 @@ from engine.seat_socket import DoorRefused, address, socket_of
 from engine.seat_wire import MarketKind, SeatRole, Shown
 from engine.thread import ThreadSeat
 from schema.clock import SYSTEM_CLOCK
+from schema.layouts import DeleteLayout
 from schema.login import Credentials
 from schema.market import Aggressor, DepthSnapshot, SymbolListed, Trade
 from schema.records import ConnectionConfig, Environment, Guard
@@ -271,6 +272,7 @@ async def test_a_viewer_sees_all_asks_what_it_likes_and_changes_nothing(desk: De
                 ("login_accounts", lambda: seat.login_accounts("ann")),
                 ("add_accounts", lambda: seat.add_accounts("ann", ("X",), Chosen())),
                 ("edit_lists", lambda: seat.edit_lists(AddSymbols(name="mine", symbols=()))),
+                ("edit_layouts", lambda: seat.edit_layouts(DeleteLayout(name="mine"))),
             ]
             assert {name for name, _ in asked} | wire.READS == set(wire.METHODS)
             for name, ask in asked:

@@ -60,14 +60,16 @@ class Driver:
 
 @asynccontextmanager
 async def desk(
-    width: int = 200, height: int = 50, *, signals: int = 3, theme: str = "desk", seat: ScriptedSeat | None = None
+    width: int = 200, height: int = 50, *, signals: int = 3, theme: str = "desk", seat: ScriptedSeat | None = None,
+    layout: str = "",
 ) -> AsyncIterator[Driver]:
     """The app at a size, over a seat whose leader has traded `signals` times."""
     if seat is None:
         seat = ScriptedSeat(publish_every=100)
         seat.advance(400 * signals)
-    app = CopydeskApp(seat, theme_name=theme)
+    app = CopydeskApp(seat, theme_name=theme, layout=layout)
     async with app.run_test(size=(width, height)) as pilot:
         driver = Driver(app, seat, pilot)
-        await driver.shows("DEMO1001" if seat.accounts else "ACCOUNTS")
+        if "accounts" in app.board.on_screen:
+            await driver.shows("DEMO1001" if seat.accounts else "ACCOUNTS")
         yield driver

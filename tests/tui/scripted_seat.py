@@ -39,6 +39,8 @@ from engine.seat import (
 from engine.symbol_search import LIMIT, Match, SymbolIndex
 from engine.watching import resolve
 from schema.group_words import GroupRefused, changed
+from schema.layouts import LayoutEdit, LayoutsRefused, UserLayouts
+from schema.layouts import edited as layouts_edited
 from schema.listed import Listed, contracts
 from schema.login import Credentials
 from schema.records import (
@@ -93,6 +95,7 @@ class ScriptedSeat:
         self.copies: list[CopyRow] = []
         self.alerts: list[AlertRow] = []
         self.mine = UserLists()
+        self.layouts: UserLayouts | None = UserLayouts()  # None: not read yet
         self.index = SymbolIndex(contracts(date(2023, 12, 25)))
         self._views = {topic: View(topic=topic, version=0, rows=()) for topic in Topic}
         self._make_accounts()
@@ -302,6 +305,7 @@ class ScriptedSeat:
                     for each in self.mine.lists
                 ),
                 Topic.FILTERS: self.mine.filters,
+                Topic.LAYOUTS: () if self.layouts is None else (self.layouts,),
                 Topic.STATUS: (self._status(accounts),),
             }
             for topic, newest in rows.items():
@@ -535,6 +539,15 @@ class ScriptedSeat:
             with self._lock:
                 self.mine, said = edited(self.mine, edit)
         except ListRefused as refused:
+            raise CommandRefused(str(refused)) from None
+        self.publish()
+        return said
+
+    async def edit_layouts(self, edit: LayoutEdit) -> str:
+        try:
+            with self._lock:
+                self.layouts, said = layouts_edited(self.layouts or UserLayouts(), edit)
+        except LayoutsRefused as refused:
             raise CommandRefused(str(refused)) from None
         self.publish()
         return said

@@ -329,7 +329,7 @@ async def test_every_size_renders_full_lines_and_panes_do_not_overlap(width: int
         for segments in on.segments:
             assert sum(segment.cell_length for segment in segments) == width
             assert all(segment.style is not None for segment in segments)
-        visible = [pane for pane in on.app._panes.values() if on.app._on_screen(pane)]
+        visible = [on.app._panes[name] for name in on.app.board.on_screen]
         assert on.app.accounts in visible
         for pane in visible:
             assert on.app.screen.region.contains_region(pane.region), pane
@@ -341,7 +341,7 @@ async def test_every_size_renders_full_lines_and_panes_do_not_overlap(width: int
 @pytest.mark.parametrize(("width", "shown"), [(80, 2), (120, 5), (200, 5)])
 async def test_a_narrow_terminal_shows_what_matters_and_reaches_the_rest_by_number(width: int, shown: int) -> None:
     async with desk(width, 40) as on:
-        assert sum(on.app._on_screen(pane) for pane in on.app._panes.values()) == shown
+        assert len(on.app.board.on_screen) == shown
         await on.pilot.press("5")
         await on.until(lambda: on.app.candles.has_focus, "the candles")
         await on.shows("CANDLES · ESH4 1m")
@@ -352,7 +352,7 @@ async def test_a_terminal_that_changes_its_size_shows_what_fits_the_new_one() ->
         for width, height, shown in ((80, 24, 2), (120, 40, 5), (120, 24, 4), (200, 50, 5)):
             await on.pilot.resize_terminal(width, height)
             await on.until(
-                lambda shown=shown: sum(on.app._on_screen(pane) for pane in on.app._panes.values()) == shown,
+                lambda shown=shown: len(on.app.board.on_screen) == shown,
                 f"{shown} panes at {width}x{height}",
             )
 
