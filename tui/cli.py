@@ -57,6 +57,8 @@ class _Commands(OneSentence):
 def main(context: click.Context, config: Path | None, layout: str) -> None:
     """copydesk mirrors a leader account's trades to its followers. Without a command it opens your desk."""
     context.obj = config
+    if layout and context.invoked_subcommand is not None:
+        raise click.UsageError(f"--layout comes after {context.invoked_subcommand}, as an option of it.")
     if context.invoked_subcommand is None:
         from tui.launch import open_desk
 
