@@ -87,8 +87,8 @@ class Desk:
         open_market: Callable[[], MarketStore] | None = None,
     ) -> None:
         """`recorder` keeps every input of the core for `copydesk replay`; without one nothing is kept. `build` makes
-        the adapter of a login in place of the registry. `user` is whose watchlists and layouts the seats see; without, nobody's.
-        `sink` takes what the feeds of the settings say; without one the market does. With `open_market`
+        the adapter of a login in place of the registry. `user` is whose watchlists and layouts the
+        seats see; without, nobody's. `sink` takes what the feeds of the settings say; without one the market does. With `open_market`
         (`Store.market`) market data is kept."""
         self._settings = settings
         self._build = build
@@ -590,7 +590,7 @@ class Desk:
                 group.create_task(self.watching.ask_quotes(self._quoting, self._marked, interval_s, self._alert))
         except Exception as failure:  # noqa: BLE001 - whatever is wrong with a list, it must not end the copying
             log.error("watchlists stopped", kind=type(failure).__name__, reason=str(failure))
-            self._alert("warn", "watchlists and layouts stand still until the desk is opened again; the log has the details")
+            self._alert("warn", "watchlists stand still, and layouts, until the desk is opened again; see the log")
 
     def _quoting(self) -> venue.BrokerAdapter | None:
         """The first login that is up and offers market data."""

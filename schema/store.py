@@ -1,9 +1,9 @@
 """The store: everything of the desk that must outlive it. Opened by the engine's thread and by the shell commands.
 
 Eight parts, one idea each: the configuration (`store_config.py`), contracts (`store_contracts.py`), watchlists and
-filters (`store_watchlists.py`), layouts of the screen (`store_layouts.py`), the journal (`store_journal.py`), what is read back (`store_query.py`), the story of a
-copy (`store_why.py`), and the state of FIX sessions (`store_fix.py`). All raise JournalDown while it can't be used.
-Candles and trades are beside it (`store_market.py`).
+filters (`store_watchlists.py`), layouts of the screen (`store_layouts.py`), the journal (`store_journal.py`), what is
+read back (`store_query.py`), the story of a copy (`store_why.py`), and the state of FIX sessions (`store_fix.py`). All
+raise JournalDown while it can't be used. Candles and trades are beside it (`store_market.py`).
 """
 
 from collections.abc import Awaitable, Callable

@@ -379,7 +379,7 @@ class CopydeskApp(PatientApp):
         if not again:
             back = self._back_to
             there = back is not None and back.is_attached and back.display
-            self.screen.set_focus(back if there else self._panes[self.board.at_hand])  # now, as what follows may move it
+            self.screen.set_focus(back if there else self._panes[self.board.at_hand])  # now: a command may move it
 
     def on_prompt_hint(self, event: Prompt.Hint) -> None:
         if self.prompt.is_open:

@@ -1,7 +1,8 @@
 """The one table of keys. Bindings, the hint line, the `?` page and the README's key page all come from it.
 
 A key belongs to a context: `desk` works everywhere, `grid` in any table, `accounts` and `copies` in their panes,
-`layout` after Ctrl+W (`tui/board.py`), `split` on a divider, `prompt` while typing. A key that can't act now says why (`disabled`) instead of doing nothing.
+`layout` after Ctrl+W (`tui/board.py`), `split` on a divider, `prompt` while typing. A key that can't act now says why
+(`disabled`) instead of doing nothing.
 """
 
 from collections.abc import Callable
@@ -147,22 +148,22 @@ KEYS: tuple[Key, ...] = (
     Key("widen", "right,down", "→ ↓", "move(1)", "grow", "Move the divider right or down.", "split", hint=True),
     Key("narrow", "left,up", "← ↑", "move(-1)", "shrink", "Move the divider left or up.", "split", hint=True),
     Key("reset", "enter", "Enter", "reset", "reset", "The first sizes again; a double click too.", "split", hint=True),
-    Key("split_right", "v", "v", "split('row')", "split right", "Another pane beside this one, in half of its room.", "layout", hint=True),
+    Key("split_right", "v", "v", "split('row')", "split right", "Another pane beside this one.", "layout", hint=True),
     Key("split_below", "s", "s", "split('column')", "split below", "Another pane below this one.", "layout", hint=True),
     Key("close_pane", "x", "x", "close", "close", "Take the pane out of the layout.", "layout", hint=True),
-    Key("other_pane", "n", "n", "other(1)", "other pane", "The next pane that is not shown, in this place.", "layout", hint=True),
-    Key("other_back", "p", "p", "other(-1)", "pane before", "The pane before it, in this place.", "layout"),
+    Key("other_pane", "n", "n", "other(1)", "other pane", "The next that is not shown, here.", "layout", hint=True),
+    Key("other_back", "p", "p", "other(-1)", "pane before", "The one before it, here.", "layout"),
     Key("to_left", "left", "←", "towards('left')", "to the left", "Go to the pane on the left.", "layout"),
     Key("to_right", "right", "→", "towards('right')", "to the right", "Go to the pane on the right.", "layout"),
     Key("to_upper", "up", "↑", "towards('up')", "up", "Go to the pane above.", "layout"),
     Key("to_lower", "down", "↓", "towards('down')", "down", "Go to the pane below.", "layout"),
-    Key("carry_left", "h", "h", "carry('left')", "move left", "Change places with the pane on the left.", "layout", hint=True),
-    Key("carry_right", "l", "l", "carry('right')", "move right", "Change places with the pane on the right.", "layout"),
+    Key("carry_left", "h", "h", "carry('left')", "move left", "Change places with the one on the left.", "layout", hint=True),
+    Key("carry_right", "l", "l", "carry('right')", "move right", "Change places with the one on the right.", "layout"),
     Key("carry_up", "k", "k", "carry('up')", "move up", "Change places with the pane above.", "layout"),
     Key("carry_down", "j", "j", "carry('down')", "move down", "Change places with the pane below.", "layout"),
-    Key("wider", "greater_than_sign", ">", "grow('row', 2)", "wider", "Two columns more for this pane; press on.", "layout", hint=True),
+    Key("wider", "greater_than_sign", ">", "grow('row', 2)", "wider", "Two columns more; press on.", "layout", hint=True),
     Key("thinner", "less_than_sign", "<", "grow('row', -2)", "thinner", "Two columns less; press on.", "layout", hint=True),
-    Key("taller", "plus", "+", "grow('column', 1)", "taller", "A line more for this pane; press on.", "layout", hint=True),
+    Key("taller", "plus", "+", "grow('column', 1)", "taller", "A line more; press on.", "layout", hint=True),
     Key("lower", "minus", "-", "grow('column', -1)", "lower", "A line less; press on.", "layout", hint=True),
     Key("even", "equals_sign", "=", "even", "even", "Panes of one size.", "layout", hint=True),
     Key("back", "u", "u", "back", "undo", "Take the last change of the layout back.", "layout", hint=True),
@@ -185,7 +186,7 @@ KEYS: tuple[Key, ...] = (
     Key("find", "f", "f", "app.find_symbol", "find symbol", "Search as you type; Enter watches it.", "desk", hint=True),
     Key("next", "tab", "Tab", "app.focus_next", "next", "Go to the next pane or divider.", "desk", hint=True),
     Key("previous", "shift+tab", "Shift+Tab", "app.focus_previous", "previous", "Go to the one before.", "desk"),
-    Key("arrange", "ctrl+w,W,shift+w", "Ctrl+W", "app.arrange", "layout", "Change the layout: split, close, move, resize.", "desk", hint=True),
+    Key("arrange", "ctrl+w,W,shift+w", "Ctrl+W", "app.arrange", "layout", "Split, close, move, size.", "desk", hint=True),
     Key("jump", "J,shift+j", "J", "app.jump", "jump", "A letter on each pane; it goes there.", "desk", hint=True),
     Key("zoom", "z", "z", "app.zoom", "zoom", "Give the pane the whole screen, and back.", "desk", hint=True),
     Key("help", "question_mark", "?", "app.help", "help", "Show the keys and commands.", "desk", hint=True),

@@ -233,7 +233,9 @@ class Layouts:
         lines += [] if own else ["  none yet: :layout NAME save keeps what is on the screen"]
         lines += ["", "Presets"]
         lines += [f"  {each.name:<{width}}  {each.does}" for each in PRESETS.values()]
-        return "\n".join([*lines, "", "Panes", *(f"  {each.name:<{width}}  {each.description}" for each in PANES.values())])
+        lines += ["", "Panes"]
+        lines += [f"  {each.name:<{width}}  {each.description}" for each in PANES.values()]
+        return "\n".join(lines)
 
 
 def _summary(text: str) -> str:

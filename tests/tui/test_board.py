@@ -266,7 +266,12 @@ async def test_steps_of_a_resize_that_come_in_one_burst_are_laid_out_together() 
     async with desk() as on:
         laid_out: list[str] = []
         stock = on.app.board._lay_out
-        on.app.board._lay_out = lambda: (laid_out.append(written(on.app.layouts.tree)), stock())[1]  # type: ignore[method-assign]
+
+        def counted() -> None:
+            laid_out.append(written(on.app.layouts.tree))
+            stock()
+
+        on.app.board._lay_out = counted  # type: ignore[method-assign]
         at = divider(on, "accounts", "candles")
         before = region(on, "accounts").width
         for _ in range(30):
