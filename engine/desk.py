@@ -88,8 +88,8 @@ class Desk:
     ) -> None:
         """`recorder` keeps every input of the core for `copydesk replay`; without one nothing is kept. `build` makes
         the adapter of a login in place of the registry. `user` is whose watchlists and layouts the
-        seats see; without, nobody's. `sink` takes what the feeds of the settings say; without one the market does. With `open_market`
-        (`Store.market`) market data is kept."""
+        seats see; without, nobody's. `sink` takes what the feeds of the settings say; without one the market does. With
+        `open_market` (`Store.market`) market data is kept."""
         self._settings = settings
         self._build = build
         self._store = store
