@@ -354,7 +354,7 @@ class Board(Widget):
             return False
         self._last = focus or self._last
         self.show_tree()
-        self.screen.set_focus(self._panes[self.at_hand])
+        self.screen.set_focus(self._panes[focus if focus in self._on_screen else self.at_hand])
         if not stay:
             self.leave()
         return True

@@ -1,6 +1,7 @@
 """Jump mode: a letter on the title of each pane, which goes to it. Opened by `tui/app.py`."""
 
 from collections.abc import Iterable, Mapping
+
 from textual import events
 from textual.app import ComposeResult
 from textual.geometry import Offset, Size

@@ -162,7 +162,7 @@ KEYS: tuple[Key, ...] = (
     Key("carry_up", "k", "k", "carry('up')", "move up", "Change places with the pane above.", "layout"),
     Key("carry_down", "j", "j", "carry('down')", "move down", "Change places with the pane below.", "layout"),
     Key("wider", "greater_than_sign", ">", "grow('row', 2)", "wider", "Two columns more; go on.", "layout", hint=True),
-    Key("thinner", "less_than_sign", "<", "grow('row', -2)", "thinner", "Two columns less; go on.", "layout", hint=True),
+    Key("thinner", "less_than_sign", "<", "grow('row', -2)", "thinner", "Two columns less.", "layout", hint=True),
     Key("taller", "plus", "+", "grow('column', 1)", "taller", "A line more; go on.", "layout", hint=True),
     Key("lower", "minus", "-", "grow('column', -1)", "lower", "A line less; go on.", "layout", hint=True),
     Key("even", "equals_sign", "=", "even", "even", "Panes of one size.", "layout", hint=True),

@@ -78,7 +78,9 @@ def split(tree: Tree, pane: str, direction: Direction, new: str) -> Tree:
     if new == pane:
         raise LayoutRefused(f"pane: {pane} can't stand beside itself; name another.")
     rest = close(tree, new) if new in panes(tree) else tree
-    return _each(rest, lambda leaf: Split(direction, (leaf, new), (1.0, 1.0)) if leaf == pane else leaf)
+    beside = _changed(rest, lambda leaf: Split(direction, (leaf, new), (1.0, 1.0)) if leaf == pane else leaf)
+    assert beside is not None
+    return beside
 
 
 def close(tree: Tree, pane: str) -> Tree:
@@ -114,7 +116,7 @@ def only(tree: Tree, names: Collection[str]) -> Tree | None:
     """The tree without any other pane than these; None when nothing is left."""
     if set(panes(tree)) <= set(names):
         return tree
-    return _each(tree, lambda leaf: leaf if leaf in names else None)
+    return _changed(tree, lambda leaf: leaf if leaf in names else None)
 
 
 def with_ratios(tree: Tree, path: Path, ratios: Sequence[float]) -> Tree:
@@ -145,12 +147,6 @@ def _across(tree: Tree, direction: Direction) -> int:
         return 1
     counts = [_across(part, direction) for part in tree.parts]
     return sum(counts) if tree.direction == direction else max(counts)
-
-
-def _each(tree: Tree, change: Callable[[str], Tree | None]) -> Tree:
-    changed = _changed(tree, change)
-    assert changed is not None, "who may take out every pane asks `only`"
-    return changed
 
 
 def _changed(tree: Tree, change: Callable[[str], Tree | None]) -> Tree | None:

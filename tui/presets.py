@@ -40,9 +40,7 @@ class Preset:
         return next(fits, len(self.variants) - 1)
 
 
-_WIDE = (
-    "row(124:column(27:accounts,19:copies),75:column(20:row(44:candles,31:watch),14:positions,12:orders))"  # 200x50
-)
+_WIDE = "row(124:column(27:accounts,19:copies),75:column(20:row(44:candles,31:watch),14:positions,12:orders))"  # 200x50
 _MIDDLE = "row(124:column(27:accounts,19:copies),75:column(20:candles,14:positions,12:orders))"  # 120x40
 _FLAT = "row(124:column(27:accounts,19:copies),75:column(20:candles,14:positions))"  # 120x24
 _SMALL = "column(27:accounts,19:copies)"  # 80x24

@@ -26,8 +26,8 @@ def sit(
 ) -> CopydeskApp:
     """Show the desk in a layout (without one, as it was shown last) until the trader leaves, SIGTERM comes or the
     terminal hangs up; the returned app says which (`hung_up`, `terminated`). Main thread only. Raises NoTerminal.
-    After a hang-up standard streams that were that terminal lead to ``/dev/null``, so that nothing later fails by writing
-    to a terminal that is gone."""
+    After a hang-up standard streams that were that terminal lead to ``/dev/null``, so that nothing later
+    fails by writing to a terminal that is gone."""
     if refusal := check_terminal():
         raise NoTerminal(refusal)
     app = CopydeskApp(seat, theme_name=theme, after_first_paint=after_first_paint, attached=attached, layout=layout)

@@ -60,7 +60,12 @@ class Driver:
 
 @asynccontextmanager
 async def desk(
-    width: int = 200, height: int = 50, *, signals: int = 3, theme: str = "desk", seat: ScriptedSeat | None = None,
+    width: int = 200,
+    height: int = 50,
+    *,
+    signals: int = 3,
+    theme: str = "desk",
+    seat: ScriptedSeat | None = None,
     layout: str = "",
 ) -> AsyncIterator[Driver]:
     """The app at a size, over a seat whose leader has traded `signals` times."""

@@ -1,11 +1,14 @@
 """The layout is changed by key and by mouse at every size: panes are split off, closed, carried, sized and zoomed."""
 
+import pytest
 from textual.geometry import Region
 
 from tests.tui.driving import Driver, desk
 from tui.board import Divider
 from tui.layout import Split, panes, written
 from tui.tiling import LEAST_WIDTH
+
+SIZES = [(80, 24), (120, 40), (200, 50)]
 
 
 def dividers(on: Driver) -> list[Divider]:
@@ -17,12 +20,12 @@ def divider(on: Driver, first: str, second: str) -> Divider:
     one, other = (on.app._panes[name].region for name in (first, second))
     for each in dividers(on):
         at = each.region
-        if at.x in (one.right, other.right) and at.y <= max(one.y, other.y) < at.bottom and each.border is not None:
-            if each.border.direction == "row":
-                return each
-        if at.y in (one.bottom, other.bottom) and at.x <= max(one.x, other.x) < at.right and each.border is not None:
-            if each.border.direction == "column":
-                return each
+        border = each.border
+        assert border is not None
+        across = at.x in (one.right, other.right) and at.y <= max(one.y, other.y) < at.bottom
+        down = at.y in (one.bottom, other.bottom) and at.x <= max(one.x, other.x) < at.right
+        if across if border.direction == "row" else down:
+            return each
     raise AssertionError((first, second))
 
 
@@ -115,31 +118,34 @@ async def test_no_pane_is_squeezed_below_its_least_size() -> None:
 # --- keys ---------------------------------------------------------------------------------------------------------
 
 
-async def test_a_pane_is_split_off_filled_and_closed_by_keys_and_its_neighbour_has_the_room_again() -> None:
-    for width, height in ((80, 24), (120, 40), (200, 50)):
-        async with desk(width, height) as on:
-            before, room = on.app.board.on_screen, region(on, "accounts")
-            await keys(on, "v")
-            await on.until(lambda: len(on.app.board.on_screen) == len(before) + 1, "one pane more")
-            (new,) = on.app.board.on_screen - before
-            await on.until(lambda: on.app._panes[new].has_focus, "the focus on it")
-            await on.until(lambda: region(on, new).x == region(on, "accounts").right + 1, "beside accounts")
-            assert abs(region(on, new).width - region(on, "accounts").width) <= 1
-            assert covers_the_board(on)
-            await keys(on, "n")
-            await on.until(lambda: new not in on.app.board.on_screen, "another in its place")
-            await keys(on, "x")
-            await on.until(lambda: on.app.board.on_screen == before, "the panes of before")
-            await on.until(lambda: region(on, "accounts") == room, "their places of before")
-            assert on.app.focused is not None and on.app.focused.id in before
+@pytest.mark.parametrize(("width", "height"), SIZES)
+async def test_a_pane_is_split_off_filled_and_closed_by_keys_and_its_neighbour_has_the_room_again(
+    width: int,
+    height: int,
+) -> None:
+    async with desk(width, height) as on:
+        before, room = on.app.board.on_screen, region(on, "accounts")
+        await keys(on, "v")
+        await on.until(lambda: len(on.app.board.on_screen) == len(before) + 1, "one pane more")
+        (new,) = on.app.board.on_screen - before
+        await on.until(lambda: on.app._panes[new].has_focus, "the focus on it")
+        await on.until(lambda: region(on, new).x == region(on, "accounts").right + 1, "beside accounts")
+        assert abs(region(on, new).width - region(on, "accounts").width) <= 1
+        assert covers_the_board(on)
+        await keys(on, "n")
+        await on.until(lambda: new not in on.app.board.on_screen, "another in its place")
+        await keys(on, "x")
+        await on.until(lambda: on.app.board.on_screen == before, "the panes of before")
+        await on.until(lambda: region(on, "accounts") == room, "their places of before")
+        assert on.app.focused is not None and on.app.focused.id in before
 
 
 async def test_a_pane_split_off_below_stands_below() -> None:
     async with desk() as on:
         await keys(on, "s")
-        await on.until(lambda: "alerts" in on.app.board.on_screen, "the alerts, which were not shown")
-        await on.until(lambda: region(on, "alerts").y == region(on, "accounts").bottom + 1, "below accounts")
-        await on.until(lambda: on.app.alerts.has_focus, "the focus")
+        await on.until(lambda: "watch" in on.app.board.on_screen, "the watchlist, which was not shown")
+        await on.until(lambda: region(on, "watch").y == region(on, "accounts").bottom + 1, "below accounts")
+        await on.until(lambda: on.app.watchlist.has_focus, "the focus")
 
 
 async def test_panes_change_places_and_keep_their_cursor_and_filter() -> None:
@@ -160,7 +166,13 @@ async def test_panes_change_places_and_keep_their_cursor_and_filter() -> None:
 
 async def test_arrows_after_the_layout_key_go_to_the_neighbour() -> None:
     async with desk() as on:
-        for side, reached in (("right", "candles"), ("down", "positions"), ("left", "copies"), ("up", "accounts")):
+        for side, reached in (
+            ("right", "candles"),
+            ("down", "positions"),
+            ("down", "orders"),
+            ("left", "copies"),
+            ("up", "accounts"),
+        ):
             await keys(on, side)
             await on.until(lambda reached=reached: on.app._panes[reached].has_focus, reached)
 
@@ -199,15 +211,18 @@ async def test_panes_are_made_even_and_the_last_change_is_taken_back() -> None:
         await on.shows("layout: nothing was changed here since it was shown.")
 
 
-async def test_a_zoomed_pane_has_the_screen_and_the_layout_comes_back() -> None:
-    for width, height in ((80, 24), (120, 40), (200, 50)):
-        async with desk(width, height) as on:
-            before = {name: region(on, name) for name in on.app.board.on_screen}
-            await on.pilot.press("z")
-            await on.until(lambda: region(on, "accounts") == on.app.board.region, "the whole board")
-            assert not [each for each in dividers(on) if each.display]
-            await on.pilot.press("z")
-            await on.until(lambda: {name: region(on, name) for name in on.app.board.on_screen} == before, "as before")
+@pytest.mark.parametrize(("width", "height"), SIZES)
+async def test_a_zoomed_pane_has_the_screen_and_the_layout_comes_back(
+    width: int,
+    height: int,
+) -> None:
+    async with desk(width, height) as on:
+        before = {name: region(on, name) for name in on.app.board.on_screen}
+        await on.pilot.press("z")
+        await on.until(lambda: region(on, "accounts") == on.app.board.region, "the whole board")
+        assert not [each for each in dividers(on) if each.display]
+        await on.pilot.press("z")
+        await on.until(lambda: {name: region(on, name) for name in on.app.board.on_screen} == before, "as before")
 
 
 async def test_the_last_pane_stays_and_a_full_layout_says_so() -> None:

@@ -1,6 +1,8 @@
 """Whatever is done to a layout: each pane at most once, ratios above 0, never an empty tree; text and tree are one."""
 
 from collections.abc import Callable
+from contextlib import suppress
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -41,7 +43,7 @@ def trees(draw: st.DrawFn) -> Tree:
             return part[0]
         cuts = draw(st.sets(st.integers(1, len(part) - 1), min_size=1, max_size=3))
         edges = [0, *sorted(cuts), len(part)]
-        parts = tuple(build(part[a:b]) for a, b in zip(edges, edges[1:], strict=False))
+        parts = tuple(build(part[a:b]) for a, b in pairwise(edges))
         ratios = tuple(draw(st.floats(LEAST_RATIO, MOST_RATIO)) for _ in parts)
         return Split(draw(st.sampled_from(("row", "column"))), parts, ratios)
 
@@ -142,7 +144,7 @@ def test_even_panes_are_of_one_size_across_nested_rows() -> None:
         ("row(1:a,1:b) c", "layout: its end is missing at character 13."),
         ("grid(1:a,1:b)", "layout: 'grid' is neither row nor column."),
         ("row(1.1.1:a,1:b)", "layout: '1.1.1' is not a ratio."),
-        ("row(" * 40, "layout: a pane, row or column is missing at character 5."),
+        ("row(" * 40, "layout: 'row' is not a ratio."),
         ("row(1:" * 40, "layout: it is nested deeper than 16 rows and columns."),
         ("a" * 5000, "layout: it is longer than 4000 characters."),
     ],
@@ -155,10 +157,8 @@ def test_a_text_that_is_no_layout_is_refused_with_one_sentence(text: str, senten
 
 @given(st.text(alphabet="row(column,:1.5e)ab ", max_size=60))
 def test_any_text_is_read_or_refused(text: str) -> None:
-    try:
+    with suppress(LayoutRefused):
         sound(parse(text))
-    except LayoutRefused:
-        pass
 
 
 # --- where everything lies ----------------------------------------------------------------------------------------

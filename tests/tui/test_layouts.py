@@ -137,7 +137,7 @@ async def test_layouts_are_listed_and_deleted() -> None:
         await on.command("layouts")
         await on.until(lambda: isinstance(on.app.screen, StoryPage), "the page")
         await on.shows("evening is shown.")
-        assert "orders, alerts" in on.line_of("  evening")
+        assert "orders, alerts" in on.line_of("  evening  ")
         await on.pilot.press("escape")
         await on.command("layout evening delete")
         await on.shows("Layout evening is deleted.")
