@@ -135,14 +135,15 @@ class Board(Widget):
     # --- what is shown ----------------------------------------------------------------------------------------------
 
     @property
-    def tree(self) -> Tree:
+    def current(self) -> Tree:
+        """What is to be laid out: the zoomed pane, or the layout."""
         return self.zoomed or self._layouts.tree
 
     def tiling(self, width: int, height: int) -> Tiling:
         """Where everything lies on so many cells."""
-        key = (self.tree, width, height, self._on_screen)
+        key = (self.current, width, height, self._on_screen)
         if self._tiling is None or self._tiling[0] != key:
-            self._tiling = key, tiled(self.tree, width, height, self._on_screen)
+            self._tiling = key, tiled(self.current, width, height, self._on_screen)
         return self._tiling[1]
 
     @property
@@ -157,7 +158,7 @@ class Board(Widget):
     @property
     def without_room(self) -> int:
         """How many panes of the layout the terminal is too small for."""
-        return len(panes(self.tree)) - len(self._on_screen)
+        return len(panes(self.current)) - len(self._on_screen)
 
     @property
     def at_hand(self) -> str:
@@ -169,7 +170,7 @@ class Board(Widget):
 
     @property
     def _first(self) -> str:
-        names = panes(self.tree)
+        names = panes(self.current)
         return next((name for name in names if name in self._on_screen), names[0])
 
     def fit(self, room: Size | None = None) -> None:
@@ -177,7 +178,7 @@ class Board(Widget):
         self._room = room or self._room
         if not self._room.area:
             return
-        self._on_screen = fitting(self.tree, *self._room, keep=self._last)
+        self._on_screen = fitting(self.current, *self._room, keep=self._last)
         for name, pane in self._panes.items():
             pane.display = name in self._on_screen
         borders = list(self._now.borders)
