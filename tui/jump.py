@@ -33,7 +33,7 @@ class JumpPage(PatientModal[str | None]):
     def compose(self) -> ComposeResult:
         for letter, name in self._letters.items():
             if name in self._titles:
-                tag = Static(f" {letter} ", markup=False, classes="letter")
+                tag = Static(f" {letter}  {name} ", markup=False, classes="letter")
                 tag.styles.offset = self._titles[name]
                 yield tag
 

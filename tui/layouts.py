@@ -233,6 +233,7 @@ class Layouts:
         lines += [] if own else ["  none yet: :layout NAME save keeps what is on the screen"]
         lines += ["", "Presets"]
         lines += [f"  {each.name:<{width}}  {each.does}" for each in PRESETS.values()]
+        width = max(len(name) for name in PANES)
         lines += ["", "Panes"]
         lines += [f"  {each.name:<{width}}  {each.description}" for each in PANES.values()]
         return "\n".join(lines)

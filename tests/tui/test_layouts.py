@@ -208,7 +208,7 @@ async def test_jump_mode_shows_a_letter_on_each_title_and_goes_where_one_says() 
         await on.until(lambda: isinstance(on.app.screen, JumpPage), "the letters")
         for name in on.app.board.on_screen:
             x, y = on.app._panes[name].region.offset
-            await on.until(lambda x=x, y=y, name=name: on.lines[y][x : x + 3] == f" {letters[name]} ", name)
+            await on.until(lambda x=x, y=y, name=name: on.lines[y][x:].startswith(f" {letters[name]}  {name} "), name)
         await on.pilot.press(letters["orders"])
         await on.until(lambda: on.app.orders.has_focus and not isinstance(on.app.screen, JumpPage), "orders")
         await on.pilot.press("J", letters["positions"])
