@@ -119,7 +119,7 @@ class Board(Widget):
         self._room = Size(0, 0)
         self._on_screen: frozenset[str] = frozenset()
         self._tiling: tuple[object, Tiling] | None = None
-        self._dividers: list[Divider] = []
+        self._dividers = [Divider(self) for _ in range(len(shown) - 1)]
         self._last = next(iter(shown))
         self._step_due = self._step_more = False
         self.zoomed = ""
@@ -131,6 +131,7 @@ class Board(Widget):
 
     def compose(self) -> ComposeResult:
         yield from self._panes.values()
+        yield from self._dividers
 
     # --- what is shown ----------------------------------------------------------------------------------------------
 
@@ -175,6 +176,7 @@ class Board(Widget):
 
     def fit(self, room: Size | None = None) -> None:
         """Show what fits: into `room` from now on, if given."""
+        resized = room is not None and room != self._room
         self._room = room or self._room
         if not self._room.area:
             return
@@ -182,19 +184,20 @@ class Board(Widget):
         for name, pane in self._panes.items():
             pane.display = name in self._on_screen
         borders = list(self._now.borders)
-        new = [Divider(self) for _ in range(len(borders) - len(self._dividers))]
-        self._dividers += new
         for index, divider in enumerate(self._dividers):
             divider.border = borders[index] if index < len(borders) else None
             divider.display = divider.border is not None
             divider.refresh()
-        if new:
-            self.mount(*new)
-        self._lay_out()
+        self._lay_out(at_once=not resized)
 
-    def _lay_out(self) -> None:
+    def _lay_out(self, *, at_once: bool = True) -> None:
+        """Textual lays out some time after it was asked to, and may scroll a pane before that: lines would be drawn for
+        the places of now with the sizes of before. So it is done here and now, but for a terminal that is resizing."""
         self._clear_arrangement_cache()  # it knows only of sizes
-        self.refresh(layout=True, repaint=False)
+        if at_once and self.size.area:
+            self.screen._refresh_layout()
+        else:
+            self.refresh(layout=True, repaint=False)
 
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
         if event.widget.id in self._panes:

@@ -9,6 +9,7 @@ from textual.pilot import Pilot
 
 from tests.tui.scripted_seat import ScriptedSeat
 from tui.app import CopydeskApp
+from tui.commandline import Prompt
 
 DEADLINE_TURNS = 200
 
@@ -50,6 +51,10 @@ class Driver:
     async def type(self, text: str) -> None:
         names = {" ": "space", ":": "colon", "/": "slash", ".": "full_stop", "-": "minus", "_": "underscore"}
         await self.pilot.press(*(names.get(character, character) for character in text))
+
+    def enter(self, line: str) -> None:
+        """As `command`, without the typing."""
+        self.app.on_prompt_entered(Prompt.Entered(line))
 
     async def command(self, line: str) -> None:
         await self.type(":")

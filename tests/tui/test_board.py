@@ -12,7 +12,7 @@ SIZES = [(80, 24), (120, 40), (200, 50)]
 
 
 def dividers(on: Driver) -> list[Divider]:
-    return [each for each in on.app.board.query(Divider) if each.border is not None]
+    return [each for each in on.app.board.query(Divider) if each.display]
 
 
 def divider(on: Driver, first: str, second: str) -> Divider:
@@ -70,7 +70,7 @@ async def test_the_arrow_keys_move_the_focused_divider_by_a_cell() -> None:
 
 async def test_tab_reaches_every_pane_and_divider_in_reading_order() -> None:
     async with desk() as on:
-        await on.command("watch ESH4")
+        on.enter("watch ESH4")
         await on.until(lambda: region(on, "watch").width > 0, "the watchlist")
         seen = []
         for _ in range(14):
@@ -227,7 +227,8 @@ async def test_a_zoomed_pane_has_the_screen_and_the_layout_comes_back(
 
 async def test_the_last_pane_stays_and_a_full_layout_says_so() -> None:
     async with desk() as on:
-        await on.command("layout charts")
+        on.enter("layout charts")
+        await on.shows("Layout charts.")
         while len(panes(on.app.layouts.tree)) > 1:
             count = len(panes(on.app.layouts.tree))
             await keys(on, "x")
@@ -267,13 +268,13 @@ async def test_typing_takes_the_keys_from_the_layout() -> None:
 async def test_pane_puts_any_pane_into_the_slot_at_hand_and_swaps_one_that_is_elsewhere() -> None:
     async with desk(120, 40) as on:
         slot = region(on, "accounts")
-        await on.command("pane alerts")
+        on.enter("pane alerts")
         await on.until(lambda: region(on, "alerts") == slot and on.app.alerts.has_focus, "alerts in its place")
         assert "accounts" not in on.app.board.on_screen
         other = region(on, "orders")
-        await on.command("pane orders")
+        on.enter("pane orders")
         await on.until(lambda: region(on, "orders") == slot and region(on, "alerts") == other, "changed places")
-        await on.command("pane alrts")
+        on.enter("pane alrts")
         await on.shows("pane: there is no 'alrts' here; did you mean alerts?")
 
 
@@ -282,9 +283,9 @@ async def test_steps_of_a_resize_that_come_in_one_burst_are_laid_out_together() 
         laid_out: list[str] = []
         stock = on.app.board._lay_out
 
-        def counted() -> None:
+        def counted(*, at_once: bool = True) -> None:
             laid_out.append(written(on.app.layouts.tree))
-            stock()
+            stock(at_once=at_once)
 
         on.app.board._lay_out = counted  # type: ignore[method-assign]
         at = divider(on, "accounts", "candles")
@@ -297,18 +298,18 @@ async def test_steps_of_a_resize_that_come_in_one_burst_are_laid_out_together() 
 
 async def test_a_small_terminal_leaves_out_what_has_no_room_and_shows_it_again_when_there_is() -> None:
     async with desk(200, 50) as on:
-        await on.command("layout risk")
+        on.enter("layout risk")
         await on.until(lambda: "alerts" in on.app.board.on_screen, "the layout")
         await keys(on, "v")
         tree = on.app.layouts.tree
         wide = on.app.board.on_screen
         assert isinstance(tree, Split)
-        await on.command("layout mine save")
+        on.enter("layout mine save")
         await on.shows("Layout mine is saved.")
         await on.pilot.resize_terminal(60, 15)
         await on.until(lambda: on.app.board.on_screen < wide, "fewer panes")
         assert covers_the_board(on)
-        await on.command("layout mine")
+        on.enter("layout mine")
         await on.shows("no room on a terminal of this size.")
         await on.pilot.resize_terminal(200, 50)
         await on.until(lambda: on.app.board.on_screen == wide, "all of them")

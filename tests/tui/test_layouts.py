@@ -9,6 +9,7 @@ from tui.dialogs import StoryPage
 from tui.jump import JumpPage, letters_for
 from tui.layout import panes, parse, written
 from tui.panes.registry import PANES
+from tui.presets import PRESETS
 
 SIZES = [(80, 24), (120, 40), (200, 50)]
 
@@ -36,7 +37,7 @@ async def test_a_saved_layout_comes_back_exactly_when_the_screen_is_opened_again
     seat = seat_with()
     async with desk(width, height, seat=seat) as on:
         await built_by_keys(on)
-        await on.command("layout mine save")
+        on.enter("layout mine save")
         await on.shows("Layout mine is saved.")
         tree, at = on.app.layouts.tree, places(on)
         assert on.app.layouts.name == "mine" and not on.app.layouts.changed
@@ -59,7 +60,7 @@ async def test_what_was_changed_and_not_saved_comes_back_too_and_showing_the_nam
         await on.until(lambda: seat.layouts is not None and seat.layouts.shown is not None, "it to be remembered")
     async with desk(width, height, seat=seat) as on:
         assert on.app.layouts.name == "mine" and on.app.layouts.changed and on.app.layouts.tree == tree
-        await on.command("layout mine")
+        on.enter("layout mine")
         await on.shows("Layout mine.")
         assert written(on.app.layouts.tree) == "column(3:orders,2:accounts)"
 
@@ -67,7 +68,7 @@ async def test_what_was_changed_and_not_saved_comes_back_too_and_showing_the_nam
 async def test_leaving_remembers_what_was_just_changed() -> None:
     seat = seat_with()
     async with desk(signals=0, seat=seat) as on:
-        await on.command("layout risk")
+        on.enter("layout risk")
         await on.pilot.press("ctrl+q")
         await on.until(lambda: on.app._exit, "the end")
     assert seat.layouts is not None and seat.layouts.shown == ShownLayout(name="risk")
@@ -85,7 +86,7 @@ async def test_an_unknown_layout_is_named_with_the_nearest_and_the_desk_opens_as
     async with desk(seat=seat, layout="trde") as on:
         await on.shows("layout: there is no 'trde'; did you mean trade?")
         assert on.app.layouts.name == "evening"
-        await on.command("layout evning")
+        on.enter("layout evning")
         await on.shows("layout: there is no 'evning'; did you mean evening?")
 
 
@@ -104,20 +105,20 @@ async def test_layouts_that_are_read_late_are_shown_as_soon_as_they_are_known() 
 
 async def test_a_preset_can_not_be_saved_over_and_one_of_the_users_own_stands_before_it_with_a_word() -> None:
     async with desk(seat=seat_with(("risk", "row(1:orders,1:alerts)"))) as on:
-        await on.command("layout trade save")
+        on.enter("layout trade save")
         await on.shows("layout: trade comes with copydesk and stays as it is; take another name for yours.")
-        await on.command("layout trade delete")
+        on.enter("layout trade delete")
         await on.shows("layout: trade comes with copydesk, so it can't be deleted.")
-        await on.command("layout risk")
+        on.enter("layout risk")
         await on.shows("Layout risk: it stands before the preset of that name.")
 
 
 async def test_a_layout_with_a_pane_of_another_version_is_shown_without_it_and_says_so() -> None:
     async with desk(seat=seat_with(("new", "row(2:orders,1:hologram,1:alerts)"), ("odd", "hologram"))) as on:
-        await on.command("layout new")
+        on.enter("layout new")
         await on.shows("Layout new: this version has no pane hologram.")
         assert panes(on.app.layouts.tree) == ("orders", "alerts")
-        await on.command("layout odd")
+        on.enter("layout odd")
         await on.shows("layout: this version has none of the panes of odd: hologram.")
         assert on.app.layouts.name == "new"
 
@@ -126,15 +127,15 @@ async def test_a_layout_that_can_not_be_read_is_refused_and_the_screen_stays() -
     seat = seat_with(("bad", "row(1:orders"), shown=ShownLayout(name="bad"))
     async with desk(seat=seat) as on:
         await on.shows("bad can't be shown: layout: ')' is missing at character 13. Layout auto is shown.")
-        await on.command("layout bad")
+        on.enter("layout bad")
         await on.shows("bad can't be shown: layout: ')' is missing at character 13.")
 
 
 async def test_layouts_are_listed_and_deleted() -> None:
     async with desk(seat=seat_with(("evening", "row(1:orders,1:alerts)"))) as on:
-        await on.command("layout EVENING")
+        on.enter("layout EVENING")
         await on.shows("Layout evening.")
-        await on.command("layouts")
+        on.enter("layouts")
         await on.until(lambda: isinstance(on.app.screen, StoryPage), "the page")
         await on.shows("evening is shown.")
         assert "orders, alerts" in on.line_of("  evening  ")
@@ -145,13 +146,14 @@ async def test_layouts_are_listed_and_deleted() -> None:
 
 
 @pytest.mark.parametrize(("width", "height"), SIZES)
-@pytest.mark.parametrize("name", ["tape", "trade", "copies", "charts", "risk", "80x24", "120x40", "200x50"])
-async def test_every_preset_is_drawn_whole_at_every_size(name: str, width: int, height: int) -> None:
-    async with desk(width, height, layout=name) as on:
-        assert on.app.layouts.name == name
-        assert set(panes(on.app.layouts.tree)) <= set(PANES)
-        for segments in on.segments:
-            assert sum(segment.cell_length for segment in segments) == width
+async def test_every_preset_is_drawn_whole_at_every_size(width: int, height: int) -> None:
+    async with desk(width, height) as on:
+        for name in PRESETS:
+            on.enter(f"layout {name}")
+            await on.shows(f"Layout {name}.")
+            assert set(panes(on.app.layouts.tree)) <= set(PANES)
+            for segments in on.segments:
+                assert sum(segment.cell_length for segment in segments) == width
 
 
 async def test_another_terminal_size_shows_the_variant_for_it_and_keeps_what_was_changed_in_each() -> None:
@@ -185,9 +187,9 @@ async def test_a_layout_that_the_desk_does_not_keep_is_said_and_shown_all_the_sa
             raise CommandRefused("edit_layouts: this seat is a viewer's, which changes nothing.")
 
     async with desk(seat=Viewer()) as on:
-        await on.command("layout risk")
+        on.enter("layout risk")
         await on.shows("Layout risk.")
-        await on.command("layout mine save")
+        on.enter("layout mine save")
         await on.shows("this seat is a viewer's")
         assert on.app.layouts.name == "risk"
 
