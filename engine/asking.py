@@ -9,7 +9,7 @@ from engine.seat import Chosen, FlattenResult, LoginAccounts, ResyncPlan
 from engine.symbol_search import LIMIT, Match
 from schema.layouts import LayoutEdit
 from schema.login import Credentials
-from schema.records import ConnectionConfig, Guard, VenueAccount
+from schema.records import Bar, ConnectionConfig, Guard, VenueAccount
 from schema.watchlists import Edit
 
 
@@ -74,6 +74,9 @@ class AskingSeat(ABC):
 
     async def edit_layouts(self, edit: LayoutEdit) -> str:
         return await self._ask("edit_layouts", edit)
+
+    async def bars(self, symbol: str, interval: str, until_ns: int, limit: int) -> tuple[Bar, ...]:
+        return await self._ask("bars", symbol, interval, until_ns, limit)
 
     async def open_positions(self) -> int:
         return await self._ask("open_positions")

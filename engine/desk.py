@@ -45,7 +45,8 @@ from engine.watching import Watching
 from engine.why import why
 from schema.clock import Clock
 from schema.layouts import LayoutEdit
-from schema.records import ConnectionConfig, DeskConfig, Guard, Mode, RejectClass, TimeInForce, VenueAccount
+from schema.market import Interval
+from schema.records import Bar, ConnectionConfig, DeskConfig, Guard, Mode, RejectClass, TimeInForce, VenueAccount
 from schema.settings import Settings
 from schema.store import CheckedContract, JournalDown, Store, StoreRefused
 from schema.store_market import MarketStore
@@ -842,6 +843,16 @@ class Desk:
         said = await self.layouts.edit(edit)
         self.views.publish(self._clock.now_ns())
         return said
+
+    async def bars(self, symbol: str, interval: str, until_ns: int, limit: int) -> tuple[Bar, ...]:
+        try:
+            of = Interval.parse(interval)
+        except ValueError as error:
+            raise CommandRefused(str(error)) from None
+        try:
+            return await self._market_data.stored(symbol, of, until_ns, limit)
+        except JournalDown as down:
+            raise CommandRefused(f"candles: what is stored can't be read now: {down}.") from None
 
     async def open_positions(self) -> int:
         return len(self.core.ledger.open_accounts())

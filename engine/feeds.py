@@ -156,6 +156,15 @@ class Feeds:
             raise FeedDown(f"source: {source!r} is not turned on; add it to feeds in the settings.")
         return _HistoryElsewhere(source, lambda: self.pages(source), self.there)
 
+    async def stored(self, source: str, symbol: str, interval: Interval, until_ns: int, limit: int) -> tuple[Bar, ...]:
+        """The newest candles kept (`MarketKeeper.stored`); none when nothing is kept. Raises JournalDown."""
+
+        async def ask() -> tuple[Bar, ...]:
+            keeper = self._keeper
+            return () if keeper is None else await keeper.stored(source, symbol, interval, until_ns, limit)
+
+        return await self.there(ask) if self.wanted else ()
+
     async def subscribe(self, source: str, symbols: Iterable[str]) -> None:
         """Also these symbols, from now on. Raises FeedDown."""
         names = tuple(symbols)

@@ -14,9 +14,13 @@ from engine.catchup import Alert, Catchup, Loaded
 from engine.market_writer import MarketWriter
 from engine.retention import keep_forgetting
 from schema.clock import Clock
-from schema.market import MarketEvent
+from schema.market import Interval, MarketEvent
+from schema.records import Bar
 from schema.settings import Settings
 from schema.store_market import MarketStore, StoredBar
+
+MOST_READ = 5_000
+"""Candles that a screen may ask for at once."""
 
 
 class MarketKeeper:
@@ -50,6 +54,16 @@ class MarketKeeper:
     def connected(self, source: str) -> None:
         """A source is up (again)."""
         self.catchup.connected(source)
+
+    async def stored(self, source: str, symbol: str, interval: Interval, until_ns: int, limit: int) -> tuple[Bar, ...]:
+        """The newest `limit` candles (at most `MOST_READ`) that begin before `until_ns`, oldest first: the source's,
+        or, where none of its are kept, those of the first that has any. Raises JournalDown."""
+        known = await self._live.sources(symbol, interval)
+        if not known:
+            return ()
+        chosen = source if source in known else known[0]
+        least = max(1, min(limit, MOST_READ))
+        return await self._live.bars(chosen, symbol, interval, limit=least, until_ns=until_ns)
 
     async def run(self) -> None:
         """Until canceled."""

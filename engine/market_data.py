@@ -116,6 +116,12 @@ class MarketData:
             self._loading = {(symbol, self._interval): str(Badge.LOADING)}
             self.feeds.follow_login(venue, _OfLogin(venue, adapter), symbol, self._interval)
 
+    async def stored(self, symbol: str, interval: Interval, until_ns: int, limit: int) -> tuple[Bar, ...]:
+        """The newest candles kept of a symbol that begin before a time, oldest first, of whoever draws it here. Raises
+        JournalDown."""
+        drawing = self._fed.get(symbol) or next(iter(self._charted), "")
+        return await self.feeds.stored(drawing, symbol, interval, until_ns, limit)
+
     def told(self, event: MarketTold) -> None:
         """By a login, of a market that is followed."""
         self.market.take(event.event)

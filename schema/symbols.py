@@ -140,6 +140,19 @@ def follower_symbol(leader_symbol: str, entry: SymbolMap) -> str:
     return str(msgspec.structs.replace(contract, root=entry.follower_root))
 
 
+@lru_cache(maxsize=4096)
+def twin_of(symbol: str) -> str:
+    """The contract of the same underlying and month in the other size, which trades at the same prices (ESH4 -> MESH4
+    and back); '' when there is none."""
+    try:
+        contract = parse_contract(symbol)
+        twins = [root for root, each in products().items() if each.micro == contract.root]
+        root = product(contract.root).micro or (twins or [""])[0]
+    except UnknownProduct:
+        return ""
+    return str(msgspec.structs.replace(contract, root=root)) if root else ""
+
+
 @cache
 def products() -> dict[str, Product]:
     """The whole table by root. The dictionary is shared: read it only."""

@@ -99,7 +99,7 @@ class CopydeskApp(PatientApp):
         self.orders: OrdersPane = self._panes["orders"]
         self.watchlist: WatchPane = self._panes["watch"]
         self.alerts: AlertsPane = self._panes["alerts"]
-        self.lists = Lists(seat, self.watchlist, {Scope.ORDERS: self.orders, Scope.ALERTS: self.alerts})
+        self.lists = Lists(seat, self.watchlist, self._filtered())
         self._status = StatusLine(id="status")
         self.message = MessageLine(id="message")
         self.prompt = Prompt(self._known, id="prompt")
@@ -115,6 +115,9 @@ class CopydeskApp(PatientApp):
         self._beat = 0
         self._status_version = -1
         self._spoke_s = time.monotonic()
+
+    def _filtered(self) -> dict[Scope, GridPane[Any]]:
+        return {Scope.ORDERS: self.orders, Scope.ALERTS: self.alerts, Scope.TAPE: self._panes["tape"]}
 
     def compose(self) -> ComposeResult:
         yield self._status
@@ -345,6 +348,18 @@ class CopydeskApp(PatientApp):
     def on_grid_pane_chosen(self, event: GridPane.Chosen) -> None:
         if event.pane.has_focus:
             self.message.say(event.detail, "detail")
+
+    def on_candle_pane_older_wanted(self, event: CandlePane.OlderWanted) -> None:
+        self.run_worker(self._older_bars(event), group="bars")
+
+    async def _older_bars(self, asked: CandlePane.OlderWanted) -> None:
+        try:
+            bars = await self._seat.bars(asked.symbol, asked.interval, asked.until_ns, asked.limit)
+        except CommandRefused as refused:
+            asked.pane.older_failed()
+            self.message.say(str(refused), "refused")
+            return
+        asked.pane.take_older(bars, asked.until_ns)
 
     # --- the command line ---------------------------------------------------------------------------------------------
 

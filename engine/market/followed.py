@@ -179,4 +179,5 @@ class Followed:
             torn=bool(now.torn),
             changes=now.changes,
             heard_ns=now.book_heard_ns,
+            tick_size=self._price.unit,
         )

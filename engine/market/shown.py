@@ -25,7 +25,7 @@ class OwnOrder(Record, frozen=True):
 class BookShown(Record, frozen=True):
     """The best levels, best first. `own_elsewhere` are working orders at prices that no level shown has. `crossed`: it
     stands crossed now, which before an auction it may; `torn`: numbers jumped, and until the next snapshot the book may
-    be wrong. `changes` counts every change there was, shown or not."""
+    be wrong. `changes` counts every change there was, shown or not. Prices are multiples of `tick_size`."""
 
     symbol: str
     version: int
@@ -37,6 +37,7 @@ class BookShown(Record, frozen=True):
     torn: bool
     changes: int
     heard_ns: int
+    tick_size: float
 
 
 class Print(Record, frozen=True):

@@ -28,6 +28,7 @@ _MARKET: dict[Topic, tuple[Row, ...]] = {
             torn=True,
             changes=9,
             heard_ns=8,
+            tick_size=0.25,
         ),
     ),
     Topic.TAPE: (

@@ -13,6 +13,7 @@ from random import Random
 
 from msgspec import structs
 
+from engine.market.shown import BookLevel, BookShown, Print, SessionShown, TapeShown, Truth
 from engine.seat import (
     AccountRow,
     AlertRow,
@@ -43,6 +44,7 @@ from schema.layouts import LayoutEdit, LayoutsRefused, UserLayouts
 from schema.layouts import edited as layouts_edited
 from schema.listed import Listed, contracts
 from schema.login import Credentials
+from schema.market import Aggressor, SessionState
 from schema.records import (
     Bar,
     ConnectionConfig,
@@ -94,6 +96,11 @@ class ScriptedSeat:
         self.orders: list[OrderRow] = []
         self.copies: list[CopyRow] = []
         self.alerts: list[AlertRow] = []
+        self.prints: list[Print] = []  # newest first
+        self.trades = 0
+        self.torn = False
+        self.stored: tuple[Bar, ...] = ()  # candles of before the chart, oldest first
+        self.stored_asked: list[tuple[str, str, int, int]] = []
         self.mine = UserLists()
         self.layouts: UserLayouts | None = UserLayouts()  # None: not read yet
         self.index = SymbolIndex(contracts(date(2023, 12, 25)))
@@ -167,6 +174,7 @@ class ScriptedSeat:
         self.now_ns += EVENT_NS
         self.price += self._random.choice((-TICK, 0.0, 0.0, TICK))
         self._trade_bar()
+        self.trade(self.price, 1.0 + self.events % 4, (Aggressor.BUY, Aggressor.SELL)[self.events % 2])
         names = list(self.accounts)
         self._mark(names[self.events % len(names)])
         if self.events % EVENTS_PER_SIGNAL == 0:
@@ -190,6 +198,63 @@ class ScriptedSeat:
             p = self.price
             self.bars.append(Bar(symbol="ESH4", start_ns=start_ns, open=p, high=p, low=p, close=p, volume=1.0))
             del self.bars[:-400]
+
+    def trade(self, price: float, size: float, aggressor: Aggressor, held: str = "") -> None:
+        """One more on the tape."""
+        self.trades += 1
+        self.prints.insert(0, Print(ts_ns=self.now_ns, price=price, size=size, aggressor=aggressor, held=held))
+        del self.prints[50:]
+
+    def book(self) -> BookShown:
+        """Ten levels a side: the price is the best ask, a tick under it the best bid; deeper levels are larger."""
+        return BookShown(
+            symbol="ESH4",
+            version=self.events,
+            bids=tuple(BookLevel(price=self.price - TICK * (1 + i), size=10.0 * (i + 1)) for i in range(10)),
+            asks=tuple(BookLevel(price=self.price + TICK * i, size=5.0 * (i + 1)) for i in range(10)),
+            own_elsewhere=(),
+            state=SessionState.OPEN,
+            crossed=False,
+            torn=self.torn,
+            changes=self.events,
+            heard_ns=self.now_ns,
+            tick_size=TICK,
+        )
+
+    def _tape(self) -> tuple[Row, ...]:
+        session = SessionShown(
+            symbol="ESH4",
+            state=SessionState.OPEN,
+            since_ns=START_NS,
+            open=self.bars[0].open,
+            high=max(bar.high for bar in self.bars),
+            low=min(bar.low for bar in self.bars),
+            last=self.price,
+            vwap=None,
+            volume=float(self.trades),
+            trades=self.trades,
+            heard_ns=self.now_ns,
+        )
+        prints = tuple(self.prints)
+        return (
+            TapeShown(symbol="ESH4", version=self.trades, prints=prints, trades=self.trades, heard_ns=self.now_ns),
+            session,
+        )
+
+    def _truth(self) -> Truth:
+        return Truth(
+            symbol="ESH4",
+            source="script",
+            trades=self.trades,
+            changes=self.events,
+            lies=(),
+            held=0,
+            repeats=0,
+            gaps=1,
+            missed=3,
+            dropped=0,
+            torn=self.torn,
+        )
 
     def _mark(self, name: str) -> None:
         row = self.accounts[name]
@@ -299,6 +364,9 @@ class ScriptedSeat:
                 Topic.CANDLES: (
                     Candles(symbol="ESH4", interval_s=60, bars=tuple(self.bars), last=self.price, badge="live"),
                 ),
+                Topic.DEPTH: (self.book(),),
+                Topic.TAPE: self._tape(),
+                Topic.TRUTH: (self._truth(),),
                 Topic.ALERTS: tuple(self.alerts),
                 Topic.WATCHLISTS: tuple(
                     WatchlistRow(name=each.name, rows=tuple(self._watched(on) for on in each.symbols))
@@ -551,6 +619,10 @@ class ScriptedSeat:
             raise CommandRefused(str(refused)) from None
         self.publish()
         return said
+
+    async def bars(self, symbol: str, interval: str, until_ns: int, limit: int) -> tuple[Bar, ...]:
+        self.stored_asked.append((symbol, interval, until_ns, limit))
+        return tuple(bar for bar in self.stored if bar.start_ns < until_ns)[-limit:]
 
     async def open_positions(self) -> int:
         return sum(row.net_qty != 0 for row in self.accounts.values())

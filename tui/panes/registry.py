@@ -13,8 +13,10 @@ from tui.panes.accounts import AccountsPane
 from tui.panes.alerts import AlertsPane
 from tui.panes.candles import CandlePane
 from tui.panes.copies import CopiesPane
+from tui.panes.depth import DepthPane
 from tui.panes.orders import OrdersPane
 from tui.panes.positions import PositionsPane
+from tui.panes.tape import TapePane
 from tui.panes.watch import WatchPane
 
 
@@ -51,7 +53,9 @@ PANES: dict[str, PaneKind] = {
         PaneKind("positions", PositionsPane, 5, "what every account holds, against its target"),
         PaneKind("orders", OrdersPane, TICKS_PER_S, "the last orders of every account"),
         PaneKind("copies", CopiesPane, TICKS_PER_S, "the copy ledger: what became of each copy"),
-        PaneKind("candles", CandlePane, 4, "the chart"),
+        PaneKind("candles", CandlePane, 4, "the chart, its studies and the fills", also=CandlePane.ALSO),
+        PaneKind("depth", DepthPane, TICKS_PER_S, "the book as a ladder, with the orders in it", also=DepthPane.ALSO),
+        PaneKind("tape", TapePane, 10, "time and sales", always=True, also=TapePane.ALSO),
         PaneKind("watch", WatchPane, TICKS_PER_S, "a watchlist with its prices", always=True),
         PaneKind("alerts", AlertsPane, 5, "what the desk has told"),
     )
