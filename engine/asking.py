@@ -75,8 +75,8 @@ class AskingSeat(ABC):
     async def edit_layouts(self, edit: LayoutEdit) -> str:
         return await self._ask("edit_layouts", edit)
 
-    async def bars(self, symbol: str, interval: str, until_ns: int, limit: int) -> tuple[Bar, ...]:
-        return await self._ask("bars", symbol, interval, until_ns, limit)
+    async def stored_bars(self, symbol: str, interval: str, until_ns: int, limit: int) -> tuple[Bar, ...]:
+        return await self._ask("stored_bars", symbol, interval, until_ns, limit)
 
     async def open_positions(self) -> int:
         return await self._ask("open_positions")

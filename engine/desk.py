@@ -844,7 +844,7 @@ class Desk:
         self.views.publish(self._clock.now_ns())
         return said
 
-    async def bars(self, symbol: str, interval: str, until_ns: int, limit: int) -> tuple[Bar, ...]:
+    async def stored_bars(self, symbol: str, interval: str, until_ns: int, limit: int) -> tuple[Bar, ...]:
         try:
             of = Interval.parse(interval)
         except ValueError as error:

@@ -430,7 +430,7 @@ class Seat(Protocol):
         """Save or delete a layout of the screen, for every seat of this user, or remember what a seat shows."""
         ...
 
-    async def bars(self, symbol: str, interval: str, until_ns: int, limit: int) -> tuple[Bar, ...]:
+    async def stored_bars(self, symbol: str, interval: str, until_ns: int, limit: int) -> tuple[Bar, ...]:
         """The newest `limit` stored candles (at most 5,000) of a symbol in an interval (``1m``) that begin before
         `until_ns`, oldest first; none where none are stored."""
         ...

@@ -40,7 +40,7 @@ from schema.watchlists import SavedFilter
 
 VERSION = 1
 LONGEST_FRAME = 16 * 2**20
-READS = frozenset({"export", "why", "find_symbols", "bars", "open_positions"})
+READS = frozenset({"export", "why", "find_symbols", "stored_bars", "open_positions"})
 """What a viewer may ask: it changes nothing at the desk and asks nothing of a venue."""
 ROWS: dict[Topic, Any] = {
     Topic.ACCOUNTS: AccountRow,

@@ -354,7 +354,7 @@ class CopydeskApp(PatientApp):
 
     async def _older_bars(self, asked: CandlePane.OlderWanted) -> None:
         try:
-            bars = await self._seat.bars(asked.symbol, asked.interval, asked.until_ns, asked.limit)
+            bars = await self._seat.stored_bars(asked.symbol, asked.interval, asked.until_ns, asked.limit)
         except CommandRefused as refused:
             asked.pane.older_failed()
             self.message.say(str(refused), "refused")

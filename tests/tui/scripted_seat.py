@@ -620,7 +620,7 @@ class ScriptedSeat:
         self.publish()
         return said
 
-    async def bars(self, symbol: str, interval: str, until_ns: int, limit: int) -> tuple[Bar, ...]:
+    async def stored_bars(self, symbol: str, interval: str, until_ns: int, limit: int) -> tuple[Bar, ...]:
         self.stored_asked.append((symbol, interval, until_ns, limit))
         return tuple(bar for bar in self.stored if bar.start_ns < until_ns)[-limit:]
 

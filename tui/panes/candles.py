@@ -346,9 +346,9 @@ class CandlePane(LinePane):
         at = max(0, min(at, len(cells) - 1))
         self._cross_ns, self._cross_price = cells[at].start_ns, price
         if at < frame.first:
-            self._scroll_to(frame.stop - (frame.first - at))
+            self._show_until(frame.stop - (frame.first - at))
         elif at >= frame.stop:
-            self._scroll_to(at + 1)
+            self._show_until(at + 1)
         self.rebuild()
 
     def action_level(self, rows: int) -> None:
@@ -367,12 +367,12 @@ class CandlePane(LinePane):
         """A page forward (above 0) or back."""
         frame = self._frame
         if frame is not None:
-            self._scroll_to(frame.stop + pages * max(1, frame.plot_width - 2))
+            self._show_until(frame.stop + pages * max(1, frame.plot_width - 2))
             self.rebuild()
 
     def action_oldest(self) -> None:
         if self._frame is not None:
-            self._scroll_to(0)
+            self._show_until(0)
             self._ask_older()
             self.rebuild()
 
@@ -385,7 +385,7 @@ class CandlePane(LinePane):
         self._cross_ns, self._cross_price = 0, None
         self.action_newest()
 
-    def _scroll_to(self, stop: int) -> None:
+    def _show_until(self, stop: int) -> None:
         """Show the bars before `stop`; the newest are followed where that is all of them."""
         frame, cells = self._frame, self.series.cells
         if frame is None:
