@@ -214,9 +214,12 @@ class TapePane(GridPane[Printed]):
 
     def action_hold(self) -> None:
         """Stand still, or run again from the newest."""
-        self.held = not self.paused
-        if not self.held:
+        if self.paused:
+            self.held = False
             self._resume()
+        else:
+            self._run(self.now_ns)  # the pane may just have come on screen
+            self.held = True
         self._repaint_changed()
 
     def action_edge(self, last: int) -> None:
