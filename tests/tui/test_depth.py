@@ -178,7 +178,7 @@ def test_the_twin_of_a_contract_is_its_micro_and_back() -> None:
     assert [twin_of(each) for each in ("ESH4", "MESH4", "ZNH4", "BTCUSDT")] == ["MESH4", "ESH4", "", ""]
 
 
-# --- the pane ----------------------------------------------------------------------------------------------------------
+# --- the pane
 
 
 def pane(on: Driver) -> DepthPane:

@@ -90,13 +90,14 @@ def test_a_saved_filter_of_the_tape_passes_by_symbol_side_and_size() -> None:
     assert not big(Printed(1, "NQH4", trade(9), False))
 
 
-# --- on the screen -----------------------------------------------------------------------------------------------------
+# --- on the screen
 
 
 async def open_tape(on: Driver) -> TapePane:
     await on.pilot.press("9")
-    await on.shows("TAPE ESH4 · ")
-    return on.app.query_one(TapePane)
+    pane = on.app.query_one(TapePane)
+    await on.until(lambda: bool(pane.shown) and "TAPE ESH4 · " in on.text, "the tape")
+    return pane
 
 
 async def test_the_title_has_the_delta_with_its_sign_and_what_the_market_did_not_tell() -> None:

@@ -114,7 +114,7 @@ class Series:
         self.zoom = 1
         """Bars in a cell."""
         self._wanted: tuple[str, ...] = ()
-        self._interval = self._zoomed = Merging(0, 0)
+        self._interval, self._zoomed = Merging(0, 0), Merging(0, 0)
         self._studies: dict[str, Study] = {}
 
     # --- what is chosen -----------------------------------------------------------------------------------------------
@@ -166,9 +166,9 @@ class Series:
 
     def _study(self, same: int) -> None:
         bars = self._interval.bars
+        known = self._studies if bars else {}
         day_s = day_offset_ns(bars[-1].symbol, bars[-1].start_ns) // _NS if bars else 0
-        known = self._studies
-        self._studies = {text: known.get(text) or Study(text, day_s) for text in self._wanted}
+        self._studies = {text: known.get(text) or Study(text, day_s) for text in (self._wanted if bars else ())}
         for text, study in self._studies.items():
             study.take(bars, same if text in known else 0)
 
