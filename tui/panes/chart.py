@@ -33,6 +33,7 @@ _DAY_S = 86_400
 _LABEL_EVERY = 10
 _VOLUME_FROM_HEIGHT = 10
 _PANEL_FROM_HEIGHT = 14
+_PANEL_LABEL = 5
 _BELOW, _ABOVE = ("▲", "△"), ("▼", "▽")  # the leader's, a follower's
 
 
@@ -141,7 +142,7 @@ def frame_of(
         ends: tuple[float, ...] = (max(bar.volume for bar in near),)
     else:
         ends = (max(bar.high for bar in near), min(bar.low for bar in near), last)
-    labels_width = max(len(f"{price:,.{decimals}f}") for price in ends) + 2
+    labels_width = max(_PANEL_LABEL if panel else 0, *(len(f"{price:,.{decimals}f}") for price in ends)) + 2
     plot_width = width - labels_width
     volume_rows = 2 if height >= _VOLUME_FROM_HEIGHT and mode is not Mode.VOLUME else 0
     panel_rows = max(4, height // 5) if panel and height >= _PANEL_FROM_HEIGHT else 0
@@ -318,8 +319,9 @@ def _draw_cross(cross: Cross, frame: Frame, chars: list[list[str]], looks: list[
 
 
 def _label(text: str, look: str, frame: Frame) -> Run:
+    """In its width; a number that does not fit is left out, for a part of one would be another."""
     room = frame.labels_width - 2
-    return Run(f" {text[:room]:>{room}} ", look)
+    return Run(f" {text if len(text) <= room else '':>{room}} ", look)
 
 
 def _runs(chars: Sequence[str], looks: Sequence[str]) -> list[Run]:

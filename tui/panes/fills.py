@@ -60,7 +60,7 @@ def summed(fills: Iterable[Fill]) -> Fills:
 
 
 def told(fills: Collection[Fill]) -> str:
-    """``♛ buy 2 @ 4,812.25 · 20 followers' fills buy 40``: what was filled in a bar; empty for nothing."""
+    """``♛ buy 2 @ 4,812.25 · followers buy 40 in 20 orders``: what was filled in a bar; empty for nothing."""
     parts: list[str] = []
     for fill in fills:
         if fill.leader:
@@ -69,5 +69,5 @@ def told(fills: Collection[Fill]) -> str:
     for side in Side:
         lots = [fill.lots for fill in fills if not fill.leader and fill.side is side]
         if lots:
-            parts.append(f"{counted(len(lots), 'copy', 'copies')} {side} {sum(lots)}")
+            parts.append(f"followers {side} {sum(lots)} in {counted(len(lots), 'order', 'orders')}")
     return " · ".join(parts)
