@@ -5,6 +5,7 @@ from random import Random
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from engine.market.indicators import parse_indicator
 from schema.records import Bar
@@ -69,10 +70,7 @@ def test_what_came_bit_by_bit_is_what_all_at_once_would_give(steps: list[str], i
     for step in steps:
         if step == "grow":
             last = now[-1]
-            now = [
-                *now[:-1],
-                Bar(**{f: getattr(last, f) for f in last.__struct_fields__} | {"volume": last.volume + 1}),
-            ]
+            now = [*now[:-1], replace(last, volume=last.volume + 1)]
         elif step == "next":
             high += 1
             now = [*now, every[high - 1]]
