@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from brokers import adapter as venue
 from engine import events as ev
-from engine import foreign, mirror, mirror_answers, mirror_links
+from engine import foreign, manual_rows, mirror, mirror_answers, mirror_links
 from engine.inflight import InFlight
 from schema.records import Decision, DoneOrder, DoneStatus, Episode, Fill, RejectClass, VenueOrder
 
@@ -103,6 +103,7 @@ def news(core: Core, order: VenueOrder) -> bool:
 
 def order_seen(core: Core, seen: VenueOrder, at_ns: int) -> None:
     """The venue showed an order, by stream or by reading: settle what it says about one of ours."""
+    manual_rows.order_seen(core, seen, at_ns)
     foreign.seen(core, seen)
     order = core.inflight.get(seen.cl_ord_id) if seen.cl_ord_id else None
     if order is None or order.copy.decision is Decision.REJECTED:
@@ -129,7 +130,8 @@ def order_seen(core: Core, seen: VenueOrder, at_ns: int) -> None:
 
 
 def copy_filled(core: Core, fill: Fill, at_ns: int) -> None:
-    """A fill, if it is of one of our orders, goes to its copy."""
+    """A fill, if it is of one of our orders, goes to its copy, or to the row of the trader's own order."""
+    manual_rows.filled(core, fill, at_ns)
     order = core.inflight.get(fill.cl_ord_id) if fill.cl_ord_id else None
     if order is None:
         return

@@ -3,9 +3,10 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import Any
 
-from engine.seat import Chosen, FlattenResult, LoginAccounts, ResyncPlan
+from engine.seat import Chosen, FlattenResult, LoginAccounts, OrderPlan, ResyncPlan, Ticket
 from engine.symbol_search import LIMIT, Match
 from schema.layouts import LayoutEdit
 from schema.login import Credentials
@@ -43,6 +44,17 @@ class AskingSeat(ABC):
 
     async def resync(self, target: str, shown: ResyncPlan | None = None) -> ResyncPlan:
         return await self._ask("resync", target, shown)
+
+    async def place(self, ticket: Ticket, shown: OrderPlan | None = None) -> OrderPlan:
+        return await self._ask("place", ticket, shown)
+
+    async def move(
+        self, account: str, order_id: str, price: Decimal, qty: int | None = None, shown: OrderPlan | None = None
+    ) -> OrderPlan:
+        return await self._ask("move", account, order_id, price, qty, shown)
+
+    async def cancel(self, target: str, what: str = "", shown: OrderPlan | None = None) -> OrderPlan:
+        return await self._ask("cancel", target, what, shown)
 
     async def export(self, what: str, path: str, account: str | None = None) -> str:
         return await self._ask("export", what, path, account)

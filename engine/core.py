@@ -21,6 +21,8 @@ from engine import (
     foreign,
     guards,
     late,
+    manual,
+    manual_change,
     mirror,
     mirror_answers,
     mirror_links,
@@ -36,6 +38,7 @@ from engine.breaker import Breaker
 from engine.inflight import InFlight, InFlightBook
 from engine.latency import Latencies
 from engine.ledger import Ledger
+from engine.manual_book import ManualBook
 from engine.mirror_book import MirrorBook
 from engine.planner import ASKING, CLOSES_FIRST, FollowerView, correct, plan
 from engine.risk import approve
@@ -93,6 +96,7 @@ class Core:
         self.ledger = Ledger()
         self.inflight = InFlightBook()
         self.mirrored = MirrorBook()
+        self.manual = ManualBook()
         self.tally = Tally(latencies)
         self.recent: dict[tuple[str, str], tuple[Signal, Copy]] = {}
         self.states: dict[tuple[str, str], FollowerState] = {}
@@ -138,6 +142,10 @@ class Core:
             ev.Flattened: self._flattened,
             ev.ChangeAnswered: partial(mirror_answers.change_answered, self),
             ev.Resync: partial(resync.resync, self),
+            ev.ManualRecovered: partial(manual.recovered, self),
+            ev.ManualAsked: partial(manual.asked, self),
+            ev.ManualCommitted: partial(manual.committed, self),
+            ev.ManualChange: partial(manual_change.change, self),
             ev.FlattenEnded: self._flatten_ended,
             ev.PriceSeen: partial(late.price_seen, self),
             ev.AskFailed: partial(recovery.ask_failed, self),
@@ -169,6 +177,8 @@ class Core:
         if self.now_ns >= self.rolls.day_ends_ns:
             rollover.new_day(self)
         self._handlers[type(event)](event)
+        if self.manual.flights or self.manual.changes:
+            manual.after(self, event)
         if self.mirrored.places:
             mirror.align_after(self, event)
         return self._effects

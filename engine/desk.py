@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import difflib
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from decimal import Decimal
 from random import Random
 from typing import Any
 
@@ -31,12 +32,23 @@ from engine.inbox import Inbox
 from engine.journal import Journal
 from engine.latency import Latencies
 from engine.layouts import Layouts
+from engine.manuals import Manuals
 from engine.market_data import MarketData
 from engine.newest_config import NewestConfig
 from engine.recorder import Recorder
 from engine.resyncs import Resyncs
 from engine.rules import RuleRefused, parse_rule
-from engine.seat import Chosen, CommandRefused, FlattenResult, LoginAccounts, ResyncPlan, Topic, View
+from engine.seat import (
+    Chosen,
+    CommandRefused,
+    FlattenResult,
+    LoginAccounts,
+    OrderPlan,
+    ResyncPlan,
+    Ticket,
+    Topic,
+    View,
+)
 from engine.state import CoreLimits
 from engine.symbol_search import LIMIT, Match
 from engine.tap import MarketTap
@@ -108,6 +120,17 @@ class Desk:
         self.journal = Journal(store, clock, store.revive)
         self.exits = Exits(self.core, self.adapters, clock)
         self.resyncs = Resyncs(self.core, self.adapters, self.market, clock, self._in_turn)
+        self.manuals = Manuals(
+            self.core,
+            self.adapters,
+            self.market,
+            clock,
+            random,
+            settings,
+            handle=self._in_turn,
+            check=self._check,
+            apart=self._apart,
+        )
         self.watching = Watching(store, self.market, clock, user)
         self.views = Views(self.core, self.market, self.adapters, self.journal, self.watching, settings.desk)
         self.views.feeds = self._market_data.health
@@ -207,6 +230,8 @@ class Desk:
             live_orders=frozenset(await self._store.live_orders()),
         )
         await self._handle(recovered)
+        if orders := await self._store.open_manual():
+            await self._handle(ev.ManualRecovered(at_ns=self._clock.now_ns(), orders=tuple(orders)))
         await self._store.rehearse()
 
     def _adapter(self, config: ConnectionConfig, credentials: venue.Credentials) -> venue.BrokerAdapter:
@@ -379,6 +404,10 @@ class Desk:
                     self._keep(effect)
                 case ev.Commit():
                     await self._commit(effect)
+                case ev.CommitManual():
+                    await self._commit_manual(effect)
+                case ev.KeepManual():
+                    self.journal.keep_manual(effect.orders)
                 case ev.ChangeOrder():
                     self._start(self._change(effect))
                 case ev.Ask():
@@ -412,6 +441,12 @@ class Desk:
         for copy in copies:
             if kept := self.core.recent.get((copy.signal_id, copy.follower)):
                 self.views.copy_changed(*kept)
+
+    async def _commit_manual(self, effect: ev.CommitManual) -> None:
+        self._signalled_ns = self._clock.now_ns()
+        fresh = await self.journal.commit_manual(effect.orders)
+        tags = tuple(order.cl_ord_id for order in effect.orders)
+        await self._handle(ev.ManualCommitted(at_ns=self._clock.now_ns(), tags=tags, fresh=fresh))
 
     def _keep(self, effect: ev.Keep) -> None:
         self.journal.keep(effect)
@@ -810,6 +845,41 @@ class Desk:
         plan = await self.resyncs.resync(target, followers, shown)
         self.views.publish(self._clock.now_ns())
         return plan
+
+    async def place(self, ticket: Ticket, shown: OrderPlan | None = None) -> OrderPlan:
+        if self.journal.down_reason:
+            raise CommandRefused(self.journal.down_reason)
+        if ticket.target == "all":
+            raise CommandRefused("target: an order is for one account or one group; name it.")
+        if ticket.target not in self.core.groups:
+            self._account(ticket.target)
+        if shown is not None:
+            self._alert("warn", f"{ticket.side} {shown.about}: {shown.orders} orders, by the trader")
+        return self._shown(await self.manuals.place(ticket, shown))
+
+    async def move(
+        self, account: str, order_id: str, price: Decimal, qty: int | None = None, shown: OrderPlan | None = None
+    ) -> OrderPlan:
+        if self.journal.down_reason:
+            raise CommandRefused(self.journal.down_reason)
+        if shown is not None:
+            self._alert("info", f"move {shown.about} to {price:f}, by the trader")
+        return self._shown(await self.manuals.move(self._account(account), order_id, price, qty, shown))
+
+    async def cancel(self, target: str, what: str = "", shown: OrderPlan | None = None) -> OrderPlan:
+        """Does not wait for the journal: a database that is away keeps nobody from canceling."""
+        if shown is not None:
+            self._alert("info", f"cancel {shown.about}: {shown.orders} orders, by the trader")
+        return self._shown(await self.manuals.cancel(target, self._accounts(target), what, shown))
+
+    def _shown(self, plan: OrderPlan) -> OrderPlan:
+        self.views.publish(self._clock.now_ns())
+        return plan
+
+    async def _apart(self, work: Coroutine[Any, Any, None]) -> None:
+        """In a task of the desk's own: a seat that goes away meanwhile leaves nothing half sent."""
+        assert self._group is not None
+        await asyncio.shield(self._group.create_task(work))
 
     async def export(self, what: str, path: str, account: str | None = None) -> str:
         if account:

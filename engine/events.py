@@ -16,6 +16,7 @@ from schema.records import (
     Fill,
     Instrument,
     Lots,
+    ManualOrder,
     Position,
     Record,
     RejectClass,
@@ -155,6 +156,35 @@ class Resync(Input, frozen=True):
     entries: bool
 
 
+class ManualRecovered(Input, frozen=True):
+    """The trader's own orders of which the journal knows no end, at start."""
+
+    orders: tuple[ManualOrder, ...]
+
+
+class ManualAsked(Input, frozen=True):
+    """The trader confirmed these orders, as they were shown to him."""
+
+    orders: tuple[ManualOrder, ...]
+
+
+class ManualCommitted(Input, frozen=True):
+    """The journal holds the orders of a CommitManual; `fresh` are the tags of those that it did not hold before."""
+
+    tags: tuple[str, ...]
+    fresh: frozenset[str]
+
+
+class ManualChange(Input, frozen=True):
+    """The trader confirmed that a working order gets these terms, or is canceled (None). `change_id` is new each time
+    that he is shown something."""
+
+    change_id: str
+    account: str
+    order_id: str
+    terms: Terms | None
+
+
 class PriceSeen(Input, frozen=True):
     """The market's price of a leader's contract, asked for by `late.wanted`; `at_ns` is when the venue said it."""
 
@@ -180,6 +210,18 @@ class Commit(Effect, frozen=True):
 
     signal: Signal
     copies: tuple[Copy, ...]
+
+
+class CommitManual(Effect, frozen=True):
+    """Journal these orders of the trader's in one commit, then tell the core; none leaves before."""
+
+    orders: tuple[ManualOrder, ...]
+
+
+class KeepManual(Effect, frozen=True):
+    """What became of the trader's orders, to store when there is time."""
+
+    orders: tuple[ManualOrder, ...]
 
 
 class Send(Effect, frozen=True):
@@ -246,4 +288,4 @@ class Alert(Effect, frozen=True):
     text: str
 
 
-AnyEffect = Commit | Send | ChangeOrder | Ask | AskOrders | Disarm | SetBaseline | Keep | Alert
+AnyEffect = Commit | CommitManual | KeepManual | Send | ChangeOrder | Ask | AskOrders | Disarm | SetBaseline | Keep | Alert

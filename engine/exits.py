@@ -65,7 +65,8 @@ class Exits:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def _pending(self, account: str) -> str:
-        """Why copies may still bring this account something, or ''. What waits for the journal was never sent, and
-        will not be: the account is being flattened."""
+        """Why copies, or orders of the trader's, may still bring this account something, or ''. What waits for the
+        journal was never sent, and will not be: the account is being flattened."""
         sent = any(order.sent and order.copy.follower == account for order in self._core.inflight.all())
+        sent = sent or self._core.manual.pending(account)
         return "the outcome of an order is still being asked for" if sent else ""

@@ -1,6 +1,7 @@
 """Whose lots a follower holds, and what follows when somebody else trades on its account. Part of the core.
 
 A fill on a follower is a copy's (its tag or its order says so), a flatten's, the venue's own liquidation, or foreign.
+One of an order that the trader gave from the desk (`engine/manual.py`) is foreign, but nobody has to be told of it.
 Foreign lots belong to the trader: targets, copies, corrections and resyncs reckon with the copies' lots alone and leave
 the foreign ones where they are; only a flatten closes them. Lots that were held before the desk first met the follower
 are foreign too. A foreign fill against the copies' lots closes those first: a follower whose copies were all closed by
@@ -82,20 +83,32 @@ def filled(core: Core, fill: Fill) -> None:
     if fill.cl_ord_id.startswith(COPY_TAG):
         copied(core, fill.account, fill.symbol, fill.net_qty)  # of a copy that ended long ago
         return
+    net_qty, manual = fill.net_qty, core.manual.mine(fill)
+    if manual:  # what of it the position showed before is the trader's already
+        net_qty -= core.manual.shown_before(fill)
     lots = lots_of(core, fill.account, fill.symbol)
-    closing = reducing_part(lots.copied, fill.net_qty)
+    closing = reducing_part(lots.copied, net_qty)
     left = replace(lots, copied=lots.copied + closing)
     if _closes(core, fill, lots):
-        rest = reducing_part(left.foreign, fill.net_qty - closing)
+        rest = reducing_part(left.foreign, net_qty - closing)
         put(core, replace(left, foreign=left.foreign + rest))
         tidy(core, fill.account, fill.symbol)
         return
-    put(core, replace(left, foreign=left.foreign + fill.net_qty - closing))
-    tidy(core, fill.account, fill.symbol)
+    traders(core, follower, fill.symbol, net_qty)
+    if not manual:
+        what = f"{fill.side} {fill.qty} {fill.symbol} at {fill.price.normalize():f} was filled"
+        _say(core, follower, fill.order_id, what)
+
+
+def traders(core: Core, follower: FollowerConfig, symbol: str, net_qty: int) -> None:
+    """So many signed lots came to a follower by the trader's hand: they close the copies' lots first."""
+    lots = lots_of(core, follower.account, symbol)
+    closing = reducing_part(lots.copied, net_qty)
+    left = replace(lots, copied=lots.copied + closing, foreign=lots.foreign + net_qty - closing)
+    put(core, left)
+    tidy(core, follower.account, symbol)
     if closing and not left.copied:
-        leave(core, follower, fill.symbol)
-    what = f"{fill.side} {fill.qty} {fill.symbol} at {fill.price.normalize():f} was filled"
-    _say(core, follower, fill.order_id, what)
+        leave(core, follower, symbol)
 
 
 def _closes(core: Core, fill: Fill, lots: Lots) -> bool:
@@ -114,7 +127,7 @@ def seen(core: Core, order: VenueOrder) -> None:
     if follower is None or not isinstance(order, LiveOrder) or (order.account, order.order_id) in core.foreign_orders:
         return
     ours = order.cl_ord_id.startswith((COPY_TAG, FLATTEN_TAG)) or core.inflight.get(order.cl_ord_id)
-    if ours or guards.being_flattened(core, order.account):
+    if ours or core.manual.mine(order) or guards.being_flattened(core, order.account):
         return
     price = order.limit_price or order.stop_price
     at = f" at {price.normalize():f}" if price else ""

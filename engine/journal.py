@@ -14,7 +14,7 @@ import structlog
 
 from engine import events as ev
 from schema.clock import Clock
-from schema.records import AccountState, Copy, Fill, Lots, Position, Signal, VenueOrder
+from schema.records import AccountState, Copy, Fill, Lots, ManualOrder, Position, Signal, VenueOrder
 from schema.store import AlertRecord, Batch, JournalDown, Store
 
 _FLUSH_EVERY_S = 0.05
@@ -37,6 +37,7 @@ class Journal:
         self._positions: dict[tuple[str, str], Position] = {}
         self._states: dict[str, AccountState] = {}
         self._lots: dict[tuple[str, str], Lots] = {}
+        self._manual: dict[str, ManualOrder] = {}
         self._alerts: list[AlertRecord] = []
         self._writing = asyncio.Lock()
 
@@ -44,6 +45,11 @@ class Journal:
         """Make the signal and its copies durable; False when the journal already held the signal. Waits for
         Postgres as long as it takes."""
         return await self._insist(lambda: self._store.commit_signal(signal, copies))
+
+    async def commit_manual(self, orders: Sequence[ManualOrder]) -> frozenset[str]:
+        """Make orders of the trader's durable; returns the tags of those the journal did not hold already. Waits for
+        Postgres as `commit` does."""
+        return await self._insist(lambda: self._store.commit_manual(orders))
 
     async def set_baseline(self, leader: str, at_ns: int) -> None:
         """Remember when a leader was first seen; waits for Postgres as `commit` does."""
@@ -94,6 +100,11 @@ class Journal:
         for lots in effect.lots:
             self._lots[lots.account, lots.symbol] = lots
 
+    def keep_manual(self, orders: Sequence[ManualOrder]) -> None:
+        """Write what became of the trader's orders when there is time."""
+        for order in orders:
+            self._manual[order.cl_ord_id] = order
+
     def alert(self, level: str, text: str) -> None:
         """Write an alert when there is time."""
         self._alerts.append(AlertRecord(at_ns=self._clock.now_ns(), level=level, text=text))
@@ -108,29 +119,31 @@ class Journal:
                 positions=tuple(self._positions.values()),
                 states=tuple(self._states.values()),
                 lots=tuple(self._lots.values()),
+                manual=tuple(self._manual.values()),
                 alerts=tuple(self._alerts),
             )
-            taken = (self._copies, self._fills, self._orders, self._positions, self._states, self._lots)
+            taken = (self._copies, self._fills, self._orders, self._positions, self._states, self._lots, self._manual)
             self._copies, self._fills, self._orders, self._positions, self._states = {}, {}, {}, {}, {}
-            self._lots, self._alerts = {}, []
+            self._lots, self._manual, self._alerts = {}, {}, []
             try:
                 await self._store.record(batch)
             except BaseException:
-                copies, fills, orders, positions, states, lots = taken
+                copies, fills, orders, positions, states, lots, manual = taken
                 self._copies = {**copies, **self._copies}
                 self._fills = {**fills, **self._fills}
                 self._orders = {**orders, **self._orders}
                 self._positions = {**positions, **self._positions}
                 self._states = {**states, **self._states}
                 self._lots = {**lots, **self._lots}
+                self._manual = {**manual, **self._manual}
                 self._alerts = [*batch.alerts, *self._alerts]
                 raise
             self.down_reason = ""
 
     @property
     def _waiting(self) -> bool:
-        rows = (self._copies, self._fills, self._orders, self._positions, self._states, self._lots, self._alerts)
-        return any(rows)
+        rows = (self._copies, self._fills, self._orders, self._positions, self._states, self._lots, self._manual)
+        return any(rows) or bool(self._alerts)
 
     async def run(self) -> None:
         """Write behind until cancelled; with nothing to write, look once a second whether Postgres is there."""

@@ -18,6 +18,7 @@ from engine import (
     foreign,
     guards,
     late,
+    manual_asking,
     mirror,
     mirror_answers,
     mirror_plan,
@@ -135,6 +136,7 @@ def _read(core: Core, snapshot: venue.Snapshot, at_ns: int, *, adopt: frozenset[
         if fill.account not in strangers:
             foreign.filled(core, fill)
     left = unlisted.unexplained(core, moved, fresh, adopt)
+    manual_asking.explain(core, adopt, left)
     for account in sorted(adopt):
         _leader_agrees(core, account, at_ns)
         _finish(core, account)

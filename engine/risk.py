@@ -1,6 +1,6 @@
 """Pre-trade risk: the only place that makes an `ApprovedOrder`. Pure; called by the core after the journal's commit."""
 
-from schema.records import ApprovedOrder, Copy, Decision
+from schema.records import ApprovedOrder, Copy, Decision, ManualOrder, ManualState
 
 
 def approve(copy: Copy, venue_account_id: str, *, now_ns: int, deadline_ns: int) -> ApprovedOrder | str:
@@ -26,4 +26,27 @@ def approve(copy: Copy, venue_account_id: str, *, now_ns: int, deadline_ns: int)
         stop_price=copy.stop_price,
         trail=copy.trail,
         time_in_force=copy.time_in_force,
+    )
+
+
+def approve_manual(order: ManualOrder, venue_account_id: str, *, now_ns: int, deadline_ns: int) -> ApprovedOrder | str:
+    """As `approve`, for a journaled order of the trader's: past its deadline the market is another than he saw."""
+    if order.state is not ManualState.PENDING:
+        return f"it is {order.state.replace('_', ' ')}"
+    if not venue_account_id:
+        return "the account was taken off the desk before it could be sent"
+    if now_ns > deadline_ns:
+        return f"the deadline passed {(now_ns - deadline_ns) / 1e6:.0f} ms before it could be sent"
+    return ApprovedOrder(
+        account=order.account,
+        venue_account_id=venue_account_id,
+        symbol=order.symbol,
+        side=order.side,
+        qty=order.qty,
+        order_type=order.order_type,
+        cl_ord_id=order.cl_ord_id,
+        reducing=order.reducing,
+        limit_price=order.limit_price,
+        stop_price=order.stop_price,
+        time_in_force=order.time_in_force,
     )

@@ -25,6 +25,7 @@ from schema.records import (
     Rule,
     Side,
     SymbolMap,
+    TimeInForce,
     VenueAccount,
 )
 from schema.watchlists import Edit, SavedFilter
@@ -87,7 +88,8 @@ class AccountRow(Record, frozen=True):
 
 
 class OrderRow(Record, frozen=True):
-    """One order, newest first in the snapshot (the last 500). `origin` is copy, leader or foreign."""
+    """One order, newest first in the snapshot (the last 500). `origin` is copy, manual (of the trader's,
+    from the desk), leader or foreign."""
 
     account: str
     order_id: str
@@ -344,6 +346,72 @@ class ResyncPlan(Record, frozen=True):
         return sum(line.delta != 0 for line in self.lines)
 
 
+class Ticket(Record, frozen=True):
+    """An order that the trader writes: for an account, or for a group, whose followers then each get what their rule
+    makes of `qty`. `symbol` empty: the chart's. A limit or stop price is in the leader's contract for a group."""
+
+    target: str
+    side: Side
+    qty: int
+    symbol: str = ""
+    order_type: OrderType = OrderType.MARKET
+    limit_price: Decimal | None = None
+    stop_price: Decimal | None = None
+    time_in_force: TimeInForce = TimeInForce.DAY
+
+
+class OrderLine(Record, frozen=True):
+    """What the trader's word would do at one account: place an order, or, with an `order_id`, move or cancel one.
+    `refused` says why nothing is sent, `note` what else is to be known. `held` are signed lots (None: not known),
+    `market` the price now and `ticks` how far the order's price is from it (below 0: it would trade at once); `notional`
+    and `tick_value` are money, of the whole order. `copies`: so many followers copy it. `outcome` is what came of it
+    once it was sent."""
+
+    account: str
+    symbol: str
+    side: Side
+    qty: int
+    order_type: OrderType
+    limit_price: Decimal | None = None
+    stop_price: Decimal | None = None
+    order_id: str = ""
+    origin: str = ""
+    live: bool = False
+    held: int | None = None
+    market: Decimal | None = None
+    ticks: int | None = None
+    notional: Decimal | None = None
+    tick_value: Decimal | None = None
+    copies: int = 0
+    refused: str = ""
+    note: str = ""
+    outcome: str = ""
+
+
+class OrderAct(StrEnum):
+    PLACE = "place"
+    MOVE = "move"
+    CANCEL = "cancel"
+
+
+class OrderPlan(Record, frozen=True):
+    """What an order, a move or a cancel of the trader would do, or, with `sent`, what came of it. `plan_id` is new for
+    each preview, and each is sent once."""
+
+    plan_id: str
+    act: OrderAct
+    about: str
+    lines: tuple[OrderLine, ...]
+    at_ns: int
+    sent: bool = False
+    seconds: float = 0.0
+
+    @property
+    def orders(self) -> int:
+        """How many requests would go, or went."""
+        return sum(not line.refused for line in self.lines)
+
+
 class Seat(Protocol):
     """The desk as a screen sees it. Commands raise CommandRefused and return one sentence saying what was done."""
 
@@ -385,6 +453,23 @@ class Seat(Protocol):
     async def resync(self, target: str, shown: ResyncPlan | None = None) -> ResyncPlan:
         """Without `shown`: read the venue and say what would bring the followers of an account, a group or ``all`` to
         their targets; nothing is sent. With it: send what it showed, exits first, entries once those are done."""
+        ...
+
+    async def place(self, ticket: Ticket, shown: OrderPlan | None = None) -> OrderPlan:
+        """Without `shown`: say what an order would be at each account, and what refuses it; nothing is sent. With it:
+        send what it showed, once, and wait for what comes of it."""
+        ...
+
+    async def move(
+        self, account: str, order_id: str, price: Decimal, qty: int | None = None, shown: OrderPlan | None = None
+    ) -> OrderPlan:
+        """Give a working order another price (of a stop limit the stop's, its limit keeps its distance) and size; as
+        `place`. Not for copies, which follow the leader's order."""
+        ...
+
+    async def cancel(self, target: str, what: str = "", shown: OrderPlan | None = None) -> OrderPlan:
+        """Cancel what works on an account, a group (its leader too) or ``all``: everything, one contract, or one order
+        by its id; as `place`. Not for copies."""
         ...
 
     async def export(self, what: str, path: str, account: str | None = None) -> str:

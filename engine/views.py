@@ -109,7 +109,9 @@ class Views:
 
     def _show_order(self, order: VenueOrder, at_ns: int) -> None:
         copied = self._core.inflight.get(order.cl_ord_id) is not None or order.cl_ord_id.startswith("cd")
-        origin = "copy" if copied else "leader" if order.account in self._core.leads else "foreign"
+        manual = self._core.manual.mine(order)
+        others = "leader" if order.account in self._core.leads else "foreign"
+        origin = "copy" if copied else "manual" if manual else others
         _put(
             self._orders,
             (order.account, order.order_id),

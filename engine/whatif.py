@@ -189,6 +189,8 @@ class _Ideal(_Books):
                 return [event] if self._leads(event.position.account) else []
             case ev.OrdersFound():
                 return []
+            case ev.ManualRecovered() | ev.ManualAsked() | ev.ManualCommitted() | ev.ManualChange():
+                return []  # on a leader what came of them is told by its venue; the rest is somebody else's
             case ev.Committed() | ev.Resync():
                 return []  # this core's own commits are answered at once, and it leaves nobody behind
             case _:

@@ -536,6 +536,41 @@ class Copy(Record, frozen=True):
     time_in_force: TimeInForce = TimeInForce.DAY
 
 
+class ManualState(StrEnum):
+    """What is known of an order of the trader's own. The last three are ends."""
+
+    PENDING = "pending"  # on its way
+    UNKNOWN = "unknown"  # perhaps at the venue, which is being asked
+    TAKEN = "taken"  # the venue has it: it works, or its fills are coming
+    DONE = "done"  # it can trade no more: filled, canceled or expired
+    REJECTED = "rejected"  # the venue refused it
+    NOT_SENT = "not_sent"  # it never got to the venue
+
+
+class ManualOrder(Record, frozen=True):
+    """An order that the trader gave from the desk. `plan_id` names the preview that it was confirmed with."""
+
+    cl_ord_id: str
+    plan_id: str
+    account: str
+    symbol: str
+    side: Side
+    qty: int
+    order_type: OrderType
+    limit_price: Decimal | None = None
+    stop_price: Decimal | None = None
+    time_in_force: TimeInForce = TimeInForce.DAY
+    reducing: bool = False
+    asked_ns: int = 0
+    state: ManualState = ManualState.PENDING
+    reason: str = ""
+    order_id: str = ""
+    filled_qty: int = 0
+    avg_price: Decimal | None = None
+    sent_ns: int = 0
+    acked_ns: int = 0
+
+
 class ApprovedOrder(Record, frozen=True):
     """An order that passed pre-trade risk and whose intent is in the journal: the only thing an adapter sends.
 

@@ -83,6 +83,12 @@ class Settings(BaseSettings):
     breaker_open_s: float = Field(default=10.0, gt=0, le=600)
     """How long a connection's breaker stays open, in seconds."""
 
+    order_lots: int = Field(default=50, ge=1, le=10_000)
+    """The most lots of one order that the trader gives by hand, for each account."""
+
+    order_collar_percent: float = Field(default=2.0, gt=0, le=100)
+    """How far from the market the price of an order given by hand may be, in percent."""
+
     sessions_days: int = Field(default=30, ge=1, le=3650)
     """How many days a recorded session is kept for `copydesk replay`."""
 

@@ -1,9 +1,10 @@
 """The store: everything of the desk that must outlive it. Opened by the engine's thread and by the shell commands.
 
-Eight parts, one idea each: the configuration (`store_config.py`), contracts (`store_contracts.py`), watchlists and
-filters (`store_watchlists.py`), layouts of the screen (`store_layouts.py`), the journal (`store_journal.py`), what is
-read back (`store_query.py`), the story of a copy (`store_why.py`), and the state of FIX sessions (`store_fix.py`). All
-raise JournalDown while it can't be used. Candles and trades are beside it (`store_market.py`).
+Nine parts, one idea each: the configuration (`store_config.py`), contracts (`store_contracts.py`), watchlists and
+filters (`store_watchlists.py`), layouts of the screen (`store_layouts.py`), the journal (`store_journal.py`), manual
+orders (`store_manual.py`), what is read back (`store_query.py`), the story of a copy (`store_why.py`), and the state of
+FIX sessions (`store_fix.py`). All raise JournalDown while it can't be used. Candles and trades are beside it
+(`store_market.py`).
 """
 
 from collections.abc import Awaitable, Callable
@@ -21,9 +22,9 @@ from schema.store_contracts import ContractStore
 from schema.store_fix import FixStore
 from schema.store_journal import AlertRecord as AlertRecord
 from schema.store_journal import Batch as Batch
-from schema.store_journal import JournalStore
 from schema.store_layouts import LayoutStore
 from schema.store_listen import CONFIG, LAYOUTS, WATCHLISTS, listen_once
+from schema.store_manual import ManualStore
 from schema.store_market import MarketStore
 from schema.store_query import QueryStore
 from schema.store_watchlists import WatchlistStore
@@ -32,7 +33,7 @@ from schema.store_why import WhyStore
 _LONGEST_WAIT_S = 1.0
 
 
-class Store(ContractStore, WatchlistStore, LayoutStore, JournalStore, QueryStore, WhyStore, FixStore):
+class Store(ContractStore, WatchlistStore, LayoutStore, ManualStore, QueryStore, WhyStore, FixStore):
     """One open database. Not to be shared between loops."""
 
     @classmethod

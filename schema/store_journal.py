@@ -27,6 +27,7 @@ from schema.records import (
     Fill,
     LiveOrder,
     Lots,
+    ManualOrder,
     Position,
     Record,
     Side,
@@ -51,7 +52,8 @@ class AlertRecord(Record, frozen=True):
 
 
 class Batch(Record, frozen=True):
-    """Rows to write behind: the newest of each key. Copies must have been committed with their signal before."""
+    """Rows to write behind: the newest of each key. Copies and manual orders must have been
+    committed before."""
 
     copies: tuple[Copy, ...] = ()
     fills: tuple[Fill, ...] = ()
@@ -59,6 +61,7 @@ class Batch(Record, frozen=True):
     positions: tuple[Position, ...] = ()
     states: tuple[AccountState, ...] = ()
     lots: tuple[Lots, ...] = ()
+    manual: tuple[ManualOrder, ...] = ()
     alerts: tuple[AlertRecord, ...] = ()
 
 
@@ -82,13 +85,12 @@ def _upsert_sql(table: str, kind: type[Record], key: Sequence[str]) -> str:
     )
 
 
-def _update_copies_sql() -> str:
-    names = tables.fields(Copy)
-    kept = ("signal_id", "follower", "cl_ord_id")
+def _update_sql(table: str, kind: type[Record], key: Sequence[str], kept: Sequence[str]) -> str:
+    names = tables.fields(kind)
     changes = ", ".join(f'"{name}" = rows."{name}"' for name in names if name not in kept)
+    where = " AND ".join(f"{table}.{name} = rows.{name}" for name in key)
     return (
-        f"UPDATE copies SET {changes} FROM {tables.unnest(Copy)} AS rows ({tables.quoted(names)}) "
-        "WHERE copies.signal_id = rows.signal_id AND copies.follower = rows.follower"
+        f"UPDATE {table} SET {changes} FROM {tables.unnest(kind)} AS rows ({tables.quoted(names)}) WHERE {where}"
     )
 
 
@@ -97,7 +99,9 @@ def _insert_sql(table: str, kind: type[Record], conflict: str = "") -> str:
 
 
 _COMMIT = _commit_sql()
-_UPDATE_COPIES = _update_copies_sql()
+_UPDATE_COPIES = _update_sql("copies", Copy, ("signal_id", "follower"), ("signal_id", "follower", "cl_ord_id"))
+_CONFIRMED = ("cl_ord_id", "plan_id", "account", "symbol", "side", "time_in_force", "reducing", "asked_ns")
+_UPDATE_MANUAL = _update_sql("manual_orders", ManualOrder, ("cl_ord_id",), _CONFIRMED)
 _INSERT_FILLS = _insert_sql("fills", Fill, "ON CONFLICT DO NOTHING")
 _INSERT_ALERTS = _insert_sql("alerts", AlertRecord)
 _UPSERT_ORDERS = _upsert_sql("orders", _ORDER, ("account", "order_id"))
@@ -185,6 +189,8 @@ class JournalStore(StorePart):
                 await session.execute(_UPSERT_STATES, now_ns, *tables.arrays(batch.states, AccountState))
             if batch.lots:
                 await session.execute(_UPSERT_LOTS, now_ns, *tables.arrays(batch.lots, Lots))
+            if batch.manual:
+                await session.execute(_UPDATE_MANUAL, *tables.arrays(batch.manual, ManualOrder))
             if batch.alerts:
                 await session.execute(_INSERT_ALERTS, *tables.arrays(batch.alerts, AlertRecord))
 

@@ -21,6 +21,8 @@ from schema.records import (
     Guard,
     LiveOrder,
     Lots,
+    ManualOrder,
+    ManualState,
     Position,
     Rule,
     Signal,
@@ -51,6 +53,7 @@ class Disk:
         self.positions: dict[tuple[str, str], Position] = {}
         self.states: dict[str, AccountState] = {}
         self.lots: dict[tuple[str, str], Lots] = {}
+        self.manual: dict[str, tuple[str, ManualOrder]] = {}  # with the session that committed it
         self.baselines: dict[str, int] = {}
         self.listeners: list[Callable[[], None]] = []
         self.committed: Callable[[Signal, Sequence[Copy]], None] = lambda *_: None
@@ -74,6 +77,14 @@ class Disk:
         self.committed(signal, copies)
         return True
 
+    def commit_manual(self, session: str, orders: Sequence[ManualOrder]) -> frozenset[str]:
+        """The one statement of `commit_manual`: one order of a plan for each account, for ever."""
+        there = {(order.plan_id, order.account) for _, order in self.manual.values()}
+        fresh = [o for o in orders if o.cl_ord_id not in self.manual and (o.plan_id, o.account) not in there]
+        self.manual.update({order.cl_ord_id: (session, order) for order in fresh})
+        self.history.update(_encode(fresh))
+        return frozenset(order.cl_ord_id for order in fresh)
+
     def record(self, batch: Batch) -> None:
         for copy in batch.copies:
             if (copy.signal_id, copy.follower) in self.copies:
@@ -85,6 +96,9 @@ class Disk:
         self.positions.update({(position.account, position.symbol): position for position in batch.positions})
         self.states.update({state.account: state for state in batch.states})
         self.lots.update({(lots.account, lots.symbol): lots for lots in batch.lots})
+        for order in batch.manual:
+            if order.cl_ord_id in self.manual:
+                self.manual[order.cl_ord_id] = (self.manual[order.cl_ord_id][0], order)
         self.history.update(_encode((batch.copies, batch.fills, batch.lots)))
 
     def configure(self, config: DeskConfig) -> None:
@@ -160,6 +174,17 @@ class SimStore:
         self._perhaps_written.discard(signal.signal_id)
         return fresh
 
+    async def commit_manual(self, orders: Sequence[ManualOrder]) -> frozenset[str]:
+        tags = [order.cl_ord_id for order in orders]
+        retried = [tag for tag in tags if tag in self._perhaps_written]
+        self._perhaps_written.update(tags)
+        fresh = await self._statement(lambda: self._disk.commit_manual(self.session_id, orders))
+        if retried:
+            mine = await self._statement(lambda: [t for t in retried if self._disk.manual[t][0] == self.session_id])
+            fresh |= frozenset(mine)
+        self._perhaps_written.difference_update(tags)
+        return fresh
+
     async def record(self, batch: Batch) -> None:
         await self._statement(lambda: self._disk.record(batch))
 
@@ -215,6 +240,12 @@ class SimStore:
             return [signal for signal in newest.values() if signal.kind is not SignalKind.LEADER_CANCEL]
 
         return await self._statement(read)
+
+    async def open_manual(self) -> list[ManualOrder]:
+        if not self._disk.manual:  # nothing is asked, so that schedules without such orders stay what they were
+            return []
+        ends = (ManualState.DONE, ManualState.REJECTED, ManualState.NOT_SENT)
+        return await self._statement(lambda: [o for _, o in self._disk.manual.values() if o.state not in ends])
 
     async def lots(self) -> list[Lots]:
         return await self._statement(lambda: list(self._disk.lots.values()))
