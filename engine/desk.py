@@ -853,26 +853,24 @@ class Desk:
             raise CommandRefused("target: an order is for one account or one group; name it.")
         if ticket.target not in self.core.groups:
             self._account(ticket.target)
-        if shown is not None:
-            self._alert("warn", f"{ticket.side} {shown.about}: {shown.orders} orders, by the trader")
-        return self._shown(await self.manuals.place(ticket, shown))
+        return self._shown(await self.manuals.place(ticket, shown), f"{ticket.side} for {ticket.target}")
 
     async def move(
         self, account: str, order_id: str, price: Decimal, qty: int | None = None, shown: OrderPlan | None = None
     ) -> OrderPlan:
         if self.journal.down_reason:
             raise CommandRefused(self.journal.down_reason)
-        if shown is not None:
-            self._alert("info", f"move {shown.about} to {price:f}, by the trader")
-        return self._shown(await self.manuals.move(self._account(account), order_id, price, qty, shown))
+        moved = await self.manuals.move(self._account(account), order_id, price, qty, shown)
+        return self._shown(moved, f"order {order_id} of {account} to {price:f}")
 
     async def cancel(self, target: str, what: str = "", shown: OrderPlan | None = None) -> OrderPlan:
         """Does not wait for the journal: a database that is away keeps nobody from canceling."""
-        if shown is not None:
-            self._alert("info", f"cancel {shown.about}: {shown.orders} orders, by the trader")
-        return self._shown(await self.manuals.cancel(target, self._accounts(target), what, shown))
+        canceled = await self.manuals.cancel(target, self._accounts(target), what, shown)
+        return self._shown(canceled, f"cancel on {canceled.about}")
 
-    def _shown(self, plan: OrderPlan) -> OrderPlan:
+    def _shown(self, plan: OrderPlan, what: str) -> OrderPlan:
+        if plan.sent:
+            self._alert("info", f"{what}: {plan.orders} of {len(plan.lines)} sent, by the trader")
         self.views.publish(self._clock.now_ns())
         return plan
 

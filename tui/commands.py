@@ -5,14 +5,16 @@ sentence naming what is wrong and the nearest thing that exists.
 """
 
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from difflib import get_close_matches
 from typing import Any, NamedTuple
 
 from engine.rules import RuleRefused, parse_rule
+from engine.seat import Ticket
 from schema.group_words import CHOICES, FIELDS, GroupRefused, changed
-from schema.records import GroupConfig, Guard, RuleKind
+from schema.records import GroupConfig, Guard, RuleKind, Side
 from schema.watchlists import (
     FILTER_FIELDS,
     DeleteFilter,
@@ -23,6 +25,7 @@ from schema.watchlists import (
     Watched,
     filter_of,
 )
+from tui.order_words import BadOrder, lots, number, ticket_of
 
 EXPORTS = ("orders", "copies", "positions", "accounts")
 
@@ -45,6 +48,7 @@ class Known:
     filters: tuple[str, ...] = ()
     layouts: tuple[str, ...] = ()
     panes: tuple[str, ...] = ()
+    working: tuple[str, ...] = ()  # ids of the orders that may still trade
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +186,34 @@ class PutPane:
 
 
 @dataclass(frozen=True, slots=True)
+class PlaceOrder:
+    ticket: Ticket
+
+
+@dataclass(frozen=True, slots=True)
+class MoveOrder:
+    order_id: str
+    price: Decimal
+    qty: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class CancelOrders:
+    """All that works on the target; of one contract, or one order, when `what` names it."""
+
+    target: str
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class SetLadder:
+    """For whom and how many lots the ladder places once it is armed."""
+
+    target: str
+    qty: int
+
+
+@dataclass(frozen=True, slots=True)
 class SetTheme:
     name: str
 
@@ -220,6 +252,10 @@ Command = (
     | DeleteLayout
     | ShowLayouts
     | PutPane
+    | PlaceOrder
+    | MoveOrder
+    | CancelOrders
+    | SetLadder
     | SetTheme
     | Quit
     | Help
@@ -247,6 +283,10 @@ class Syntax(NamedTuple):
 _GUARDED = Argument("follower, group or all", "guardable")
 _GUARDS = {"halt": Guard.HALT, "reduce": Guard.REDUCE_ONLY, "closeonly": Guard.CLOSE_ONLY, "resume": Guard.NONE}
 
+_ORDERED = Argument("account or group", "ordered")
+_LOTS = Argument("lots", None)
+_AT = Argument("contract, @ price, stop price", ("@", "stop", "limit", "gtc"), optional=True, free=True, many=True)
+
 _LIST_DOES = ("rename", "delete")
 _LAYOUT_DOES = ("save", "delete")
 
@@ -270,6 +310,26 @@ SYNTAX: tuple[Syntax, ...] = (
         "resync DEMO1001",
         "show what would bring followers to their targets, then send it",
     ),
+    Syntax(
+        "buy",
+        (_ORDERED, _LOTS, _AT),
+        "buy DEMO1001 2 ESZ6 @ 4795.25",
+        "show what the order would be, then send it; @ is a limit, stop 4810 a stop, neither the market",
+    ),
+    Syntax("sell", (_ORDERED, _LOTS, _AT), "sell main 1 stop 4790", "as buy; followers of a group get their rule's size"),
+    Syntax(
+        "cancel",
+        (Argument("account, group or all", "targets"), Argument("contract or order", "working", optional=True, free=True)),
+        "cancel DEMO1000 ESZ6",
+        "show what works there, then cancel it; copies follow the leader's orders",
+    ),
+    Syntax(
+        "move",
+        (Argument("order", "working", free=True), Argument("price", None), Argument("lots", None, optional=True)),
+        "move 10234 4794.75",
+        "give a working order another price, and size; shown first",
+    ),
+    Syntax("ladder", (_ORDERED, _LOTS), "ladder DEMO1000 1", "for whom and how many lots the ladder places; t arms it"),
     Syntax(
         "set",
         (Argument("group", "groups"), Argument("field", FIELDS), Argument("value", None)),
@@ -391,6 +451,14 @@ def _command(name: str, values: Sequence[str]) -> Command:
             except GroupRefused as refused:
                 raise BadCommand(str(refused)) from None
             return SetGroup(group, field, value)
+        case ("buy" | "sell") as side, target, qty, *words:
+            return _order(lambda: PlaceOrder(ticket_of(Side(side), target, qty, words)))
+        case "cancel", target, *what:
+            return CancelOrders(target, what[0] if what else "")
+        case "move", order_id, price, *qty:
+            return _order(lambda: MoveOrder(order_id, number("price", price), lots(qty[0]) if qty else None))
+        case "ladder", target, qty:
+            return _order(lambda: SetLadder(target, lots(qty)))
         case "resync", target:
             return Resync(target)
         case "kill", *_:
@@ -449,6 +517,13 @@ def _command(name: str, values: Sequence[str]) -> Command:
             return Quit()
 
 
+def _order(made: Callable[[], Command]) -> Command:
+    try:
+        return made()
+    except BadOrder as bad:
+        raise BadCommand(str(bad)) from None
+
+
 def _filter(name: str, conditions: Sequence[str]) -> Filter:
     if name.casefold() == "off" and not conditions:
         return Filter("")
@@ -469,6 +544,8 @@ def _choices(argument: Argument, known: Known) -> tuple[str, ...]:
         return tuple(str(word) for word in argument.source)
     if argument.source == "targets":
         return ("all", *known.groups, *known.accounts)
+    if argument.source == "ordered":
+        return (*known.groups, *known.accounts)
     if argument.source == "filterable":
         return (*known.filters, "off")
     if argument.source == "guardable":
