@@ -27,6 +27,7 @@ from schema.records import (
     Fill,
     FollowerConfig,
     GroupConfig,
+    ManualOrder,
     OrderType,
     Position,
     RejectClass,
@@ -68,7 +69,8 @@ class Table:
         self.journal: set[str] = set()
         self.stored: dict[str, Signal] = {}
         self.journal_up = True
-        self.waiting: list[ev.Commit] = []
+        self.waiting: list[ev.Commit | ev.CommitManual] = []
+        self.manual: dict[str, ManualOrder] = {}  # as the journal has them
         self.fill_no = 0
         self.position: dict[tuple[str, str], int] = {}
         self.fills: list[Fill] = []
@@ -109,6 +111,13 @@ class Table:
                     self.commit(effect)
                 else:
                     self.waiting.append(effect)
+            elif isinstance(effect, ev.CommitManual):
+                if self.journal_up:
+                    self.commit_manual(effect)
+                else:
+                    self.waiting.append(effect)
+            elif isinstance(effect, ev.KeepManual):
+                self.manual |= {order.cl_ord_id: order for order in effect.orders}
             elif isinstance(effect, ev.Send):
                 self.sent += effect.orders
                 for order in [leg for each in effect.orders for leg in each.legs]:
@@ -143,6 +152,13 @@ class Table:
         self.feed(
             ev.Committed(at_ns=self.now_ns, signal_id=effect.signal.signal_id, fresh=fresh, decided_ns=self.now_ns)
         )
+
+    def commit_manual(self, effect: ev.CommitManual) -> None:
+        there = {(order.plan_id, order.account) for order in self.manual.values()}
+        fresh = {order.cl_ord_id: order for order in effect.orders if (order.plan_id, order.account) not in there}
+        self.manual |= fresh
+        tags = tuple(order.cl_ord_id for order in effect.orders)
+        self.feed(ev.ManualCommitted(at_ns=self.now_ns, tags=tags, fresh=frozenset(fresh)))
 
     def passes(self, seconds: float, *, ticks: int = 1) -> None:
         for _ in range(ticks):
