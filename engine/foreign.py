@@ -42,7 +42,10 @@ def held_by_copies(core: Core, account: str, symbol: str) -> int:
 
 
 def put(core: Core, lots: Lots) -> None:
-    """Remember and store whose lots are whose."""
+    """Remember and store whose lots are whose. The trader's own from the desk are never more than all foreign ones."""
+    if lots.manual:
+        together = min(lots.manual, lots.foreign, key=abs) if lots.manual * lots.foreign > 0 else 0
+        lots = replace(lots, manual=together)
     if core.lots.get((lots.account, lots.symbol)) != lots:
         core.lots[lots.account, lots.symbol] = lots
         core.emit(ev.Keep(lots=(lots,)))
@@ -89,22 +92,25 @@ def filled(core: Core, fill: Fill) -> None:
     lots = lots_of(core, fill.account, fill.symbol)
     closing = reducing_part(lots.copied, net_qty)
     left = replace(lots, copied=lots.copied + closing)
-    if _closes(core, fill, lots):
+    if not manual and _closes(core, fill, lots):
         rest = reducing_part(left.foreign, net_qty - closing)
         put(core, replace(left, foreign=left.foreign + rest))
         tidy(core, fill.account, fill.symbol)
         return
-    traders(core, follower, fill.symbol, net_qty)
+    traders(core, follower, fill.symbol, net_qty, manual=manual)
     if not manual:
         what = f"{fill.side} {fill.qty} {fill.symbol} at {fill.price.normalize():f} was filled"
         _say(core, follower, fill.order_id, what)
 
 
-def traders(core: Core, follower: FollowerConfig, symbol: str, net_qty: int) -> None:
-    """So many signed lots came to a follower by the trader's hand: they close the copies' lots first."""
+def traders(core: Core, follower: FollowerConfig, symbol: str, net_qty: int, *, manual: bool) -> None:
+    """So many signed lots came to a follower by the trader's hand, `manual` from the desk: they close the copies' lots
+    first."""
     lots = lots_of(core, follower.account, symbol)
     closing = reducing_part(lots.copied, net_qty)
-    left = replace(lots, copied=lots.copied + closing, foreign=lots.foreign + net_qty - closing)
+    rest = net_qty - closing
+    own = lots.manual + rest if manual else lots.manual
+    left = replace(lots, copied=lots.copied + closing, foreign=lots.foreign + rest, manual=own)
     put(core, left)
     tidy(core, follower.account, symbol)
     if closing and not left.copied:

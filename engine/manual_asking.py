@@ -140,7 +140,7 @@ def explain(core: Core, adopted: frozenset[str], moved: Moved) -> None:
             continue
         flight.adopted += abs(lots)
         moved[place] = moved.get(place, 0) - lots
-        foreign.traders(core, core.followers[order.account], order.symbol, lots)
+        foreign.traders(core, core.followers[order.account], order.symbol, lots, manual=True)
         manual_rows.settled(core, flight)
 
 

@@ -337,7 +337,7 @@ def _correct_one(
 
 def drifting(core: Core) -> Iterable[tuple[FollowerConfig, str, int, int]]:
     """(follower, symbol, target, held) of every enabled follower that does not stand at its target and has nothing
-    on the way to it."""
+    on the way to it. Lots that the trader gave it from the desk are no drift: he knows of them."""
     leader_symbols = {symbol for _, symbol in core.leader_nets}
     for follower in core.followers.values():
         if not follower.enabled or not core.ledger.known(follower.account):
@@ -346,6 +346,7 @@ def drifting(core: Core) -> Iterable[tuple[FollowerConfig, str, int, int]]:
             symbol = symbol_for(follower, leader_symbol)
             target, held = target_of(core, follower, leader_symbol), core.ledger.net(follower.account, symbol)
             low, high = mirror_plan.slack(core, follower, leader_symbol)
-            off = target is not None and _beyond(target, held, low, high)
+            own = held - foreign.lots_of(core, follower.account, symbol).manual
+            off = target is not None and _beyond(target, own, low, high)
             if target is not None and off and not core.inflight.at(follower.account, symbol):
                 yield follower, symbol, target, held

@@ -483,13 +483,15 @@ class Out(StrEnum):
 
 
 class Lots(Record, frozen=True):
-    """Whose the lots of a follower's position are, signed: what copies brought, and what somebody else did."""
+    """Whose the lots of a follower's position are, signed: what copies brought, and what somebody else did; `manual` are
+    those of the latter that the trader gave from the desk."""
 
     account: str
     symbol: str
     copied: int = 0
     foreign: int = 0
     out: Out = Out.NO
+    manual: int = 0
 
 
 class Copy(Record, frozen=True):

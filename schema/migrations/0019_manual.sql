@@ -26,3 +26,6 @@ CREATE TABLE manual_orders (
 );
 -- What a desk that starts asks for.
 CREATE INDEX manual_orders_open ON manual_orders (account) WHERE state IN ('pending', 'unknown', 'taken');
+
+-- Of a follower's foreign lots, those that such orders brought.
+ALTER TABLE lots ADD COLUMN manual bigint NOT NULL DEFAULT 0;

@@ -69,7 +69,8 @@ class Table:
         self.journal: set[str] = set()
         self.stored: dict[str, Signal] = {}
         self.journal_up = True
-        self.waiting: list[ev.Commit | ev.CommitManual] = []
+        self.waiting: list[ev.Commit] = []
+        self.waiting_manual: list[ev.CommitManual] = []
         self.manual: dict[str, ManualOrder] = {}  # as the journal has them
         self.fill_no = 0
         self.position: dict[tuple[str, str], int] = {}
@@ -115,7 +116,7 @@ class Table:
                 if self.journal_up:
                     self.commit_manual(effect)
                 else:
-                    self.waiting.append(effect)
+                    self.waiting_manual.append(effect)
             elif isinstance(effect, ev.KeepManual):
                 self.manual |= {order.cl_ord_id: order for order in effect.orders}
             elif isinstance(effect, ev.Send):
