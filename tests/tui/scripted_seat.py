@@ -5,7 +5,7 @@ of events always give the same rows. Commands do what they say to the rows. Safe
 """
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -25,6 +25,9 @@ from engine.seat import (
     LatencySummary,
     LoginAccount,
     LoginAccounts,
+    OrderAct,
+    OrderLine,
+    OrderPlan,
     OrderRow,
     PositionRow,
     ResyncLine,
@@ -32,6 +35,7 @@ from engine.seat import (
     Role,
     Row,
     StatusRow,
+    Ticket,
     Topic,
     View,
     WatchlistRow,
@@ -77,6 +81,7 @@ class ScriptedSeat:
         self._random = Random(seed)
         self._lock = threading.Lock()
         self._publish_every = publish_every
+        self.asked: list[tuple[str, bool]] = []  # what of the trader's orders was asked, and whether to send it
         self.events = 0
         self.signals = 0
         self.now_ns = START_NS
@@ -521,6 +526,138 @@ class ScriptedSeat:
                     self._hold(line.account, self.leader_net)
             self.publish()
         return ResyncPlan(target=target, accounts=len(named), lines=lines, sent=shown is not None, seconds=0.1)
+
+    async def place(self, ticket: Ticket, shown: OrderPlan | None = None) -> OrderPlan:
+        """Every follower of a group gets the leader's size; a market order is filled at once, any other rests."""
+        named = [
+            row
+            for row in self.accounts.values()
+            if ticket.target == row.account or (ticket.target == row.group and row.role is Role.FOLLOWER)
+        ]
+        if not named:
+            raise CommandRefused(f"account: there is no {ticket.target}.")
+        market = Decimal(str(self.price))
+        lines = tuple(
+            OrderLine(
+                account=row.account,
+                symbol=ticket.symbol or "ESH4",
+                side=ticket.side,
+                qty=ticket.qty,
+                order_type=ticket.order_type,
+                limit_price=ticket.limit_price,
+                stop_price=ticket.stop_price,
+                held=row.net_qty,
+                market=market,
+                copies=FOLLOWERS if row.role is Role.LEADER else 0,
+                refused="off: switched off by the trader" if not row.enabled else "",
+            )
+            for row in named
+        )
+        return self._planned(OrderAct.PLACE, ticket.target, lines, shown, self._placed)
+
+    def _placed(self, line: OrderLine) -> str:
+        fills = line.order_type is OrderType.MARKET
+        order_id = str(500_000 + len(self.orders))
+        self.orders.insert(
+            0,
+            OrderRow(
+                account=line.account,
+                order_id=order_id,
+                cl_ord_id=f"cm{order_id}",
+                origin="manual",
+                symbol=line.symbol,
+                side=line.side,
+                order_type=line.order_type,
+                qty=line.qty,
+                filled_qty=line.qty if fills else 0,
+                avg_price=line.market if fills else None,
+                limit_price=line.limit_price,
+                stop_price=line.stop_price,
+                status="filled" if fills else "working",
+                text="",
+                updated_ns=self.now_ns,
+            ),
+        )
+        if not fills:
+            return f"working, order {order_id}"
+        self._hold(line.account, self.accounts[line.account].net_qty + line.qty * line.side.sign)
+        return f"filled {line.qty} at {line.market}"
+
+    async def move(
+        self, account: str, order_id: str, price: Decimal, qty: int | None = None, shown: OrderPlan | None = None
+    ) -> OrderPlan:
+        rows = [row for row in self.orders if (row.account, row.order_id) == (account, order_id)]
+        lines = tuple(
+            structs.replace(
+                self._line_of(row),
+                limit_price=price if row.limit_price else None,
+                stop_price=price if row.stop_price else None,
+                qty=qty or row.qty,
+            )
+            for row in rows
+        )
+        return self._planned(OrderAct.MOVE, order_id, lines, shown, self._moved)
+
+    def _moved(self, line: OrderLine) -> str:
+        at = next(n for n, row in enumerate(self.orders) if row.order_id == line.order_id)
+        prices = {"limit_price": line.limit_price, "stop_price": line.stop_price, "qty": line.qty}
+        self.orders[at] = structs.replace(self.orders[at], **prices)
+        return "moved"
+
+    async def cancel(self, target: str, what: str = "", shown: OrderPlan | None = None) -> OrderPlan:
+        rows = [
+            row
+            for row in self.orders
+            if row.status == "working"
+            and target in ("all", row.account, self.accounts[row.account].group)
+            and what in ("", row.order_id, row.symbol)
+        ]
+        if not rows and shown is None:
+            raise CommandRefused(f"order: nothing works on {target}; the orders pane lists what does.")
+        return self._planned(OrderAct.CANCEL, target, tuple(map(self._line_of, rows)), shown, self._canceled)
+
+    def _canceled(self, line: OrderLine) -> str:
+        at = next(n for n, row in enumerate(self.orders) if row.order_id == line.order_id)
+        self.orders[at] = structs.replace(self.orders[at], status="canceled")
+        return "canceled"
+
+    def _line_of(self, row: OrderRow) -> OrderLine:
+        return OrderLine(
+            account=row.account,
+            symbol=row.symbol,
+            side=row.side,
+            qty=row.qty,
+            order_type=row.order_type,
+            limit_price=row.limit_price,
+            stop_price=row.stop_price,
+            order_id=row.order_id,
+            origin=row.origin,
+            market=Decimal(str(self.price)),
+            held=self.accounts[row.account].net_qty,
+        )
+
+    def _planned(
+        self,
+        act: OrderAct,
+        about: str,
+        lines: tuple[OrderLine, ...],
+        shown: OrderPlan | None,
+        do: Callable[[OrderLine], str],
+    ) -> OrderPlan:
+        self.asked.append((str(act), shown is not None))
+        if shown is not None:
+            with self._lock:
+                lines = tuple(line if line.refused else structs.replace(line, outcome=do(line)) for line in lines)
+            self.publish()
+        return OrderPlan(
+            plan_id=shown.plan_id if shown else f"plan{len(self.asked)}",
+            act=act,
+            about=about,
+            lines=lines,
+            at_ns=self.now_ns,
+            sent=shown is not None,
+            seconds=0.1,
+        )
 
     async def export(self, what: str, path: str, account: str | None = None) -> str:
         rows = [row for row in self.view(Topic(what)).rows if account in (None, getattr(row, "account", None))]
