@@ -288,4 +288,6 @@ class Alert(Effect, frozen=True):
     text: str
 
 
-AnyEffect = Commit | CommitManual | KeepManual | Send | ChangeOrder | Ask | AskOrders | Disarm | SetBaseline | Keep | Alert
+AnyEffect = (
+    Commit | CommitManual | KeepManual | Send | ChangeOrder | Ask | AskOrders | Disarm | SetBaseline | Keep | Alert
+)

@@ -1,4 +1,4 @@
-"""Orders that the trader gives from the desk: journaled, sent once, followed to their end. Functions of the core; no I/O.
+"""Orders that the trader gives from the desk: journaled, sent once, followed to their end. Part of the core; no I/O.
 
 `engine/manuals.py` shows the trader what would go and feeds what he confirms. How such an order stands beside copies:
 

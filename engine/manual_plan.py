@@ -155,9 +155,12 @@ def _priced(line: OrderLine, also: str, around: Around) -> OrderLine:
     """The line beside the market. A contract that nobody tells of has the price of the one it is traded for (`also`),
     where its twin's price is the same."""
     about, now = _product(line.symbol), around.market(line.symbol)
-    if not now.price and about is not None and (twin := _product(also)) is not None:
-        if about.root in (twin.micro, twin.root) or twin.root == about.micro:
-            now = around.market(also)
+    twin = _product(also)
+    same = (
+        about is not None and twin is not None and (about.root in (twin.micro, twin.root) or twin.root == about.micro)
+    )
+    if not now.price and same:
+        now = around.market(also)
     waits = _waits_at(line)
     at = line.limit_price or line.stop_price or now.price
     notes = [f"the price is {now.age_ns / 1e9:.0f} s old"] if now.price and now.age_ns > _OLD_NS else []
@@ -230,7 +233,7 @@ def _about_copies(core: Core, line: OrderLine) -> str:
     return f"closes {abs(closing)} of its copies' {copied:+d}: the leader's next trade, or a resync, opens them again"
 
 
-# --- moves and cancels ---------------------------------------------------------------------------------------------------
+# --- moves and cancels ------------------------------------------------------------------------------------------------
 
 
 def line_of(core: Core, order: LiveOrder, terms: Terms | None) -> OrderLine:
@@ -293,11 +296,11 @@ def cancel_lines(core: Core, accounts: Iterable[str], what: str) -> tuple[OrderL
     return tuple(own or lines)
 
 
-# --- confirming ------------------------------------------------------------------------------------------------------------
+# --- confirming -------------------------------------------------------------------------------------------------------
 
 
 def confirmed(now: Iterable[OrderLine], shown: Iterable[OrderLine]) -> tuple[OrderLine, ...]:
-    """The lines as they are now, of those that were shown; one that asks for something else is not sent, and says so."""
+    """The lines as they are now, of those that were shown; one that asks for something else is not sent and says so."""
     before = {(line.account, line.order_id): line for line in shown}
     found: list[OrderLine] = []
     for line in now:

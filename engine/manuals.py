@@ -121,9 +121,7 @@ class Manuals:
         if kind is OrderType.TRAILING_STOP:
             raise CommandRefused("type: a trailing stop is not taken here; place a stop and move it.")
         wants = (kind in (OrderType.LIMIT, OrderType.STOP_LIMIT), is_stop(kind))
-        for name, price, wanted in zip(
-            ("limit", "stop"), (ticket.limit_price, ticket.stop_price), wants, strict=True
-        ):
+        for name, price, wanted in zip(("limit", "stop"), (ticket.limit_price, ticket.stop_price), wants, strict=True):
             if wanted and (price is None or not price.is_finite() or price <= 0):
                 raise CommandRefused(f"{name}: a {kind.replace('_', ' ')} order needs a price above 0.")
             if not wanted and price is not None:
@@ -207,9 +205,7 @@ class Manuals:
         await self._handle(ev.ManualAsked(at_ns=self._clock.now_ns(), orders=orders))
         flights = [self._core.manual.flights[order.cl_ord_id] for order in orders]
         await self._until(lambda: all(f.order.state is not ManualState.PENDING for f in flights), self._answer_s)
-        await self._until(
-            lambda: all(f.rests or f.order.state is not ManualState.TAKEN for f in flights), _FILLED_S
-        )
+        await self._until(lambda: all(f.rests or f.order.state is not ManualState.TAKEN for f in flights), _FILLED_S)
 
     def _became(self, line: OrderLine, order: ManualOrder | None) -> OrderLine:
         if order is None:
@@ -229,9 +225,7 @@ class Manuals:
                 outcome = f"{now.state}{reason}"
         return replace(line, order_id=now.order_id, outcome=outcome)
 
-    async def _change(
-        self, lines: tuple[OrderLine, ...], shown: OrderPlan, *, cancel: bool
-    ) -> tuple[OrderLine, ...]:
+    async def _change(self, lines: tuple[OrderLine, ...], shown: OrderPlan, *, cancel: bool) -> tuple[OrderLine, ...]:
         going = [line for line in lines if not line.refused]
         if going:
             await self._apart(self._request(going, shown.plan_id, cancel=cancel))

@@ -483,8 +483,8 @@ class Out(StrEnum):
 
 
 class Lots(Record, frozen=True):
-    """Whose the lots of a follower's position are, signed: what copies brought, and what somebody else did; `manual` are
-    those of the latter that the trader gave from the desk."""
+    """Whose the lots of a follower's position are, signed: what copies brought, and what somebody else did; `manual`
+    are those of the latter that the trader gave from the desk."""
 
     account: str
     symbol: str

@@ -89,9 +89,7 @@ def _update_sql(table: str, kind: type[Record], key: Sequence[str], kept: Sequen
     names = tables.fields(kind)
     changes = ", ".join(f'"{name}" = rows."{name}"' for name in names if name not in kept)
     where = " AND ".join(f"{table}.{name} = rows.{name}" for name in key)
-    return (
-        f"UPDATE {table} SET {changes} FROM {tables.unnest(kind)} AS rows ({tables.quoted(names)}) WHERE {where}"
-    )
+    return f"UPDATE {table} SET {changes} FROM {tables.unnest(kind)} AS rows ({tables.quoted(names)}) WHERE {where}"
 
 
 def _insert_sql(table: str, kind: type[Record], conflict: str = "") -> str:

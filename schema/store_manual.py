@@ -2,7 +2,8 @@
 starts for those whose end it does not know.
 
 `commit_manual` stands between a confirmed preview and its orders, as `commit_signal` does for copies: of one preview an
-account gets one order, whoever confirms it again, and however often. What becomes of them is written behind, as `Batch`.
+account gets one order, whoever confirms it again, and however often. What becomes of them is
+written behind (`Batch`).
 """
 
 # ruff: noqa: S608 - table and column names in statements are this package's own
@@ -19,9 +20,7 @@ _INSERT = (
     f"SELECT rows.*, $1 FROM {tables.unnest(ManualOrder, 2)} AS rows ON CONFLICT DO NOTHING RETURNING cl_ord_id"
 )
 _MINE = "SELECT cl_ord_id FROM manual_orders WHERE cl_ord_id = ANY($1) AND session = $2"
-_OPEN = (
-    "SELECT * FROM manual_orders WHERE state IN ('pending', 'unknown', 'taken') ORDER BY asked_ns, cl_ord_id"
-)
+_OPEN = "SELECT * FROM manual_orders WHERE state IN ('pending', 'unknown', 'taken') ORDER BY asked_ns, cl_ord_id"
 
 
 class ManualStore(JournalStore):

@@ -316,10 +316,15 @@ SYNTAX: tuple[Syntax, ...] = (
         "buy DEMO1001 2 ESZ6 @ 4795.25",
         "show what the order would be, then send it; @ is a limit, stop 4810 a stop, neither the market",
     ),
-    Syntax("sell", (_ORDERED, _LOTS, _AT), "sell main 1 stop 4790", "as buy; followers of a group get their rule's size"),
+    Syntax(
+        "sell", (_ORDERED, _LOTS, _AT), "sell main 1 stop 4790", "as buy; followers of a group get their rule's size"
+    ),
     Syntax(
         "cancel",
-        (Argument("account, group or all", "targets"), Argument("contract or order", "working", optional=True, free=True)),
+        (
+            Argument("account, group or all", "targets"),
+            Argument("contract or order", "working", optional=True, free=True),
+        ),
         "cancel DEMO1000 ESZ6",
         "show what works there, then cancel it; copies follow the leader's orders",
     ),

@@ -1,5 +1,5 @@
-"""The order ticket: a page on which an order is written, and the question before anything of an order, a move or a cancel
-is sent. Opened by `tui/trading.py`.
+"""The order ticket: a page on which an order is written, and the question before an order, a move or a cancel is sent.
+Opened by `tui/trading.py`.
 
 The page's button only shows what would go; the question's own key sends it. So whatever is held down or typed ahead,
 two deliberate keys stand between a page and an order.
@@ -23,7 +23,12 @@ from tui.page import Choice, Field, Page
 from tui.patient import PatientModal
 from tui.text import clean, counted
 
-_TYPES = {"market": OrderType.MARKET, "limit": OrderType.LIMIT, "stop": OrderType.STOP, "stop limit": OrderType.STOP_LIMIT}
+_TYPES = {
+    "market": OrderType.MARKET,
+    "limit": OrderType.LIMIT,
+    "stop": OrderType.STOP,
+    "stop limit": OrderType.STOP_LIMIT,
+}
 _LOOKS_PER_S = 4
 _FIELDS = (
     Field("target", "Target", "an account, or a group: its followers by their rules", ("account",)),
@@ -123,7 +128,10 @@ class TicketPage(Page):
     def ticket(self) -> Ticket:
         """What the lines say. Raises CommandRefused."""
         kind = _TYPES[self.text("type")]
-        limited, stopped = kind in (OrderType.LIMIT, OrderType.STOP_LIMIT), kind in (OrderType.STOP, OrderType.STOP_LIMIT)
+        limited, stopped = (
+            kind in (OrderType.LIMIT, OrderType.STOP_LIMIT),
+            kind in (OrderType.STOP, OrderType.STOP_LIMIT),
+        )
         if not self.text("target"):
             raise CommandRefused("target: it is empty; write an account or a group.")
         try:

@@ -1,7 +1,7 @@
 """Trading from the screen: what is typed, written on the ticket or pressed on the ladder becomes an order of the desk.
 
-`tui/carrying.py` hands it the commands, `tui/app.py` the keys and what the depth pane asks. Everything goes the same way:
-the desk says what would go (`Seat.place` and its likes), the trader sees it and presses a second key, the desk sends
+`tui/carrying.py` hands it the commands, `tui/app.py` the keys and what the depth pane asks. Everything goes the same
+way: the desk says what would go (`Seat.place` and its likes), the trader sees it and presses a second key, the desk sends
 exactly that. On the ladder the second key is the one that places: the first armed it, for some seconds and in sight.
 """
 
@@ -90,7 +90,7 @@ def _came_of(plan: OrderPlan) -> str:
     return said
 
 
-# --- what the screen knows ----------------------------------------------------------------------------------------------
+# --- what the screen knows --------------------------------------------------------------------------------------------
 
 
 def working(seat: Seat) -> list[OrderRow]:
@@ -105,7 +105,9 @@ def account_of(seat: Seat, order_id: str) -> str:
     if not names:
         raise CommandRefused(f"order: {order_id} does not work on any account; the orders pane lists what does.")
     if len(names) > 1:
-        raise CommandRefused(f"order: {order_id} is an order of {' and of '.join(sorted(names))}; cancel it by account.")
+        raise CommandRefused(
+            f"order: {order_id} is an order of {' and of '.join(sorted(names))}; cancel it by account."
+        )
     return names.pop()
 
 
@@ -150,9 +152,11 @@ def foresee(command: "commands.PlaceOrder | commands.MoveOrder | commands.Cancel
 
 
 def _among(row: OrderRow, target: str, what: str, seat: Seat) -> bool:
-    named = target == "all" or target == row.account or target in {
-        each.group for each in _accounts(seat) if each.account == row.account
-    }
+    named = (
+        target == "all"
+        or target == row.account
+        or target in {each.group for each in _accounts(seat) if each.account == row.account}
+    )
     return named and what.upper() in ("", row.order_id.upper(), row.symbol)
 
 
@@ -171,12 +175,12 @@ def _who(target: str, seat: Seat) -> str:
     return f"{held}, {counted(copies, 'follower copies', 'followers copy')} it"
 
 
-# --- the ladder ---------------------------------------------------------------------------------------------------------
+# --- the ladder -------------------------------------------------------------------------------------------------------
 
 
 class Ladder:
     """The depth pane's trading keys: dead until it is armed, which lasts `ARMED_S` seconds after the last key, and is
-    said in the message line all the time. Where the desk refuses anything of what a key would do, the question comes."""
+    said in the message line all the time. Where the desk refuses a part of what a key would do, the question comes."""
 
     def __init__(self, app: App[Any], seat: Seat, message: MessageLine, ask: Callable[..., None]) -> None:
         self._app = app
@@ -246,7 +250,9 @@ class Ladder:
             self.disarm()
             return
         if not self.armed:
-            self._message.say("The ladder is not armed: t arms it for some seconds, and the next key places.", "refused")
+            self._message.say(
+                "The ladder is not armed: t arms it for some seconds, and the next key places.", "refused"
+            )
             return
         self.left_s = ARMED_S
         if kind in _SIDES:
@@ -275,9 +281,7 @@ class Ladder:
         if not own:
             self._message.say(f"No order of {self.target} rests at this price.", "refused")
         for row in own:
-            self._ask(
-                self._sent(lambda shown=None, row=row: self._seat.cancel(row.account, row.order_id, shown))
-            )
+            self._ask(self._sent(lambda shown=None, row=row: self._seat.cancel(row.account, row.order_id, shown)))
 
     def _move(self, price: Decimal, orders: tuple[OrderRow, ...]) -> None:
         """The first `v` takes the order at the cursor up, the second puts it at the price that the cursor has then."""

@@ -1,5 +1,5 @@
-"""Orders of the trader's own in the core: journaled before they leave, sent once, followed to their end, and never taken
-for a copy, for drift, or for a stranger's."""
+"""Orders of the trader's own in the core: journaled before they leave, sent once, followed to their end, and never
+taken for a copy, for drift, or for a stranger's."""
 
 from decimal import Decimal
 from typing import Any
@@ -316,7 +316,7 @@ def test_an_order_of_which_nothing_is_heard_is_unknown_after_its_deadline_and_re
     table = Table({"DEMO1": ONE})
     give(table, order(table, "DEMO1", +1))
     (sent,) = table.take()
-    table.passes(3, ticks=60)
+    table.passes(4, ticks=80)
     assert table.manual[sent.cl_ord_id].state is ManualState.UNKNOWN
     assert "at-DEMO1" in table.asked
     for _ in range(3):
@@ -368,7 +368,7 @@ def test_a_rejected_order_says_so_and_counts_trouble_of_the_venue_against_its_br
     assert manual_gate.why_not(table.core, "DEMO1", "ESH4", 1) == "breaker of at-DEMO1 is open"
 
 
-# --- moves and cancels ----------------------------------------------------------------------------------------------------
+# --- moves and cancels ------------------------------------------------------------------------------------------------
 
 
 def change(table: Table, account: str, order_id: str, terms: Terms | None, change_id: str = "c1") -> None:

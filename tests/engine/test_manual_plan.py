@@ -10,7 +10,17 @@ from brokers.registry import capabilities_of
 from engine import manual_plan
 from engine.manual_plan import Around, Market, order_lines
 from engine.seat import OrderLine, Ticket
-from schema.records import FollowerConfig, LiveOrder, LiveStatus, OrderType, Rounding, Rule, Side, SymbolMap, TimeInForce
+from schema.records import (
+    FollowerConfig,
+    LiveOrder,
+    LiveStatus,
+    OrderType,
+    Rounding,
+    Rule,
+    Side,
+    SymbolMap,
+    TimeInForce,
+)
 from tests.engine.table import LEADER, Table
 
 ONE = Rule()
@@ -139,7 +149,10 @@ def test_what_differs_from_what_was_shown_is_not_sent() -> None:
     table = Table({"DEMO1": ONE, "DEMO2": ONE})
     shown = order_lines(table.core, ticket("main"), around(table))
     table.reconfigure(
-        (FollowerConfig(account="DEMO1", group="main"), FollowerConfig(account="DEMO2", group="main", rule=Rule(value=Decimal(2))))
+        (
+            FollowerConfig(account="DEMO1", group="main"),
+            FollowerConfig(account="DEMO2", group="main", rule=Rule(value=Decimal(2))),
+        )
     )
     now = order_lines(table.core, ticket("main"), around(table))
     assert [(each.account, each.refused) for each in manual_plan.confirmed(now, shown)] == [

@@ -23,7 +23,7 @@ async def asked(on: Driver) -> None:
     await on.until(lambda: isinstance(on.app.screen, OrderQuestion), "the question")
 
 
-# --- words ----------------------------------------------------------------------------------------------------------------
+# --- words ------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -106,7 +106,7 @@ def test_a_command_being_typed_says_what_it_would_do() -> None:
     assert trading.foresee(commands.CancelOrders("all", ""), seat) == "nothing of that works now"
 
 
-# --- commands -------------------------------------------------------------------------------------------------------------
+# --- commands ---------------------------------------------------------------------------------------------------------
 
 
 async def test_an_order_that_is_typed_is_shown_and_a_second_key_sends_it() -> None:
@@ -166,7 +166,7 @@ async def test_an_order_is_moved_and_canceled_from_the_command_line() -> None:
         await on.shows(f"order: {order_id} does not work on any account")
 
 
-# --- the ticket -----------------------------------------------------------------------------------------------------------
+# --- the ticket -------------------------------------------------------------------------------------------------------
 
 
 async def test_the_ticket_begins_with_the_row_under_the_cursor_and_two_keys_send_it() -> None:
@@ -217,7 +217,7 @@ async def test_a_ticket_on_a_position_closes_it() -> None:
     assert (begun.target, begun.side, begun.qty, begun.symbol) == ("DEMO1001", Side.SELL, 2, "ESH4")
 
 
-# --- the ladder -----------------------------------------------------------------------------------------------------------
+# --- the ladder -------------------------------------------------------------------------------------------------------
 
 
 def press(on: Driver, kind: str, price: str = "4700", orders: tuple[OrderRow, ...] = ()) -> None:
