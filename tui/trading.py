@@ -1,8 +1,9 @@
 """Trading from the screen: what is typed, written on the ticket or pressed on the ladder becomes an order of the desk.
 
 `tui/carrying.py` hands it the commands, `tui/app.py` the keys and what the depth pane asks. Everything goes the same
-way: the desk says what would go (`Seat.place` and its likes), the trader sees it and presses a second key, the desk sends
-exactly that. On the ladder the second key is the one that places: the first armed it, for some seconds and in sight.
+way: the desk says what would go (`Seat.place` and its likes), the trader sees it and presses a second key, the desk
+sends exactly that. On the ladder the second key is the one that places: the first armed it, for some seconds and in
+sight.
 """
 
 from collections.abc import Awaitable, Callable
