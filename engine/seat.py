@@ -364,8 +364,8 @@ class OrderLine(Record, frozen=True):
     """What the trader's word would do at one account: place an order, or, with an `order_id`, move or cancel one.
     `refused` says why nothing is sent, `note` what else is to be known. `held` are signed lots (None: not known),
     `market` is the price now and `ticks` how far the order's price is from it (below 0: it would trade at once);
-    `notional` and `tick_value` are money, of the whole order. `copies`: so many followers copy it. `outcome` is what came
-    of it once it was sent."""
+    `notional` and `tick_value` are money, of the whole order. `copies`: so many followers copy it. `outcome` is what
+    came of it once it was sent."""
 
     account: str
     symbol: str

@@ -54,6 +54,7 @@ from tui.panes.registry import PANES, PaneKind
 from tui.panes.watch import WatchPane
 from tui.patient import PatientApp
 from tui.search import SymbolSearch
+from tui.trading import ticket_for, working
 
 AROUND = 4
 """Lines of the screen around the panes: two of status, the message, the hints or what is typed."""
@@ -105,6 +106,7 @@ class CopydeskApp(PatientApp):
         self.prompt = Prompt(self._known, id="prompt")
         self._hints = HintLine(id="hints")
         self.carrying = Carrying(self, seat, self.lists, self.message, attached=attached)
+        self.trading = self.carrying.trading
         self.layouts = Layouts(seat)
         self.layouts.begin(layout)
         self.board = Board(self._panes, self.layouts, self.message.say, id="board")
@@ -297,6 +299,11 @@ class CopydeskApp(PatientApp):
         if row is not None:
             self.carrying.ask(self.lists.move(_watched(row), by))
 
+    def action_ticket(self) -> None:
+        """Write an order, for the row under the cursor where it says for whom."""
+        row = self.focused.current if isinstance(self.focused, GridPane) else None
+        self.trading.open_ticket(ticket_for(self._seat.view, row))
+
     def action_next_list(self) -> None:
         self.carrying.ask(self.lists.show_next())
 
@@ -376,6 +383,7 @@ class CopydeskApp(PatientApp):
             filters=tuple(dict.fromkeys(each.name for each in self.lists.filters)),
             layouts=self.layouts.names,
             panes=tuple(self._panes),
+            working=tuple(dict.fromkeys(row.order_id for row in working(self._seat.view))),
         )
 
     def _open_prompt(self, mode: Any, text: str) -> None:

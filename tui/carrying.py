@@ -21,6 +21,7 @@ from tui.login_form import LoginPage, SyncPage
 from tui.page import Page
 from tui.panes.lines import MessageLine
 from tui.text import counted
+from tui.trading import Trading
 
 if TYPE_CHECKING:
     from tui.app import CopydeskApp
@@ -40,6 +41,7 @@ class Carrying:
         self._lists = lists
         self._message = message
         self._attached = attached
+        self.trading = Trading(app, seat, message, self.ask)
 
     def run(self, command: commands.Command) -> None:
         """Carry a command out in a worker; the screen goes on meanwhile."""
@@ -65,6 +67,10 @@ class Carrying:
             case commands.Kill():
                 self._message.say("Kill switch: the desk is halted, flattening all …")
                 self.ask(self._flattened(self._seat.kill()))
+            case commands.PlaceOrder() | commands.MoveOrder() | commands.CancelOrders():
+                self.trading.run(command)
+            case commands.SetLadder(target, qty):
+                self._message.say(self.trading.ladder.choose(target, qty))
             case commands.Acknowledge(contract):
                 self.ask(self._seat.acknowledge(contract))
             case commands.SetGuard(target, guard):

@@ -262,6 +262,7 @@ KEYS: tuple[Key, ...] = (
     Key("alerts", "7", "7", "app.pane('alerts')", "alerts", "Go to the alerts.", "desk"),
     Key("depth", "8", "8", "app.pane('depth')", "depth", "Go to the depth ladder.", "desk"),
     Key("tape", "9", "9", "app.pane('tape')", "tape", "Go to the tape.", "desk"),
+    Key("ticket", "o", "o", "app.ticket", "order", "Write an order; it is shown before it goes.", "desk", hint=True),
     Key("find", "f", "f", "app.find_symbol", "find symbol", "Search as you type; Enter watches it.", "desk", hint=True),
     Key("next", "tab", "Tab", "app.focus_next", "next", "Go to the next pane or divider.", "desk", hint=True),
     Key("previous", "shift+tab", "Shift+Tab", "app.focus_previous", "previous", "Go to the one before.", "desk"),

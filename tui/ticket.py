@@ -5,6 +5,7 @@ The page's button only shows what would go; the question's own key sends it. So 
 two deliberate keys stand between a page and an order.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any, ClassVar
@@ -15,7 +16,7 @@ from textual.binding import Binding
 from textual.containers import Vertical, VerticalScroll
 from textual.widgets import Input, Static
 
-from engine.seat import Candles, CommandRefused, OrderPlan, Seat, Ticket, Topic, WatchlistRow
+from engine.seat import Candles, CommandRefused, OrderPlan, Seat, Ticket, Topic, View, WatchlistRow
 from schema.records import OrderType, Side, TimeInForce
 from schema.symbols import UnknownProduct, parse_contract, product
 from tui.order_words import HEADS, BadOrder, away_words, came_of, line_row, lots, number, ticket_words
@@ -23,6 +24,8 @@ from tui.page import Choice, Field, Page
 from tui.patient import PatientModal
 from tui.text import clean, counted
 
+Look = Callable[[Topic], View]
+"""The newest snapshot of a topic."""
 _TYPES = {
     "market": OrderType.MARKET,
     "limit": OrderType.LIMIT,
@@ -121,7 +124,7 @@ class TicketPage(Page):
 
     def _look(self) -> None:
         try:
-            self.note(beside_market(self.ticket(), self._seat))
+            self.note(beside_market(self.ticket(), self._seat.view))
         except CommandRefused as refused:
             self.note(str(refused))
 
@@ -165,27 +168,27 @@ def _plain(price: Decimal | None) -> str:
     return "" if price is None else f"{price.normalize():f}"
 
 
-def last_price(seat: Seat, symbol: str) -> Decimal | None:
+def last_price(look: Look, symbol: str) -> Decimal | None:
     """The last price that this screen has of a contract: the chart's, else a watchlist's."""
-    for row in seat.view(Topic.CANDLES).rows:
+    for row in look(Topic.CANDLES).rows:
         if isinstance(row, Candles) and row.symbol == symbol and row.last:
             return Decimal(str(row.last))
-    for held in seat.view(Topic.WATCHLISTS).rows:
+    for held in look(Topic.WATCHLISTS).rows:
         for watched in held.rows if isinstance(held, WatchlistRow) else ():
             if watched.symbol == symbol and watched.last:
                 return Decimal(str(watched.last))
     return None
 
 
-def chart_symbol(seat: Seat) -> str:
+def chart_symbol(look: Look) -> str:
     """The contract of the chart; empty when there is none."""
-    return next((row.symbol for row in seat.view(Topic.CANDLES).rows if isinstance(row, Candles)), "")
+    return next((row.symbol for row in look(Topic.CANDLES).rows if isinstance(row, Candles)), "")
 
 
-def beside_market(ticket: Ticket, seat: Seat) -> str:
+def beside_market(ticket: Ticket, look: Look) -> str:
     """A ticket in words beside the market as the screen has it: price, size, distance and worth."""
-    ticket = ticket if ticket.symbol else msgspec.structs.replace(ticket, symbol=chart_symbol(seat))
-    market = last_price(seat, ticket.symbol) if ticket.symbol else None
+    ticket = ticket if ticket.symbol else msgspec.structs.replace(ticket, symbol=chart_symbol(look))
+    market = last_price(look, ticket.symbol) if ticket.symbol else None
     said = [ticket_words(ticket)]
     said.append("the market's price is not known here" if market is None else f"market {market.normalize():f}")
     try:

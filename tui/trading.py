@@ -30,7 +30,7 @@ from tui import commands
 from tui.order_words import came_of, price_words, ticket_words
 from tui.panes.lines import MessageLine
 from tui.text import counted, signed
-from tui.ticket import OrderQuestion, TicketPage, beside_market, chart_symbol
+from tui.ticket import Look, OrderQuestion, TicketPage, beside_market, chart_symbol
 
 ARMED_S = 10
 """How long the ladder stays armed after the last key."""
@@ -64,7 +64,7 @@ class Trading:
                 self._ask(self._shown(about, lambda shown: self._seat.cancel(target, what, shown)))
 
     async def _moved(self, order_id: str, price: Decimal, qty: int | None) -> str:
-        account = account_of(self._seat, order_id)
+        account = account_of(self._seat.view, order_id)
         about = f"move order {order_id} of {account} to {price.normalize():f}"
         return await self._shown(about, lambda shown: self._seat.move(account, order_id, price, qty, shown))
 
@@ -94,15 +94,15 @@ def _came_of(plan: OrderPlan) -> str:
 # --- what the screen knows --------------------------------------------------------------------------------------------
 
 
-def working(seat: Seat) -> list[OrderRow]:
+def working(look: Look) -> list[OrderRow]:
     """The orders that may still trade, newest first."""
-    rows = seat.view(Topic.ORDERS).rows
+    rows = look(Topic.ORDERS).rows
     return [row for row in rows if isinstance(row, OrderRow) and row.status in _LIVE]
 
 
-def account_of(seat: Seat, order_id: str) -> str:
+def account_of(look: Look, order_id: str) -> str:
     """Whose working order this is. Raises CommandRefused."""
-    names = {row.account for row in working(seat) if row.order_id == order_id}
+    names = {row.account for row in working(look) if row.order_id == order_id}
     if not names:
         raise CommandRefused(f"order: {order_id} does not work on any account; the orders pane lists what does.")
     if len(names) > 1:
@@ -112,11 +112,11 @@ def account_of(seat: Seat, order_id: str) -> str:
     return names.pop()
 
 
-def _accounts(seat: Seat) -> list[AccountRow]:
-    return [row for row in seat.view(Topic.ACCOUNTS).rows if isinstance(row, AccountRow)]
+def _accounts(look: Look) -> list[AccountRow]:
+    return [row for row in look(Topic.ACCOUNTS).rows if isinstance(row, AccountRow)]
 
 
-def ticket_for(seat: Seat, row: object) -> Ticket:
+def ticket_for(look: Look, row: object) -> Ticket:
     """What a ticket begins with: the account of the row under the cursor, and for a position what would close it."""
     match row:
         case PositionRow() if row.net_qty:
@@ -125,26 +125,26 @@ def ticket_for(seat: Seat, row: object) -> Ticket:
         case PositionRow() | OrderRow():
             return Ticket(target=row.account, side=Side.BUY, qty=1, symbol=row.symbol)
         case AccountRow():
-            return Ticket(target=row.account, side=Side.BUY, qty=1, symbol=chart_symbol(seat))
+            return Ticket(target=row.account, side=Side.BUY, qty=1, symbol=chart_symbol(look))
         case _:
-            leader = next((each.account for each in _accounts(seat) if each.role is Role.LEADER), "")
-            return Ticket(target=leader, side=Side.BUY, qty=1, symbol=chart_symbol(seat))
+            leader = next((each.account for each in _accounts(look) if each.role is Role.LEADER), "")
+            return Ticket(target=leader, side=Side.BUY, qty=1, symbol=chart_symbol(look))
 
 
-def foresee(command: "commands.PlaceOrder | commands.MoveOrder | commands.CancelOrders", seat: Seat) -> str:
+def foresee(command: "commands.PlaceOrder | commands.MoveOrder | commands.CancelOrders", look: Look) -> str:
     """What a command that is being typed would do now, from what the screen has; the desk's own preview follows."""
     match command:
         case commands.PlaceOrder(ticket):
-            return f"{beside_market(ticket, seat)} · {_who(ticket.target, seat)}"
+            return f"{beside_market(ticket, look)} · {_who(ticket.target, look)}"
         case commands.MoveOrder(order_id, price, qty):
-            row = next((each for each in working(seat) if each.order_id == order_id), None)
+            row = next((each for each in working(look) if each.order_id == order_id), None)
             if row is None:
                 return f"order {order_id} does not work on any account"
             now = price_words(row.order_type, row.limit_price, row.stop_price)
             size = "" if qty is None or qty == row.qty else f", {row.qty} to {qty} lots"
             return f"{row.account} {row.side} {row.qty} {row.symbol} {now}: to {price.normalize():f}{size}"
         case commands.CancelOrders(target, what):
-            rows = [row for row in working(seat) if row.origin != "copy" and _among(row, target, what, seat)]
+            rows = [row for row in working(look) if row.origin != "copy" and _among(row, target, what, look)]
             if not rows:
                 return "nothing of that works now"
             named = ", ".join(f"{row.account} {row.side} {row.qty} {row.symbol}" for row in rows[:3])
@@ -152,18 +152,18 @@ def foresee(command: "commands.PlaceOrder | commands.MoveOrder | commands.Cancel
             return f"cancels {counted(len(rows), 'order', 'orders')}: {named}{more}"
 
 
-def _among(row: OrderRow, target: str, what: str, seat: Seat) -> bool:
+def _among(row: OrderRow, target: str, what: str, look: Look) -> bool:
     named = (
         target == "all"
         or target == row.account
-        or target in {each.group for each in _accounts(seat) if each.account == row.account}
+        or target in {each.group for each in _accounts(look) if each.account == row.account}
     )
     return named and what.upper() in ("", row.order_id.upper(), row.symbol)
 
 
-def _who(target: str, seat: Seat) -> str:
+def _who(target: str, look: Look) -> str:
     """Whom an order is for, in words."""
-    rows = _accounts(seat)
+    rows = _accounts(look)
     row = next((each for each in rows if each.account == target), None)
     if row is None:
         members = [each for each in rows if each.group == target and each.role is Role.FOLLOWER]
@@ -207,7 +207,7 @@ class Ladder:
     def arm(self) -> None:
         """The first of the two deliberate keys."""
         if not self.target:
-            leader = next((row.account for row in _accounts(self._seat) if row.role is Role.LEADER), "")
+            leader = next((row.account for row in _accounts(self._seat.view) if row.role is Role.LEADER), "")
             self.target = leader
         if not self.target:
             self._message.say("There is no leader to trade for; :ladder ACCOUNT LOTS names an account.", "refused")
@@ -273,7 +273,7 @@ class Ladder:
 
     def _own(self, orders: tuple[OrderRow, ...]) -> list[OrderRow]:
         """Those that a key here may touch: of whom the ladder trades for, and no copy's."""
-        groups = {row.account: row.group for row in _accounts(self._seat)}
+        groups = {row.account: row.group for row in _accounts(self._seat.view)}
         mine = [row for row in orders if self.target in (row.account, groups.get(row.account))]
         return [row for row in mine if row.origin != "copy"]
 

@@ -97,13 +97,13 @@ def test_a_command_being_typed_says_what_it_would_do() -> None:
     seat = ScriptedSeat()
     buy = parse("buy LEAD1000 2 ESH4 @ 4795", Known(accounts=tuple(seat.accounts)))
     assert isinstance(buy, PlaceOrder)
-    said = trading.foresee(buy, seat)
+    said = trading.foresee(buy, seat.view)
     assert said.startswith("buy 2 ESH4 limit 4795 on LEAD1000 · market ")
     assert "worth 479,500" in said and "25 a tick" in said and said.endswith("it is flat, 20 followers copy it")
-    group = trading.foresee(PlaceOrder(Ticket(target="main", side=Side.BUY, qty=1)), seat)
+    group = trading.foresee(PlaceOrder(Ticket(target="main", side=Side.BUY, qty=1)), seat.view)
     assert group.endswith("20 followers get what its rule makes of it")
-    assert trading.foresee(MoveOrder("9", Decimal(1), None), seat) == "order 9 does not work on any account"
-    assert trading.foresee(commands.CancelOrders("all", ""), seat) == "nothing of that works now"
+    assert trading.foresee(MoveOrder("9", Decimal(1), None), seat.view) == "order 9 does not work on any account"
+    assert trading.foresee(commands.CancelOrders("all", ""), seat.view) == "nothing of that works now"
 
 
 # --- commands ---------------------------------------------------------------------------------------------------------
@@ -213,7 +213,7 @@ async def test_a_ticket_on_a_position_closes_it() -> None:
     seat = ScriptedSeat(publish_every=100)
     seat.advance(400)
     position = next(row for row in seat.view("positions").rows if row.account == "DEMO1001")  # type: ignore[union-attr, arg-type]
-    begun = trading.ticket_for(seat, position)
+    begun = trading.ticket_for(seat.view, position)
     assert (begun.target, begun.side, begun.qty, begun.symbol) == ("DEMO1001", Side.SELL, 2, "ESH4")
 
 
