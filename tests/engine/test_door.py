@@ -12,6 +12,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -23,7 +24,7 @@ from engine.desk import Desk
 from engine.door import Counts, Door
 from engine.remote import NoDesk, RemoteSeat, connect
 from engine.row_changes import Items, patched
-from engine.seat import Chosen, CommandRefused, Topic
+from engine.seat import Chosen, CommandRefused, Ticket, Topic
 from engine.seat_socket import DoorRefused, address, socket_of
 from engine.seat_wire import MarketKind, SeatRole, Shown
 from engine.thread import ThreadSeat
@@ -31,7 +32,7 @@ from schema.clock import SYSTEM_CLOCK
 from schema.layouts import DeleteLayout
 from schema.login import Credentials
 from schema.market import Aggressor, DepthSnapshot, SymbolListed, Trade
-from schema.records import ConnectionConfig, Environment, Guard
+from schema.records import ConnectionConfig, Environment, Guard, Side
 from schema.settings import Settings
 from schema.store import Store
 from schema.watchlists import AddSymbols, Watched
@@ -229,6 +230,16 @@ async def test_every_command_is_the_desks_own_and_its_refusals_travel(state_dir:
                 plan = await seat.resync("all")
                 assert replace(plan, seconds=0.0) == replace(await desk.resync("all"), seconds=0.0)
                 assert (await seat.resync("all", plan)).sent
+                ticket = Ticket(target=FOLLOWER, side=Side.BUY, qty=1, symbol="ESH4")
+                shown = await seat.place(ticket)
+                assert [line.refused for line in shown.lines] == [""]
+                assert (await seat.place(ticket, shown)).lines[0].outcome.startswith("filled 1")
+                with pytest.raises(CommandRefused, match="sent already"):
+                    await seat.place(ticket, shown)
+                with pytest.raises(CommandRefused, match="order: 1 does not work on"):
+                    await seat.move(FOLLOWER, "1", Decimal(4800))
+                with pytest.raises(CommandRefused, match="order: nothing works on"):
+                    await seat.cancel(FOLLOWER)
                 found = await seat.find_symbols("ESZ6")
                 assert found == await desk.find_symbols("ESZ6") and found
                 added = await seat.edit_lists(AddSymbols(name="mine", symbols=(Watched(source="", symbol="ESZ6"),)))
@@ -267,6 +278,9 @@ async def test_a_viewer_sees_all_asks_what_it_likes_and_changes_nothing(desk: De
                 ("kill", seat.kill),
                 ("flatten", lambda: seat.flatten("all")),
                 ("resync", lambda: seat.resync("all")),
+                ("place", lambda: seat.place(Ticket(target=FOLLOWER, side=Side.BUY, qty=1))),
+                ("move", lambda: seat.move(FOLLOWER, "1", Decimal(4800))),
+                ("cancel", lambda: seat.cancel("all")),
                 ("try_login", lambda: seat.try_login(LOGIN, secret, ())),
                 ("add_login", lambda: seat.add_login(LOGIN, secret, (), Chosen())),
                 ("login_accounts", lambda: seat.login_accounts("ann")),
