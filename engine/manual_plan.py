@@ -228,9 +228,10 @@ def _about_copies(core: Core, line: OrderLine) -> str:
     closing = reducing_part(copied, line.qty * line.side.sign)
     if not closing:
         return ""
+    does = "closes" if line.order_type is OrderType.MARKET else "if filled closes"
     if closing == -copied:
-        return f"closes its copies' {copied:+d}: it is out of the leader's open trade"
-    return f"closes {abs(closing)} of its copies' {copied:+d}: the leader's next trade, or a resync, opens them again"
+        return f"{does} its copies' {copied:+d}: it is out of the leader's open trade"
+    return f"{does} {abs(closing)} of its copies' {copied:+d}: the leader's next trade, or a resync, opens them again"
 
 
 # --- moves and cancels ------------------------------------------------------------------------------------------------
@@ -284,16 +285,20 @@ def _trigger(order: LiveOrder) -> Decimal | None:
     return order.stop_price if is_stop(order.order_type) else order.limit_price
 
 
-def cancel_lines(core: Core, accounts: Iterable[str], what: str) -> tuple[OrderLine, ...]:
+def cancel_lines(core: Core, accounts: Iterable[str], what: str, around: Around) -> tuple[OrderLine, ...]:
     """What works on accounts: all of it, of one contract, or one order by its id. Copies are left out of many."""
     found = [order for account in accounts for order in manual_change.working(core, account)]
     named = [order for order in found if what and order.order_id == what]
     if named:
-        return tuple(line_of(core, order, None) for order in named)
+        return tuple(_going(core, order, around) for order in named)
     wanted = [order for order in found if not what or order.symbol == what.upper()]
-    lines = [line_of(core, order, None) for order in wanted]
+    lines = [_going(core, order, around) for order in wanted]
     own = [line for line in lines if line.origin != "copy"]
     return tuple(own or lines)
+
+
+def _going(core: Core, order: LiveOrder, around: Around) -> OrderLine:
+    return replace(_priced(line_of(core, order, None), order.symbol, around), note="")
 
 
 # --- confirming -------------------------------------------------------------------------------------------------------

@@ -98,7 +98,7 @@ class Manuals:
     async def cancel(self, target: str, accounts: Sequence[str], what: str, shown: OrderPlan | None) -> OrderPlan:
         """See `Seat.cancel`; `accounts` are the ones that `target` names. Raises CommandRefused."""
         started_ns = self._clock.now_ns()
-        lines = manual_plan.cancel_lines(self._core, accounts, what)
+        lines = manual_plan.cancel_lines(self._core, accounts, what, self._around())
         if shown is not None:
             self._use(shown, OrderAct.CANCEL)
             lines = await self._change(manual_plan.confirmed(lines, shown.lines), shown, cancel=True)

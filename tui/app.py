@@ -304,6 +304,10 @@ class CopydeskApp(PatientApp):
         row = self.focused.current if isinstance(self.focused, GridPane) else None
         self.trading.open_ticket(ticket_for(self._seat.view, row))
 
+    def on_depth_pane_asked(self, event: Any) -> None:
+        """A key of the ladder, at the price under the depth pane's cursor."""
+        self.trading.ladder.asked(event.kind, event.symbol, event.price, event.pane.orders_at_hand)
+
     def action_next_list(self) -> None:
         self.carrying.ask(self.lists.show_next())
 

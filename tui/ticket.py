@@ -34,9 +34,9 @@ _TYPES = {
 }
 _LOOKS_PER_S = 4
 _FIELDS = (
-    Field("target", "Target", "an account, or a group: its followers by their rules", ("account",)),
+    Field("target", "Target", "an account, or a group's followers", ("account",)),
     Field("side", "Side", choices=("buy", "sell"), value="buy"),
-    Field("qty", "Lots", "for a group the leader's: each follower's rule makes its own of it", ("size",)),
+    Field("qty", "Lots", "whole lots; for a group the leader's", ("size",)),
     Field("symbol", "Contract", "such as ESZ6; empty: the chart's"),
     Field("type", "Type", choices=tuple(_TYPES), value="market"),
     Field("limit", "Limit", "the worst price it trades at", ("price",)),

@@ -192,6 +192,7 @@ class Ladder:
         self.qty = 1
         self.left_s = 0
         self.taken: tuple[str, str] | None = None  # (account, order id) of the order that is being moved
+        self._last = ""  # what came of the last key
         self._timer: Timer | None = None
 
     @property
@@ -212,7 +213,7 @@ class Ladder:
         if not self.target:
             self._message.say("There is no leader to trade for; :ladder ACCOUNT LOTS names an account.", "refused")
             return
-        self.left_s = ARMED_S
+        self.left_s, self._last = ARMED_S, ""
         if self._timer is None:
             self._timer = self._app.set_interval(1.0, self._second)
         self._tell()
@@ -238,7 +239,7 @@ class Ladder:
         moving = f"  moving order {self.taken[1]}: v puts it here" if self.taken else ""
         self._message.say(
             f"LADDER ARMED {self.left_s} s: {counted(self.qty, 'lot', 'lots')} for {self.target}{moving}"
-            "   b s limit   B S stop   c cancel   v move   Esc disarm",
+            f"   b s limit   B S stop   c cancel   v move   Esc disarm{self._last}",
             "refused",
         )
 
@@ -301,8 +302,14 @@ class Ladder:
     async def _sent(self, asked: Callable[..., Awaitable[OrderPlan]]) -> str:
         """Have the desk say what would go; all of it goes at once, anything less is asked about first."""
         shown = await asked()
+        if not self.armed:
+            return "Nothing was sent: the ladder was disarmed meanwhile."
         if shown.orders < len(shown.lines) or not shown.orders:
             self.disarm()
             if not await self._app.push_screen_wait(OrderQuestion(shown, "from the ladder")):
                 return "Nothing was sent."
-        return _came_of(await asked(shown))
+        said, whole = came_of(await asked(shown))
+        self._last = f"   · {said}"
+        if not whole:
+            raise CommandRefused(said)
+        return said

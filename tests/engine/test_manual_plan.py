@@ -191,8 +191,8 @@ def test_a_cancel_names_what_works_and_leaves_copies_to_their_leader() -> None:
     copy = replace(mine, account="DEMO1", order_id="2", cl_ord_id="cd77")
     for each in (mine, copy):
         table.core.kept_orders[each.account, each.order_id] = each
-    lines = manual_plan.cancel_lines(table.core, (LEADER, "DEMO1"), "")
+    lines = manual_plan.cancel_lines(table.core, (LEADER, "DEMO1"), "", around(table))
     assert [(each.order_id, each.refused) for each in lines] == [("1", "")]
-    (only,) = manual_plan.cancel_lines(table.core, ("DEMO1",), "2")
+    (only,) = manual_plan.cancel_lines(table.core, ("DEMO1",), "2", around(table))
     assert only.origin == "copy" and "follows the leader's" in only.refused
-    assert manual_plan.cancel_lines(table.core, (LEADER,), "NQH4") == ()
+    assert manual_plan.cancel_lines(table.core, (LEADER,), "NQH4", around(table)) == ()
