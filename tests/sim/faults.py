@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from brokers.sandbox.orders import Origin, Reason, Refused, Terms
 from schema.records import Guard, OrderType, Side
-from tests.sim.plan import Fault
+from tests.sim.plan import LEADER, Fault
 from tests.sim.store import lasting
 
 if TYPE_CHECKING:
@@ -143,13 +143,42 @@ def _stranger(run: Schedule, fault: Fault) -> None:
     run.tell_all()
 
 
+def _manual(run: Schedule, fault: Fault) -> None:
+    """The trader gives an order from the desk; one that rests, far from the market, he cancels there after a while."""
+    rests = fault.what == "rest" and fault.where != LEADER
+    price = (run.exchange.ticks - (200 if fault.count > 0 else -200)) / Decimal(4)
+    run.command("manual", fault.where, str(fault.count), str(price) if rests else "")
+    if rests:
+        run.world.after(fault.for_s, run.command, "cancel_manual", fault.where)
+        run.world.after(fault.for_s + 6.0, _take_out, run, fault.where)
+
+
+def _take_out(run: Schedule, account: str) -> None:
+    """What the desk was not up to cancel."""
+    for order in run.exchange.working(account):
+        if run.exchange.tag_of(order).startswith("cm"):
+            _withdraw(run, order.order_id)
+
+
 def _withdraw(run: Schedule, order_id: int) -> None:
     with suppress(Refused):  # a flatten was sooner
         run.exchange.venue.cancel(order_id, Origin())
     run.tell_all()
 
 
-_NO_EXCUSE = ("duplicate", "replay", "thin", "reduce_only", "toggle", "guard", "resync", "rule", "flatten", "stranger")
+_NO_EXCUSE = (
+    "duplicate",
+    "replay",
+    "thin",
+    "reduce_only",
+    "toggle",
+    "guard",
+    "resync",
+    "rule",
+    "flatten",
+    "stranger",
+    "manual",
+)
 _APPLY: dict[str, Callable[[Schedule, Fault], None]] = {
     "cut": lambda run, fault: run.logins[fault.where].cut(),
     "unreachable": _unreachable,
@@ -181,5 +210,6 @@ _APPLY: dict[str, Callable[[Schedule, Fault], None]] = {
     "rule": lambda run, fault: run.command("set_rule", fault.where, *fault.what.split()),
     "kill": _kill,
     "stranger": _stranger,
+    "manual": _manual,
     "flatten": lambda run, fault: run.command("flatten", fault.where),
 }

@@ -14,6 +14,7 @@ from math import ceil, floor
 from typing import TYPE_CHECKING
 
 from brokers.sandbox.orders import Origin
+from engine.manual_book import ENDS
 from engine.seat import FlattenResult, StatusRow, Topic
 from schema.records import (
     ApprovedOrder,
@@ -23,6 +24,7 @@ from schema.records import (
     Episode,
     FollowerConfig,
     Guard,
+    ManualState,
     Mode,
     Out,
     Rounding,
@@ -133,7 +135,7 @@ class Books(Witness):
             self.rows.setdefault(copy.follower, deque(maxlen=_ROWS)).append((copy.signal_id, copy.follower))
 
     def commanded(self, name: str, args: tuple[str, ...]) -> None:
-        if name in ("toggle", "flatten"):
+        if name in ("toggle", "flatten") or (name == "manual" and args[0] != LEADER):
             self.hands.add(args[0])
         elif name == "kill":
             self.hands |= set(self.run.exchange.ids)
@@ -155,7 +157,7 @@ class Books(Witness):
 
     def symbol(self, account: str) -> str:
         """The contract in which a follower copies."""
-        return self.symbols[account]
+        return self.symbols.get(account, _SYMBOL)
 
     def t_halt(self, order: ApprovedOrder) -> None:
         """T-PANIC: while the desk is halted, nothing that opens leaves it."""
@@ -170,6 +172,11 @@ class Books(Witness):
 
     def t_wal(self, order: ApprovedOrder) -> None:
         """T-WAL: no order without an intent on the disk, and the order is what the intent says."""
+        if manual := self.run.disk.manual.get(order.cl_ord_id):
+            row = manual[1]
+            if (row.account, row.symbol, row.side, row.qty) != (order.account, order.symbol, order.side, order.qty):
+                self.broken(f"T-WAL {order} is not what its row says: {row}")
+            return
         key = self.run.disk.tags.get(order.cl_ord_id)
         if key is None:
             self.broken(f"T-WAL {order.cl_ord_id} of {order.account} left the desk and is not in the journal")
@@ -421,4 +428,10 @@ class Books(Witness):
         for copy in run.disk.copies.values():
             if copy.decision in _OPEN:
                 self.broken(f"T-LEDGER {copy.signal_id} of {copy.follower} ended as {copy.decision}: {copy.reason}")
+        for _, order in run.disk.manual.values():
+            if order.state not in ENDS:
+                self.broken(f"T-LEDGER the order by hand {order.cl_ord_id} ended as {order.state}: {order.reason}")
+            filled = sum(f.qty for f in run.exchange.fills[order.account] if f.cl_ord_id == order.cl_ord_id)
+            if filled and order.state is ManualState.NOT_SENT:
+                self.broken(f"T-UNKNOWN {order.cl_ord_id} was filled, and its row says: {order.reason}")
         self.step()

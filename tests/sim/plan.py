@@ -220,7 +220,13 @@ def draw(seed: int) -> Plan:
     balances = [(LEADER, Decimal(150_000))]
     balances += [(follower.account, Decimal(random.choice(equities)) * 40) for follower in config.followers]
     moves = draw_moves(random, over_s)
-    faults = (*draw_faults(random, over_s), *_hands(seed, over_s), *_kill(seed, over_s), *_strangers(seed, over_s))
+    faults = (
+        *draw_faults(random, over_s),
+        *_hands(seed, over_s),
+        *_kill(seed, over_s),
+        *_strangers(seed, over_s),
+        *_orders_by_hand(seed, over_s),
+    )
     return Plan(
         seed=seed,
         config=replace(config, groups=(group,)),
@@ -307,6 +313,25 @@ def _strangers(seed: int, over_s: float) -> list[Fault]:
             what=random.choice(("trade", "trade", "rest")),
         )
         for _ in range(random.randint(1, 4))
+    ]
+
+
+def _orders_by_hand(seed: int, over_s: float) -> list[Fault]:
+    """In every fourth schedule the trader gives orders from the desk, at market or at rest for a while: to followers, now
+    and then to the leader; each is confirmed twice."""
+    random = Random(f"orders by hand {seed}")
+    if random.random() > 0.25:
+        return []
+    return [
+        Fault(
+            at_s=round(random.random() * over_s, 4),
+            kind="manual",
+            where=LEADER if random.random() < 0.2 else f"DEMO{1001 + random.randrange(FOLLOWERS)}",
+            for_s=random.choice((0.5, 3.0)),
+            count=random.choice((-2, -1, 1, 2)),
+            what=random.choice(("trade", "trade", "rest")),
+        )
+        for _ in range(random.randint(1, 6))
     ]
 
 

@@ -7,6 +7,7 @@ as it stands, then with the leader flat, then in a new trade in which every foll
 import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from decimal import Decimal
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -15,9 +16,9 @@ import structlog
 
 from engine import desk as desk_module
 from engine.desk import Desk
-from engine.seat import CommandRefused
+from engine.seat import CommandRefused, Ticket
 from schema.login import Credentials
-from schema.records import Guard, Signal
+from schema.records import Guard, OrderType, Side, Signal
 from schema.settings import Settings
 from schema.store import JournalDown
 from tests.sim import faults
@@ -152,10 +153,30 @@ class Schedule:
         with suppress(CommandRefused, JournalDown):
             if name == "confirm_resync":
                 await desk.resync(*args, shown=await desk.resync(*args))
+            elif name == "manual":
+                await self._manual(desk, *args)
+            elif name == "cancel_manual":
+                await desk.cancel(*args, shown=await desk.cancel(*args))
             elif name == "kill":
                 self.books.killed(await desk.kill())
             else:
                 await getattr(desk, name)(*args)
+
+    async def _manual(self, desk: Desk, account: str, lots: str, limit: str) -> None:
+        """An order by hand is looked at, and confirmed twice at once: it goes once."""
+        ticket = Ticket(
+            target=account,
+            side=Side.of(int(lots)),
+            qty=abs(int(lots)),
+            symbol=self.books.symbol(account),
+            order_type=OrderType.LIMIT if limit else OrderType.MARKET,
+            limit_price=Decimal(limit) if limit else None,
+        )
+        shown = await desk.place(ticket)
+        both = await asyncio.gather(*(desk.place(ticket, shown) for _ in range(2)), return_exceptions=True)
+        for failed in both:
+            if isinstance(failed, BaseException) and not isinstance(failed, CommandRefused):
+                raise failed
 
     # --- what the venue and the trader do ----------------------------------------------------------------------------
 

@@ -220,7 +220,7 @@ class Exchange:
         name = self.names[event.account_id]
         self.told.append((name, (AccountUpdated, {"state": self.state(name)})))
 
-    def _tag(self, order: Order) -> str:
+    def tag_of(self, order: Order) -> str:
         return self.venue.commands[order.command_id].origin.cl_ord_id or ""
 
     def _fill(self, fill: VenueFill) -> Fill:
@@ -234,7 +234,7 @@ class Exchange:
             qty=fill.qty,
             price=fill.contract.price(fill.ticks),
             venue_ns=fill.at_ns,
-            cl_ord_id=self._tag(self.venue.orders[fill.order_id]),
+            cl_ord_id=self.tag_of(self.venue.orders[fill.order_id]),
         )
 
     def _order(self, order: Order) -> VenueOrder:
@@ -254,7 +254,7 @@ class Exchange:
             "trail": terms.trail,
             "oco_id": str(order.oco_id or ""),
             "parent_id": str(order.parent_id or ""),
-            "cl_ord_id": self._tag(order) if order.command_id else "",
+            "cl_ord_id": self.tag_of(order) if order.command_id else "",
             "venue_ns": self.world.now_ns(),
         }
         if order.status in _LIVE:
