@@ -157,6 +157,11 @@ class ManualBook:
         orders = (flight for flight in self.at(account, symbol) if flight.order.cl_ord_id != besides)
         return sum(flight.left for flight in orders if not flight.rests)
 
+    def resting(self, account: str, symbol: str, lots: int, besides: str = "") -> int:
+        """Signed lots that orders at rest may bring, of those that go the way of `lots`; `besides` as for `coming`."""
+        orders = (flight for flight in self.at(account, symbol) if flight.order.cl_ord_id != besides)
+        return sum(flight.left for flight in orders if flight.rests and flight.left * lots > 0)
+
     def asking(self, account: str, symbol: str) -> bool:
         """Whether the outcome of one is being asked for."""
         return any(flight.unknown_since_ns for flight in self.at(account, symbol))

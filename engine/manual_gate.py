@@ -79,6 +79,7 @@ def _cap(core: Core, follower: FollowerConfig | None, symbol: str, lots: int, be
     if follower.max_order is not None and abs(lots) > follower.max_order:
         return f"its max_order is {follower.max_order}"
     would = core.ledger.net(follower.account, symbol) + core.manual.coming(follower.account, symbol, besides) + lots
+    would += core.manual.resting(follower.account, symbol, lots, besides)
     would += core.inflight.on_the_way(follower.account, symbol)[0]
     if follower.max_position is not None and abs(would) > follower.max_position:
         return f"its max_position is {follower.max_position}, it would hold {would:+d}"

@@ -227,6 +227,8 @@ def test_caps_flips_breakers_and_a_copy_on_its_way_refuse() -> None:
     give(table, order(table, "DEMO1", +2))
     table.execute_all()
     assert why(table.core, "DEMO1", "ESH4", 2) == "its max_position is 3, it would hold +4"
+    rests(table, "DEMO1", +1, plan="rests")
+    assert why(table.core, "DEMO1", "ESH4", 1) == "its max_position is 3, it would hold +4", "what rests may fill, too"
     table.feed(ev.VenueAbilities(at_ns=table.now_ns, connection="at-DEMO1", flips=False))
     assert why(table.core, "DEMO1", "ESH4", -3) == "its venue takes no order across zero: close +2 first"
     for _ in range(5):

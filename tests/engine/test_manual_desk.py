@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import Counter
+from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 from random import Random
@@ -10,10 +11,11 @@ from typing import Any
 import pytest
 
 from engine.desk import Desk
-from engine.seat import CommandRefused, OrderPlan, Ticket
+from engine.seat import AccountRow, CommandRefused, OrderPlan, OrderRow, Ticket, Topic
 from schema.clock import SYSTEM_CLOCK
 from schema.records import Guard, ManualState, OrderType, Side
 from schema.vault import Vault
+from tests.engine.test_orders_mode import Orders, nobody
 from tests.practice import LEADER, SYMBOL, PracticeDesk, practice, until
 
 FAR = Decimal(40)
@@ -99,6 +101,7 @@ async def test_t_dup_place_move_and_cancel_at_a_follower_beside_its_copies(name:
         await desk.settled(5)
         assert await trader.holds(account) == 1, "the copies left, the trader's lot stayed"
         assert set((await trader.tags()).values()) <= {1}
+        assert not [row for row in desk.desk.view(Topic.ALERTS).rows if "not the desk's" in str(row)]
         await desk.desk.journal.flush()
         assert await desk.store.open_manual() == []
 
@@ -130,11 +133,35 @@ async def test_an_order_on_the_leader_is_copied_once_and_a_groups_goes_to_each_f
             assert target is not None
             assert books.net(line.account, line.symbol) == target + line.qty * line.side.sign
         assert await trader.holds(LEADER) == 2, "the group's order is its followers'"
-        rows = {row.account: row for row in desk.desk.views.view("accounts").rows}  # type: ignore[arg-type]
         desk.status()
-        assert all(rows[line.account].state == "armed" for line in shares.lines), "nobody is out of sync by it"
-        origins = {row.origin for row in desk.desk.view("orders").rows if row.cl_ord_id.startswith("cm")}  # type: ignore
+        rows = [row for row in desk.desk.view(Topic.ACCOUNTS).rows if isinstance(row, AccountRow)]
+        assert {row.state for row in rows} == {"armed"}, "nobody is out of sync by it"
+        orders = [row for row in desk.desk.view(Topic.ORDERS).rows if isinstance(row, OrderRow)]
+        origins = {row.origin for row in orders if row.cl_ord_id.startswith("cm")}
         assert origins == {"manual"}
+
+
+async def test_an_order_at_rest_on_the_leader_is_mirrored_moved_and_canceled_once(state_dir: Path) -> None:
+    async with practice(state_dir, *FEW) as desk:
+        orders, trader = Orders(desk), Trader(desk)
+        await orders.begin()
+        at = orders.price - FAR
+
+        def rest_at(price: Decimal) -> Callable[[dict[str, list[tuple[str, int, Decimal]]]], bool]:
+            return lambda found: all(
+                [(lots, p) for _, lots, p in rows] == [(orders.share(name, 2), price)] for name, rows in found.items()
+            )
+
+        rested = (await trader.give(LEADER, +2, order_type=OrderType.LIMIT, limit_price=at)).lines[0]
+        await orders.become(rest_at(at))
+        shown = await desk.desk.move(LEADER, rested.order_id, at - 5)
+        assert (await desk.desk.move(LEADER, rested.order_id, at - 5, None, shown)).lines[0].outcome == "moved"
+        await orders.become(rest_at(at - 5))
+        shown = await desk.desk.cancel("main")
+        assert [(line.account, line.origin) for line in shown.lines] == [(LEADER, "manual")], "copies follow"
+        await desk.desk.cancel("main", "", shown)
+        await orders.become(nobody)
+        assert await orders.sent_twice() == []
 
 
 async def test_a_halt_and_the_kill_switch_refuse_what_opens(state_dir: Path) -> None:

@@ -317,8 +317,8 @@ def _strangers(seed: int, over_s: float) -> list[Fault]:
 
 
 def _orders_by_hand(seed: int, over_s: float) -> list[Fault]:
-    """In every fourth schedule the trader gives orders from the desk, at market or at rest for a while: to followers, now
-    and then to the leader; each is confirmed twice."""
+    """In every fourth schedule the trader gives orders from the desk, at market or at rest for a while: to followers,
+    at times to the leader; each is confirmed twice."""
     random = Random(f"orders by hand {seed}")
     if random.random() > 0.25:
         return []
