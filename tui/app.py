@@ -9,6 +9,7 @@ import re
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -47,6 +48,7 @@ from tui.panes.accounts import AccountsPane
 from tui.panes.alerts import AlertsPane
 from tui.panes.candles import CandlePane
 from tui.panes.copies import CopiesPane
+from tui.panes.depth import DepthPane
 from tui.panes.lines import HintLine, MessageLine, StatusLine
 from tui.panes.orders import OrdersPane
 from tui.panes.positions import PositionsPane
@@ -304,7 +306,11 @@ class CopydeskApp(PatientApp):
         row = self.focused.current if isinstance(self.focused, GridPane) else None
         self.trading.open_ticket(ticket_for(self._seat.view, row))
 
-    def on_depth_pane_asked(self, event: Any) -> None:
+    def action_ladder(self, kind: str) -> None:
+        """Arm the ladder, or disarm it."""
+        self.trading.ladder.asked(kind, "", Decimal(0), ())
+
+    def on_depth_pane_asked(self, event: DepthPane.Asked) -> None:
         """A key of the ladder, at the price under the depth pane's cursor."""
         self.trading.ladder.asked(event.kind, event.symbol, event.price, event.pane.orders_at_hand)
 

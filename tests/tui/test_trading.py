@@ -279,8 +279,36 @@ async def test_what_the_desk_refuses_of_a_ladders_key_is_asked_about_and_disarms
 async def test_no_single_key_of_the_screen_sends_an_order() -> None:
     """Every key of the ladder's and the ticket's, pressed once in every pane."""
     async with desk() as on:
-        for pane in ("1", "2", "3", "4"):
+        for pane in ("1", "3", "8"):
             await on.pilot.press(pane)
-            for key in ("o", "escape", "t", "b", "B", "s", "S", "c", "v", "y", "enter", "escape"):
+            for key in ("o", "escape", "t", "escape", "b", "B", "s", "S", "c", "v", "y", "enter", "escape"):
                 await on.pilot.press(key)
         assert sent(on.seat) == []
+
+
+async def test_on_the_depth_pane_two_keys_place_at_the_cursors_price_and_escape_disarms() -> None:
+    async with desk() as on:
+        await on.pilot.press("8")
+        await on.until(lambda: on.app.focused is not None and on.app.focused.id == "depth", "the depth pane")
+        pane = on.app._panes["depth"]
+        await on.until(lambda: pane.price_at_hand is not None, "the ladder")
+        await on.pilot.press("b")
+        await on.shows("The ladder is not armed")
+        assert on.seat.asked == []
+        await on.pilot.press("down", "down", "t")
+        await on.shows("LADDER ARMED")
+        price = pane.price_at_hand
+        await on.pilot.press("b")
+        await on.until(lambda: sent(on.seat) == ["place"], "the order")
+        assert (on.seat.orders[0].limit_price, on.seat.orders[0].account) == (price, "LEAD1000")
+        await on.until(lambda: bool(pane.orders_at_hand), "the order on the ladder")
+        await on.pilot.press("v", "down", "v")
+        await on.until(lambda: on.seat.orders[0].limit_price == pane.price_at_hand != price, "the move")
+        await on.until(lambda: bool(pane.orders_at_hand), "the order on the ladder")
+        await on.pilot.press("c")
+        await on.until(lambda: on.seat.orders[0].status == "canceled", "the cancel")
+        await on.pilot.press("escape")
+        await on.shows("The ladder is not armed any more.")
+        await on.pilot.press("s")
+        await on.shows("The ladder is not armed")
+        assert sent(on.seat) == ["place", "move", "cancel"]
