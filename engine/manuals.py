@@ -217,6 +217,8 @@ class Manuals:
                 return replace(line, refused=now.reason, outcome=f"not sent{reason}")
             case ManualState.DONE if now.avg_price is not None:
                 outcome = f"filled {now.filled_qty} at {round(now.avg_price, 4).normalize():f}{reason}"
+            case ManualState.DONE:
+                outcome = now.reason or "done"
             case ManualState.TAKEN if line.order_type is not OrderType.MARKET:
                 outcome = f"working, order {now.order_id}"
             case ManualState.TAKEN:

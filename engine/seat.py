@@ -88,8 +88,8 @@ class AccountRow(Record, frozen=True):
 
 
 class OrderRow(Record, frozen=True):
-    """One order, newest first in the snapshot (the last 500). `origin` is copy, manual (of the trader's,
-    from the desk), leader or foreign."""
+    """One order, newest first in the snapshot (the last 500; those that may still trade go last). `origin` is copy,
+    manual (of the trader's, from the desk), leader or foreign."""
 
     account: str
     order_id: str

@@ -53,6 +53,7 @@ _COPIES_KEPT = 500
 _ALERTS_KEPT = 200
 _UNREAD_FOR_NS = 5_000_000_000  # a login whose questions fail for so long is shown as unknown
 _SLOW_EVERY_NS = 1_000_000_000
+_LIVE = tuple(LiveStatus)
 _FAILED = (Decision.REJECTED, Decision.EXPIRED, Decision.UNKNOWN)
 
 _Kept = TypeVar("_Kept", OrderRow, CopyRow)
@@ -133,6 +134,7 @@ class Views:
                 updated_ns=order.venue_ns or at_ns,
             ),
             _ORDERS_KEPT,
+            stays=lambda row: row.status in _LIVE,
         )
 
     def _show_copy(self, signal: Signal, copy: Copy) -> None:
@@ -412,9 +414,16 @@ def _foreign_text(core: Core, account: str, symbol: str) -> str:
     return f"; {lots:+d} of them not the desk's" if lots else ""
 
 
-def _put(rows: dict[tuple[str, str], _Kept], key: tuple[str, str], row: _Kept, kept: int) -> None:
+def _put(
+    rows: dict[tuple[str, str], _Kept],
+    key: tuple[str, str],
+    row: _Kept,
+    kept: int,
+    stays: Callable[[_Kept], bool] = lambda _: False,
+) -> None:
+    """Keep the newest rows; of older ones those that `stays` names go last."""
     if key not in rows and len(rows) >= kept:
-        del rows[next(iter(rows))]
+        del rows[next((each for each, old in rows.items() if not stays(old)), next(iter(rows)))]
     rows[key] = row
 
 

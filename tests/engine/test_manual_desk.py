@@ -9,11 +9,12 @@ from random import Random
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from engine.desk import Desk
 from engine.seat import AccountRow, CommandRefused, OrderPlan, OrderRow, Ticket, Topic
 from schema.clock import SYSTEM_CLOCK
-from schema.records import Guard, ManualState, OrderType, Side
+from schema.records import DoneOrder, DoneStatus, Guard, ManualState, OrderType, Side
 from schema.vault import Vault
 from tests.engine.test_orders_mode import Orders, nobody
 from tests.practice import LEADER, SYMBOL, PracticeDesk, practice, until
@@ -59,6 +60,18 @@ class Trader:
 
     async def holds(self, account: str, symbol: str = SYMBOL) -> int:
         return (await self.desk.books()).net(account, symbol)
+
+
+def order_of(order_id: str, status: DoneStatus) -> DoneOrder:
+    return DoneOrder(
+        account=LEADER,
+        order_id=order_id,
+        symbol=SYMBOL,
+        side=Side.BUY,
+        order_type=OrderType.LIMIT,
+        qty=1,
+        status=status,
+    )
 
 
 def ticket_for(target: str, lots: int, symbol: str = SYMBOL, **terms: Any) -> Ticket:
@@ -157,6 +170,12 @@ async def test_an_order_at_rest_on_the_leader_is_mirrored_moved_and_canceled_onc
         shown = await desk.desk.move(LEADER, rested.order_id, at - 5)
         assert (await desk.desk.move(LEADER, rested.order_id, at - 5, None, shown)).lines[0].outcome == "moved"
         await orders.become(rest_at(at - 5))
+        ended = order_of(rested.order_id, DoneStatus.CANCELED)
+        for number in range(600):
+            desk.desk.views.order_changed(replace(ended, order_id=f"ended {number}"), 1)
+        desk.status()
+        rows = [row for row in desk.desk.view(Topic.ORDERS).rows if isinstance(row, OrderRow)]
+        assert len(rows) == 500 and any(row.order_id == rested.order_id for row in rows), "what works stays in sight"
         shown = await desk.desk.cancel("main")
         assert [(line.account, line.origin) for line in shown.lines] == [(LEADER, "manual")], "copies follow"
         await desk.desk.cancel("main", "", shown)
