@@ -43,8 +43,15 @@ class ManualStore(JournalStore):
         self._perhaps_written.difference_update(tags)
         return frozenset(fresh)
 
+    async def manual_orders(self) -> list[ManualOrder]:
+        """Every manual order there was, oldest first. Raises JournalDown."""
+        return await self._read_manual("SELECT * FROM manual_orders ORDER BY asked_ns, cl_ord_id")
+
     async def open_manual(self) -> list[ManualOrder]:
         """Manual orders without an end, oldest first. Raises JournalDown."""
+        return await self._read_manual(_OPEN)
+
+    async def _read_manual(self, statement: str) -> list[ManualOrder]:
         async with driver.session(self._database.journal, _TIMEOUT_S) as session:
-            rows = await session.fetch(_OPEN)
+            rows = await session.fetch(statement)
         return [tables.read(row, ManualOrder) for row in rows]
