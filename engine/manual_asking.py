@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _AGAIN_NS = 2_000_000_000
 _LAST_NS = 8_000_000_000
+_BRISK_NS = 5_000_000_000  # so long a login is read every second for it, then half as often
 _LEFT_OUT = 2  # so many answers without it are believed
 
 
@@ -39,10 +40,10 @@ def tick(core: Core, now_ns: int) -> None:
 
 def _ask(core: Core, flight: Flight, now_ns: int) -> None:
     order, connection = flight.order, core.connection_of(flight.order.account)
-    if not core.up.get(connection) or now_ns < flight.due_ns:
+    if not core.up.get(connection) or (now_ns < flight.due_ns and not flight.questions):
         return
     finds = core.able(order.account).finds
-    if finds and not flight.left_ns:
+    if finds and not flight.left_ns and now_ns >= flight.due_ns:
         flight.left_ns = now_ns
         flight.due_ns = now_ns + _AGAIN_NS  # by then a reading is asked for beside it
         wanted = venue.Wanted(
@@ -56,7 +57,10 @@ def _ask(core: Core, flight: Flight, now_ns: int) -> None:
             sent_ns=order.sent_ns or order.asked_ns,
         )
         core.emit(ev.AskOrders(connection=connection, wanted=(wanted,)))
-    if (flight.questions or not finds) and now_ns - core.asked_ns.get(connection, 0) >= _AGAIN_NS:
+    brisk = now_ns - flight.unknown_since_ns < _BRISK_NS
+    pause_ns = AFTER_NS if brisk else _AGAIN_NS
+    late = 0 < flight.left_ns < now_ns and now_ns >= flight.due_ns  # the question has not come back
+    if (flight.questions or late or not finds) and now_ns - core.asked_ns.get(connection, 0) >= pause_ns:
         core.asked_ns[connection] = now_ns
         core.emit(ev.Ask(connection=connection))
 
