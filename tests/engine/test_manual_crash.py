@@ -72,10 +72,11 @@ def trade(state_dir: Path, desk: CrashDesk, after_s: float) -> None:
 
     async def confirm() -> None:
         ticket = Ticket(target=GROUP, side=Side.BUY, qty=1, symbol=SYMBOL)
+        shown = await seat.place(ticket)
         async with asyncio.timeout(20):
-            # What the kill before left unknown is asked for first.
-            while any(line.refused for line in (shown := await seat.place(ticket)).lines):
+            while any(line.refused for line in shown.lines):  # what the kill before left unknown is asked for first
                 await asyncio.sleep(0.1)
+                shown = await seat.place(ticket)
         sending = asyncio.create_task(seat.place(ticket, shown))
         await asyncio.sleep(after_s)  # the moment of the kill is what is drawn
         desk.kill()
