@@ -9,6 +9,7 @@ from random import Random
 
 import pytest
 
+from engine.manual_gate import ASKED
 from engine.remote import RemoteSeat
 from engine.seat import CommandRefused, Ticket
 from schema.clock import SYSTEM_CLOCK
@@ -74,7 +75,7 @@ def trade(state_dir: Path, desk: CrashDesk, after_s: float) -> None:
         ticket = Ticket(target=GROUP, side=Side.BUY, qty=1, symbol=SYMBOL)
         shown = await seat.place(ticket)
         async with asyncio.timeout(20):
-            while any(line.refused for line in shown.lines):  # what the kill before left unknown is asked for first
+            while any(ASKED in line.refused for line in shown.lines):  # what the kill before left unknown
                 await asyncio.sleep(0.1)
                 shown = await seat.place(ticket)
         sending = asyncio.create_task(seat.place(ticket, shown))
