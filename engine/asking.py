@@ -7,10 +7,11 @@ from decimal import Decimal
 from typing import Any
 
 from engine.seat import Chosen, FlattenResult, LoginAccounts, OrderPlan, ResyncPlan, Ticket
+from engine.shown import ArmPlan, PracticeLogin, RulePreview
 from engine.symbol_search import LIMIT, Match
 from schema.layouts import LayoutEdit
 from schema.login import Credentials
-from schema.records import Bar, ConnectionConfig, Guard, VenueAccount
+from schema.records import Bar, ConnectionConfig, Guard, Rule, VenueAccount
 from schema.watchlists import Edit
 
 
@@ -29,6 +30,30 @@ class AskingSeat(ABC):
 
     async def set_group(self, group: str, field: str, value: str) -> str:
         return await self._ask("set_group", group, field, value)
+
+    async def set_size(self, target: str, rule: Rule, max_position: int | None) -> str:
+        return await self._ask("set_size", target, rule, max_position)
+
+    async def preview(self, account: str, rule: Rule, max_position: int | None) -> RulePreview:
+        return await self._ask("preview", account, rule, max_position)
+
+    async def lead(self, account: str, group: str) -> str:
+        return await self._ask("lead", account, group)
+
+    async def follow(self, account: str, group: str) -> str:
+        return await self._ask("follow", account, group)
+
+    async def unfollow(self, account: str) -> str:
+        return await self._ask("unfollow", account)
+
+    async def remove_account(self, account: str) -> str:
+        return await self._ask("remove_account", account)
+
+    async def arm_checklist(self, target: str, acknowledged: Sequence[str]) -> ArmPlan:
+        return await self._ask("arm_checklist", target, acknowledged)
+
+    async def arm(self, accounts: Sequence[str], acknowledged: Sequence[str]) -> ArmPlan:
+        return await self._ask("arm", accounts, acknowledged)
 
     async def guard(self, target: str, guard: Guard) -> str:
         return await self._ask("guard", target, guard)
@@ -71,6 +96,9 @@ class AskingSeat(ABC):
         self, login: ConnectionConfig, credentials: Credentials, wanted: Sequence[VenueAccount], chosen: Chosen
     ) -> str:
         return await self._ask("add_login", login, credentials, wanted, chosen)
+
+    async def practice_logins(self) -> tuple[PracticeLogin, ...]:
+        return await self._ask("practice_logins")
 
     async def login_accounts(self, connection: str) -> LoginAccounts:
         return await self._ask("login_accounts", connection)

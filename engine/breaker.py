@@ -11,6 +11,17 @@ class Breaker:
         self._failures = 0
         self._opened_ns = 0
 
+    @property
+    def failures(self) -> int:
+        """Failures in a row."""
+        return self._failures
+
+    def state(self, now_ns: int) -> str:
+        """``closed``, ``open``, or ``probing`` when the next entries are its probe."""
+        if self._failures < self._limit:
+            return "closed"
+        return "probing" if self.allows(now_ns) else "open"
+
     def allows(self, now_ns: int) -> bool:
         """Whether an entry may go now."""
         return self._failures < self._limit or now_ns - self._opened_ns >= self._open_ns

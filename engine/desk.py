@@ -22,12 +22,14 @@ from brokers.feed import Sink
 from brokers.finding import unknown
 from brokers.registry import VENUE_TABLE, build_adapter
 from engine import events as ev
-from engine import guards, instruments, late, logins, mirror_trail, returned, rollover
+from engine import guards, instruments, late, logins, mirror_trail, practice, preview, returned, rollover
+from engine.arming import Arming
 from engine.collector import collect
 from engine.core import Core
 from engine.exits import Exits
 from engine.export import ExportRefused, export
 from engine.flatten import exposure_of
+from engine.grouping import Grouping
 from engine.inbox import Inbox
 from engine.journal import Journal
 from engine.latency import Latencies
@@ -49,6 +51,7 @@ from engine.seat import (
     Topic,
     View,
 )
+from engine.shown import ArmPlan, PracticeLogin, RulePreview
 from engine.state import CoreLimits
 from engine.symbol_search import LIMIT, Match
 from engine.tap import MarketTap
@@ -58,7 +61,17 @@ from engine.why import why
 from schema.clock import Clock
 from schema.layouts import LayoutEdit
 from schema.market import Interval
-from schema.records import Bar, ConnectionConfig, DeskConfig, Guard, Mode, RejectClass, TimeInForce, VenueAccount
+from schema.records import (
+    Bar,
+    ConnectionConfig,
+    DeskConfig,
+    Guard,
+    Mode,
+    RejectClass,
+    Rule,
+    TimeInForce,
+    VenueAccount,
+)
 from schema.settings import Settings
 from schema.store import CheckedContract, JournalDown, Store, StoreRefused
 from schema.store_market import MarketStore
@@ -131,6 +144,8 @@ class Desk:
             check=self._check,
             apart=self._apart,
         )
+        self.arming = Arming(self.core, self._health_of, self._reserved_of)
+        self.grouping = Grouping(self.core, store, self.adapters, self._configure, self._flush)
         self.watching = Watching(store, self.market, clock, user)
         self.views = Views(self.core, self.market, self.adapters, self.journal, self.watching, settings.desk)
         self.views.feeds = self._market_data.health
@@ -289,6 +304,8 @@ class Desk:
                 )
                 self._ready.set()
                 await asyncio.sleep(1.0)
+                if self.adapters.get(config.connection) is not adapter:
+                    return  # it was taken off the desk meanwhile
         chart = self._settings.chart_symbol
         draws = adapter.capabilities.market_data and adapter.capabilities.bars
         if chart and not self.market.symbol and draws:
@@ -303,7 +320,20 @@ class Desk:
             if login.connection not in self._logins:
                 self._logins.add(login.connection)
                 self._start(self._connect_added(login))
+        known = {login.connection for login in self.core.config.connections}
+        for connection in self.adapters.keys() - known:
+            self._leave(connection)
         self._ask_refused_contracts()
+
+    def _leave(self, connection: str) -> None:
+        """A login is on the desk no more: its last account was taken off."""
+        adapter = self.adapters.pop(connection)
+        self._logins.discard(connection)
+        self._at_once.pop(connection, None)
+        self._market_data.drop_login(connection)
+        text = "its last account was taken off the desk"
+        self._emit(venue.StreamDown(connection=connection, received_ns=self._clock.now_ns(), reason=text))
+        self._start(adapter.close())
 
     async def _connect_added(self, login: ConnectionConfig) -> None:
         try:
@@ -504,9 +534,11 @@ class Desk:
         )
 
     async def _ask(self, connection: str) -> None:
-        asked_seq = self.core.seq
+        asked_seq, adapter = self.core.seq, self.adapters.get(connection)
+        if adapter is None:
+            return  # taken off the desk
         try:
-            snapshot = await self.adapters[connection].snapshot()
+            snapshot = await adapter.snapshot()
         except venue.VenueError as error:
             self._inbox.put_nowait(ev.AskFailed(at_ns=self._clock.now_ns(), connection=connection, reason=str(error)))
             return
@@ -519,6 +551,8 @@ class Desk:
         asked_ns = self._clock.now_ns()
         try:
             found = await self.adapters[effect.connection].find(effect.wanted)
+        except KeyError:
+            return  # its login was taken off the desk
         except venue.VenueError as error:
             found = tuple(unknown(wanted, str(error)) for wanted in effect.wanted)
         self._inbox.put_nowait(
@@ -635,8 +669,8 @@ class Desk:
 
     def _mark(self, checked: ev.InstrumentChecked) -> None:
         """Follow the price of whatever may be held, from the first login that offers market data."""
-        adapter = self.adapters[checked.connection]
-        if checked.error or checked.symbol in self._marked or not adapter.capabilities.market_data:
+        adapter = self.adapters.get(checked.connection)
+        if adapter is None or checked.error or checked.symbol in self._marked or not adapter.capabilities.market_data:
             return
         self._marked.add(checked.symbol)
         self._start(adapter.watch(checked.symbol, self._settings.chart_interval_s, 1))
@@ -737,8 +771,66 @@ class Desk:
                 if not self.core.ledger.known(account) or account in self.core.ledger.open_accounts():
                     text = f"leader: {group} changes its leader only when flat; {account} is not, or is not known."
                     raise CommandRefused(text)
+            await self.grouping.at_rest("leader", dict.fromkeys((*self._accounts(group), value)))
         await self._configure(self._store.change_group(group, [f"{field}={value}"]))
         return f"{group}: {field} is {value} from the next leader event on."
+
+    async def set_size(self, target: str, rule: Rule, max_position: int | None) -> str:
+        return await self.grouping.size(self._followers(target), rule, max_position)
+
+    async def preview(self, account: str, rule: Rule, max_position: int | None) -> RulePreview:
+        (account,) = self._followers(account)[:1]
+        follower = replace(self.core.followers[account], rule=rule, max_position=max_position)
+        return preview.preview(self.core, follower, self._settings.chart_symbol or "")
+
+    async def lead(self, account: str, group: str) -> str:
+        said = await self.grouping.lead(self._account(account), group)
+        self._start(self._ask(self.core.connection_of(account)))  # what it did before is history
+        return said
+
+    async def follow(self, account: str, group: str) -> str:
+        return await self.grouping.follow(self._account(account), group)
+
+    async def unfollow(self, account: str) -> str:
+        return await self.grouping.unfollow(self._account(account))
+
+    async def remove_account(self, account: str) -> str:
+        return await self.grouping.remove(self._account(account))
+
+    async def arm_checklist(self, target: str, acknowledged: Sequence[str]) -> ArmPlan:
+        followers = self._followers(target)
+        await self._check_known_symbols()
+        return ArmPlan(
+            target=target,
+            lines=self.arming.lines(followers, acknowledged),
+            policies=self.arming.policies(followers),
+        )
+
+    async def arm(self, accounts: Sequence[str], acknowledged: Sequence[str]) -> ArmPlan:
+        followers = [follower for account in accounts for follower in self._followers(account)]
+        plan = ArmPlan(target="", lines=self.arming.lines(followers, acknowledged))
+        if plan.ready:
+            await self.grouping.arm(plan.ready)
+            self._alert("info", f"armed by the trader: {', '.join(plan.ready)}")
+        return replace(plan, lines=self.arming.lines(followers, acknowledged), armed=plan.ready)
+
+    def _followers(self, target: str) -> tuple[str, ...]:
+        """The followers that `target` names. Raises CommandRefused when there is none."""
+        found = tuple(account for account in self._accounts(target) if account in self.core.followers)
+        if not found:
+            raise CommandRefused(f"account: {target} is no follower and has none; put accounts into its group first.")
+        return found
+
+    def _health_of(self, connection: str) -> venue.ConnectionHealth | None:
+        return self.adapters[connection].health() if connection in self.adapters else None
+
+    def _reserved_of(self, connection: str) -> int:
+        login = next(login for login in self.core.config.connections if login.connection == connection)
+        return self._settings.adapter(login).reserved_for_exits
+
+    async def _flush(self) -> None:
+        if not self.journal.down_reason:
+            await self.journal.flush()
 
     async def _configure(self, write: Coroutine[Any, Any, object]) -> None:
         """Store a change of configuration and have the core follow it before the next signal."""
@@ -783,6 +875,9 @@ class Desk:
         await logins.add_login(self._store, self._vault, login, credentials, wanted, chosen)
         if login.connection in self._refused:  # with another password it is worth another try
             self._logins.discard(login.connection)
+
+    async def practice_logins(self) -> tuple[PracticeLogin, ...]:
+        return await asyncio.to_thread(practice.logins, self._settings.state_dir, self.core.config)
 
     async def login_accounts(self, connection: str) -> LoginAccounts:
         login, found = await self._listed(connection)

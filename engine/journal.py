@@ -6,6 +6,7 @@ itself when the server is back. Rows written behind are kept in memory until the
 
 import asyncio
 import contextlib
+from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
@@ -19,6 +20,7 @@ from schema.store import AlertRecord, Batch, JournalDown, Store
 
 _FLUSH_EVERY_S = 0.05
 _PROBE_EVERY_S = 1.0
+_COMMITS_KEPT = 500
 _T = TypeVar("_T")
 log = structlog.get_logger(__name__)
 
@@ -40,11 +42,16 @@ class Journal:
         self._manual: dict[str, ManualOrder] = {}
         self._alerts: list[AlertRecord] = []
         self._writing = asyncio.Lock()
+        self.commits_ms: deque[float] = deque(maxlen=_COMMITS_KEPT)  # of signals: what orders waited for
+        self.flush_ms = -1.0  # the last write behind
 
     async def commit(self, signal: Signal, copies: Sequence[Copy]) -> bool:
         """Make the signal and its copies durable; False when the journal already held the signal. Waits for
         Postgres as long as it takes."""
-        return await self._insist(lambda: self._store.commit_signal(signal, copies))
+        began_ns = self._clock.now_ns()
+        fresh = await self._insist(lambda: self._store.commit_signal(signal, copies))
+        self.commits_ms.append((self._clock.now_ns() - began_ns) / 1e6)
+        return fresh
 
     async def commit_manual(self, orders: Sequence[ManualOrder]) -> frozenset[str]:
         """Make orders of the trader's durable; returns the tags of those the journal did not hold already. Waits for
@@ -125,6 +132,7 @@ class Journal:
             taken = (self._copies, self._fills, self._orders, self._positions, self._states, self._lots, self._manual)
             self._copies, self._fills, self._orders, self._positions, self._states = {}, {}, {}, {}, {}
             self._lots, self._manual, self._alerts = {}, {}, []
+            began_ns = self._clock.now_ns()
             try:
                 await self._store.record(batch)
             except BaseException:
@@ -139,11 +147,17 @@ class Journal:
                 self._alerts = [*batch.alerts, *self._alerts]
                 raise
             self.down_reason = ""
+            self.flush_ms = (self._clock.now_ns() - began_ns) / 1e6
+
+    @property
+    def waiting_rows(self) -> int:
+        """Rows that are still to be written behind."""
+        rows = (self._copies, self._fills, self._orders, self._positions, self._states, self._lots, self._manual)
+        return sum(map(len, rows)) + len(self._alerts)
 
     @property
     def _waiting(self) -> bool:
-        rows = (self._copies, self._fills, self._orders, self._positions, self._states, self._lots, self._manual)
-        return any(rows) or bool(self._alerts)
+        return self.waiting_rows > 0
 
     async def run(self) -> None:
         """Write behind until cancelled; with nothing to write, look once a second whether Postgres is there."""

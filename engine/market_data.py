@@ -100,6 +100,10 @@ class MarketData:
         if isinstance(adapter, TellsMarket):
             self._logins[adapter.config.connection] = (adapter.config.venue, adapter)
 
+    def drop_login(self, connection: str) -> None:
+        """Hear no more of it."""
+        self._logins.pop(connection, None)
+
     def health(self) -> tuple[FeedHealth, ...]:
         """The feeds, and the market connection of each login that was asked for any."""
         return (*self.feeds.health(), *self._healths)

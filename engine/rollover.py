@@ -154,7 +154,7 @@ def why_disarmed(core: Core, follower: FollowerConfig) -> str:
     """Why a follower opens nothing in what its leader trades, as far as months and expiries go; or ''."""
     group = core.groups.get(follower.group)
     connection = core.connection_of(follower.account)
-    for symbol in _traded_by(core, group.leader) if group else ():
+    for symbol in traded_by(core, group.leader) if group else ():
         if gate := gate_of(core, connection, symbol_for(follower, symbol)):
             return gate
     return ""
@@ -171,7 +171,7 @@ def tell(core: Core) -> None:
 def _notices(core: Core) -> Iterator[tuple[str, str]]:
     venues = {login.connection: login.venue for login in core.config.connections}
     for leader, groups in core.leads.items():
-        traded_now = _traded_by(core, leader)
+        traded_now = traded_by(core, leader)
         followers = [follower for group in groups for follower in core.members.get(group.group, ())]
         for leader_symbol in traded_now:
             places = {(core.connection_of(leader), leader_symbol): ""}
@@ -234,7 +234,7 @@ def _held_in_another_month(
             yield "warn", f"{account} holds {holding.net:+d} {symbol}, while {leader} trades {theirs}{copied}"
 
 
-def _traded_by(core: Core, leader: str) -> list[str]:
+def traded_by(core: Core, leader: str) -> list[str]:
     """The contracts a leader trades now: checked at its venue, and held or not followed by another month yet."""
     connection = core.connection_of(leader)
     return [

@@ -10,6 +10,17 @@ from enum import StrEnum
 from typing import Protocol
 
 from engine.market.shown import BookShown, SessionShown, TapeShown, Truth
+from engine.shown import (
+    ArmPlan,
+    ConnectionShown,
+    CopyTimes,
+    DriftRow,
+    PostgresShown,
+    PracticeLogin,
+    ProcessShown,
+    RulePreview,
+    StageShown,
+)
 from engine.symbol_search import LIMIT, Match
 from schema.layouts import LayoutEdit, UserLayouts
 from schema.login import Credentials
@@ -48,6 +59,9 @@ class Topic(StrEnum):
     DEPTH = "depth"  # `engine.market.shown.BookShown` of the chart's symbol, where somebody tells it
     TAPE = "tape"  # its TapeShown and SessionShown
     TRUTH = "truth"  # Truth of each symbol whose market is told: what was lost and what can't be
+    DRIFT = "drift"  # `engine.shown.DriftRow` of each follower that does not stand at its target
+    HEALTH = "health"  # ProcessShown, PostgresShown, then a ConnectionShown of each login
+    LATENCY = "latency"  # a StageShown of each stage of a copy, then the CopyTimes of the newest
 
 
 class Role(StrEnum):
@@ -57,8 +71,8 @@ class Role(StrEnum):
 
 
 class AccountRow(Record, frozen=True):
-    """One account. `state` is off, armed, halted, reduce-only, close-only, syncing, out-of-sync, disarmed, down,
-    refused or unknown; `why` says why it is not armed. `position` is text (``+2 ESH4``; ``flat``; ``?`` when not
+    """One account. `state` is off, armed, halted, reduce-only, close-only, locked (by its venue), syncing, out-of-sync,
+    disarmed, down, refused or unknown; `why` says why it is not armed. `working` counts orders at its venue. `position` is text (``+2 ESH4``; ``flat``; ``?`` when not
     known). Latencies are leader event received -> venue's answer, ms, -1 when none yet. `as_of_ns` is when the
     venue last spoke of the account."""
 
@@ -85,6 +99,7 @@ class AccountRow(Record, frozen=True):
     budget_left: int
     budget_per_min: int
     as_of_ns: int
+    working: int = 0
 
 
 class OrderRow(Record, frozen=True):
@@ -259,6 +274,12 @@ Row = (
     | TapeShown
     | SessionShown
     | Truth
+    | DriftRow
+    | ProcessShown
+    | PostgresShown
+    | ConnectionShown
+    | StageShown
+    | CopyTimes
 )
 
 
@@ -278,6 +299,7 @@ class Chosen(Record, frozen=True):
     rule: Rule | None = None
     symbols: tuple[SymbolMap, ...] = ()
     max_position: int | None = None
+    armed: bool = True  # new followers copy from the next trade on, without the checklist
 
 
 class LoginAccount(Record, frozen=True):
@@ -434,6 +456,40 @@ class Seat(Protocol):
         """Change one setting of a group (see `schema/group_words.py`), from the next leader event on."""
         ...
 
+    async def set_size(self, target: str, rule: Rule, max_position: int | None) -> str:
+        """Give a follower, or every follower of a group, a rule and a position cap (None: no cap)."""
+        ...
+
+    async def preview(self, account: str, rule: Rule, max_position: int | None) -> RulePreview:
+        """What that would do for one follower, along a path of its leader; nothing is changed."""
+        ...
+
+    async def lead(self, account: str, group: str) -> str:
+        """Have an account lead a group, made when there is none; refused unless all of it are at rest at their
+        venues: no position, no working order."""
+        ...
+
+    async def follow(self, account: str, group: str) -> str:
+        """Put an account into a group as a follower that is off; one that follows elsewhere must be at rest."""
+        ...
+
+    async def unfollow(self, account: str) -> str:
+        """Take a follower that is at rest out of its group."""
+        ...
+
+    async def remove_account(self, account: str) -> str:
+        """Take an account that is at rest off the desk, and its login with the last one. Its history stays."""
+        ...
+
+    async def arm_checklist(self, target: str, acknowledged: Sequence[str]) -> ArmPlan:
+        """What would keep the followers of an account, a group or ``all`` from copying; nothing is changed.
+        `acknowledged` are the venues whose policy the trader took note of."""
+        ...
+
+    async def arm(self, accounts: Sequence[str], acknowledged: Sequence[str]) -> ArmPlan:
+        """Switch on those of these followers that pass the checklist now; the checklist as it is then."""
+        ...
+
     async def guard(self, target: str, guard: Guard) -> str:
         """Set what a follower, a group or ``all`` (the whole desk) may open; `Guard.NONE` lifts it."""
         ...
@@ -492,6 +548,10 @@ class Seat(Protocol):
         self, login: ConnectionConfig, credentials: Credentials, wanted: Sequence[VenueAccount], chosen: Chosen
     ) -> str:
         """Store a login that was tried, with these of its accounts, and connect it."""
+        ...
+
+    async def practice_logins(self) -> tuple[PracticeLogin, ...]:
+        """The logins of the practice venue that runs on the desk's machine, without those that are on the desk."""
         ...
 
     async def login_accounts(self, connection: str) -> LoginAccounts:

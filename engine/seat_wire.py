@@ -33,6 +33,7 @@ from engine.seat import (
     View,
     WatchlistRow,
 )
+from engine.shown import ConnectionShown, CopyTimes, DriftRow, PostgresShown, ProcessShown, StageShown
 from schema.layouts import UserLayouts
 from schema.market import FeedHealth
 from schema.records import Bar, Quote
@@ -40,7 +41,7 @@ from schema.watchlists import SavedFilter
 
 VERSION = 1
 LONGEST_FRAME = 16 * 2**20
-READS = frozenset({"export", "why", "find_symbols", "stored_bars", "open_positions"})
+READS = frozenset({"export", "why", "find_symbols", "stored_bars", "open_positions", "preview"})
 """What a viewer may ask: it changes nothing at the desk and asks nothing of a venue."""
 ROWS: dict[Topic, Any] = {
     Topic.ACCOUNTS: AccountRow,
@@ -57,6 +58,9 @@ ROWS: dict[Topic, Any] = {
     Topic.DEPTH: BookShown,
     Topic.TAPE: TapeShown | SessionShown,
     Topic.TRUTH: Truth,
+    Topic.DRIFT: DriftRow,
+    Topic.HEALTH: ProcessShown | PostgresShown | ConnectionShown,
+    Topic.LATENCY: StageShown | CopyTimes,
 }
 
 

@@ -8,6 +8,7 @@ import os
 from collections import Counter
 from collections.abc import Callable
 from decimal import Decimal
+from random import Random
 from typing import TypeVar
 
 import psutil
@@ -15,6 +16,7 @@ import psutil
 from brokers.adapter import BrokerAdapter
 from engine import foreign, guards, late, recovery, rollover
 from engine.core import Core
+from engine.drift import Drift
 from engine.journal import Journal
 from engine.latency import percentile
 from engine.market.market import Market
@@ -32,7 +34,9 @@ from engine.seat import (
     Topic,
     View,
 )
+from engine.vitals import Vitals
 from engine.watching import Watching
+from engine.waterfall import Waterfall
 from schema.layouts import UserLayouts
 from schema.market import FeedHealth
 from schema.records import (
@@ -42,6 +46,7 @@ from schema.records import (
     Episode,
     FollowerConfig,
     Guard,
+    LiveOrder,
     LiveStatus,
     Side,
     Signal,
@@ -89,6 +94,10 @@ class Views:
         self._latencies: dict[str, tuple[float, float]] = {}
         self._summaries = core.tally.latencies.summaries()
         self._rss_mb = 0.0
+        self._drift = Drift(core)
+        self._vitals = Vitals(core, adapters, journal)
+        self._waterfall = Waterfall(Random(1))
+        self._working: Counter[str] = Counter()
         self.loop_lags_ms: list[float] = []  # how late the loop ran lately
         self.flatten = ""  # how a flatten that runs stands
         self.collect_ms = -1.0
@@ -138,6 +147,7 @@ class Views:
         )
 
     def _show_copy(self, signal: Signal, copy: Copy) -> None:
+        self._waterfall.add(signal, copy)
         total_ns = copy.acked_ns - copy.received_ns if copy.acked_ns else 0
         _put(
             self._copies,
@@ -175,11 +185,15 @@ class Views:
         if slow:
             self._slow_ns = now_ns
             self._refresh_slow()
+        if slow or self._changed_orders:
+            live = (order.account for order in core.kept_orders.values() if isinstance(order, LiveOrder))
+            self._working = Counter(live)
         moved = (core.seq, self._market.version, slow and now_ns)
         if self._seen.get(Topic.ACCOUNTS) != moved:
             self._seen[Topic.ACCOUNTS] = moved
             self._publish(Topic.POSITIONS, tuple(self._positions()))
             self._publish(Topic.ACCOUNTS, tuple(self._accounts()))
+            self._publish(Topic.DRIFT, self._drift.rows())
         for order, at_ns in self._changed_orders.values():
             self._show_order(order, at_ns)
         if slow or self._changed_orders:
@@ -240,6 +254,9 @@ class Views:
         self._rss_mb = self._process.memory_info().rss / 2**20
         self._publish(Topic.FEEDS, self.feeds())
         self._publish(Topic.TRUTH, self._market.truth())
+        process = self._vitals.process(self.loop_lags_ms, self.collect_ms)
+        self._publish(Topic.HEALTH, (process, self._vitals.postgres(), *self._vitals.connections()))
+        self._publish(Topic.LATENCY, self._waterfall.rows())
 
     def _accounts(self) -> list[AccountRow]:
         core = self._core
@@ -295,6 +312,7 @@ class Views:
                     budget_left=health.budget_left if health else 0,
                     budget_per_min=health.budget_per_min if health else 0,
                     as_of_ns=core.last_said_ns.get(account, 0),
+                    working=self._working[account],
                 )
             )
         return rows
@@ -315,7 +333,11 @@ class Views:
             unread = reason and f"not read for {(core.now_ns - since_ns) / 1e9:.0f} s: {reason}"
         if not core.ledger.known(account):
             return "unknown", unread or "the venue has not said what it holds"
+        money = core.money.get(account)
+        locked = "the venue lets this account only reduce" if money is not None and money.liquidate_only else ""
         if follower is None:
+            if locked:
+                return "locked", locked
             return "armed" if account in core.leads else "off", ""
         if not follower.enabled:
             return "off", follower.why_off or "switched off by the trader"
@@ -333,6 +355,8 @@ class Views:
             return "syncing", unread or "an order's outcome is being asked for"
         if unread:
             return "unknown", unread
+        if locked:
+            return "locked", f"{locked}; {adrift[account]}" if account in adrift else locked
         if account in adrift:
             return "out-of-sync", adrift[account]
         for (name, symbol), missing in core.states.items():
@@ -388,7 +412,7 @@ class Views:
             now_ns=now_ns // 1_000_000_000 * 1_000_000_000,
             blocked=self._journal.down_reason,
             journal_ok=not self._journal.down_reason,
-            connections_up=sum(core.up.values()),
+            connections_up=sum(bool(core.up.get(login.connection)) for login in core.config.connections),
             connections=len(core.config.connections),
             signals=core.tally.signals,
             pairs=core.tally.pairs,

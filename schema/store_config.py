@@ -192,6 +192,11 @@ class ConfigStore(StorePart):
             )
         await self._upsert("followers", config, ("account",))
 
+    async def remove_follower(self, account: str) -> None:
+        """Have an account follow nobody; one that follows nobody stays as it is."""
+        async with self._changing() as session:
+            await session.execute("DELETE FROM followers WHERE account = $1", account)
+
     async def set_enabled(self, account: str, enabled: bool, why: str = "") -> None:
         """Switch a follower on or off; `why` when it was not the trader. Raises StoreRefused when it is no follower."""
         async with self.all_or_nothing() as changing:

@@ -18,6 +18,7 @@ import click
 import msgspec
 import uvloop
 
+from brokers.sandbox.client import ANNOUNCED
 from brokers.sandbox.market_tape import TapeUnreadable
 from brokers.sandbox.server import TRADOVATE, Login, Options, Sandbox, UnknownVenue, desk_logins
 from brokers.sandbox.settings import BinanceSettings, DoorSettings, FixSettings, NinjaTraderSettings, ProjectXSettings
@@ -26,12 +27,30 @@ from schema.clock import SYSTEM_CLOCK
 _ON_OFF = click.Choice(["on", "off"])
 
 
+def _announced_at(context: click.Context, _parameter: click.Parameter, given: Path | None) -> Path | None:
+    """Where it says its doors: for the desk that this user opens, unless a desk starts it for itself."""
+    if given is not None or context.parent is None:
+        return given
+    from schema.settings import SettingsError, load_settings
+
+    try:
+        return load_settings(context.obj).state_dir / ANNOUNCED
+    except SettingsError as error:
+        raise click.ClickException(str(error)) from None
+
+
 @click.command("sandbox")
 @click.option("--tape", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="A recorded market to play.")
 @click.option("--speed", type=click.FloatRange(min=0.01, max=1000), default=1.0, show_default=True)
 @click.option("--seed", type=int, default=1, show_default=True, help="Of the market, the leader and the passwords.")
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="Port on 127.0.0.1; 0 takes any free one.")
 @click.option("--control", type=click.Path(path_type=Path), help="Unix socket to order faults and read the truth at.")
+@click.option(
+    "--announce",
+    type=click.Path(dir_okay=False, path_type=Path),
+    callback=_announced_at,
+    help="A file that tells the login form of a desk where the doors are.  [in the state directory]",
+)
 @click.option(
     "--accounts", help="JSON file (- for a line of standard input): [{username, accounts: [names], venue}, ...]."
 )
@@ -59,7 +78,7 @@ def sandbox_command(**given: Any) -> None:
     """The practice venue: a matching engine behind a broker's real protocol, on this machine only."""
     try:
         options = _options(given)
-        uvloop.run(_run(options, exit_with_parent=given["exit_with_parent"]))
+        uvloop.run(_run(options, exit_with_parent=given["exit_with_parent"], announce=given["announce"]))
     except (TapeUnreadable, UnknownVenue, OSError) as error:
         raise click.ClickException(str(error)) from None
     except BaseExceptionGroup as group:
@@ -144,7 +163,7 @@ def _projectx_settings(given: dict[str, Any]) -> ProjectXSettings:
     return _with_limits(ProjectXSettings, {}, _limits_of("projectx", given))
 
 
-async def _run(options: Options, *, exit_with_parent: bool) -> None:
+async def _run(options: Options, *, exit_with_parent: bool, announce: Path | None = None) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -152,17 +171,41 @@ async def _run(options: Options, *, exit_with_parent: bool) -> None:
     if exit_with_parent:
         _watch_stdin(loop, stop)
     ready: asyncio.Future[dict[str, Any]] = loop.create_future()
-    ready.add_done_callback(lambda line: _say(line.result()))
+    ready.add_done_callback(lambda line: _say(line.result(), announce))
     sandbox = Sandbox(options, SYSTEM_CLOCK)
     # Full collections over a day's orders would show as the venue's latency: what is young is collected, what has
     # grown old here is no garbage.
     gc.freeze()
     gc.set_threshold(700, 10, 1_000_000)
-    await sandbox.run(ready, stop)
+    try:
+        await sandbox.run(ready, stop)
+    finally:
+        if announce is not None:
+            _withdraw(announce)
 
 
-def _say(line: dict[str, Any]) -> None:
+def _say(line: dict[str, Any], announce: Path | None) -> None:
     click.echo(msgspec.json.encode(line))
+    if announce is None:
+        return
+    announce.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    beside = announce.with_suffix(".new")
+    beside.unlink(missing_ok=True)
+    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    with open(descriptor, "wb") as file:
+        file.write(msgspec.json.encode({"pid": os.getpid(), **line}))
+    beside.replace(announce)
+    if sys.stderr.isatty():
+        click.echo("Its logins are in the desk's login form now: open copydesk in another terminal, then a.", err=True)
+
+
+def _withdraw(announce: Path) -> None:
+    """Unless another one has announced itself since."""
+    try:
+        if msgspec.json.decode(announce.read_bytes())["pid"] == os.getpid():
+            announce.unlink()
+    except (OSError, msgspec.MsgspecError):
+        return
 
 
 def _watch_stdin(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:

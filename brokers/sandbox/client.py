@@ -6,6 +6,9 @@ from typing import Any
 
 import msgspec
 
+ANNOUNCED = "sandbox.json"
+"""Where in the state directory `copydesk sandbox` says its doors and logins while it runs."""
+
 
 class SandboxRefused(Exception):
     """The sandbox did not understand or would not do an order of the control socket; its own words."""
