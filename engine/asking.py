@@ -31,6 +31,9 @@ class AskingSeat(ABC):
     async def set_group(self, group: str, field: str, value: str) -> str:
         return await self._ask("set_group", group, field, value)
 
+    async def sizing(self, account: str) -> tuple[Rule, int | None]:
+        return await self._ask("sizing", account)
+
     async def set_size(self, target: str, rule: Rule, max_position: int | None) -> str:
         return await self._ask("set_size", target, rule, max_position)
 

@@ -775,6 +775,10 @@ class Desk:
         await self._configure(self._store.change_group(group, [f"{field}={value}"]))
         return f"{group}: {field} is {value} from the next leader event on."
 
+    async def sizing(self, account: str) -> tuple[Rule, int | None]:
+        follower = self.core.followers[self._followers(account)[0]]
+        return follower.rule, follower.max_position
+
     async def set_size(self, target: str, rule: Rule, max_position: int | None) -> str:
         return await self.grouping.size(self._followers(target), rule, max_position)
 

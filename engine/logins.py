@@ -333,7 +333,8 @@ async def _write(
     followers = {entry.account: entry for entry in before.followers}
     for account in wanted:
         if account.account != leads:
-            old = followers.get(account.account, FollowerConfig(account=account.account, group=chosen.group))
+            fresh = FollowerConfig(account=account.account, group=chosen.group, enabled=chosen.armed)
+            old = followers.get(account.account, fresh)
             await store.put_follower(
                 replace(
                     old,

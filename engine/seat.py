@@ -456,6 +456,10 @@ class Seat(Protocol):
         """Change one setting of a group (see `schema/group_words.py`), from the next leader event on."""
         ...
 
+    async def sizing(self, account: str) -> tuple[Rule, int | None]:
+        """A follower's rule and its position cap as they are."""
+        ...
+
     async def set_size(self, target: str, rule: Rule, max_position: int | None) -> str:
         """Give a follower, or every follower of a group, a rule and a position cap (None: no cap)."""
         ...

@@ -286,6 +286,10 @@ class CopydeskApp(PatientApp):
         if row is not None:
             self.carrying.run(commands.Toggle(row.account))
 
+    def action_manage(self, what: str) -> None:
+        """A key of the accounts pane for what is under its cursor (`tui/managing.py`)."""
+        self.carrying.ask(self.carrying.managing.by_key(what))
+
     def action_why(self) -> None:
         row = self.copy_at_hand
         if row is not None:

@@ -17,7 +17,8 @@ from tui import commands
 from tui.asking import outcome
 from tui.dialogs import ArmQuestion, HelpPage, QuitQuestion, ResyncQuestion, StoryPage
 from tui.lists import Lists
-from tui.login_form import LoginPage, SyncPage
+from tui.login_form import SyncPage
+from tui.managing import Managing
 from tui.page import Page
 from tui.panes.lines import MessageLine
 from tui.text import counted
@@ -42,6 +43,7 @@ class Carrying:
         self._message = message
         self._attached = attached
         self.trading = Trading(app, seat, message, self.ask)
+        self.managing = Managing(app, seat)
 
     def run(self, command: commands.Command) -> None:
         """Carry a command out in a worker; the screen goes on meanwhile."""
@@ -54,7 +56,7 @@ class Carrying:
             case commands.Quit():
                 self._app.run_worker(self._leave(), group="leave", exclusive=True)
             case commands.AddLogin():
-                self.ask(self._page(LoginPage(self._seat)))
+                self.ask(self.managing.add())
             case commands.Sync(login):
                 self._message.say(f"Sync {login}: asking the venue …")
                 self.ask(self._sync(login))
@@ -77,6 +79,8 @@ class Carrying:
                 self.ask(self._seat.guard(target, guard))
             case commands.SetGroup(group, field, value):
                 self.ask(self._seat.set_group(group, field, value))
+            case commands.Manage(what, target, group):
+                self.ask(self.managing.by_name(what, target, group))
             case commands.Toggle(account):
                 self.ask(self._toggle(account))
             case commands.SetRule(account, kind, value):

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from difflib import get_close_matches
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from engine.rules import RuleRefused, parse_rule
 from engine.seat import Ticket
@@ -94,6 +94,15 @@ class SetRule:
     account: str
     kind: str
     value: str
+
+
+@dataclass(frozen=True, slots=True)
+class Manage:
+    """What an account, its place or its rule is to be; `group` where one is named, ``none`` for no group."""
+
+    what: Literal["arm", "rules", "lead", "join", "leave", "remove"]
+    target: str
+    group: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,6 +248,7 @@ Command = (
     | Acknowledge
     | Kill
     | SetRule
+    | Manage
     | Export
     | Why
     | Watch
@@ -347,6 +357,31 @@ SYNTAX: tuple[Syntax, ...] = (
         "rule DEMO1001 proportional 0.5",
         "how a follower's size comes from the leader's",
     ),
+    Syntax(
+        "rules",
+        (Argument("follower or group", "sized"),),
+        "rules DEMO1001",
+        "a page with a rule and a table of what it would do",
+    ),
+    Syntax(
+        "arm",
+        (Argument("follower, group or all", "guardable", optional=True),),
+        "arm main",
+        "the checklist; y there arms who passes it",
+    ),
+    Syntax(
+        "lead",
+        (Argument("account", "accounts"), Argument("group", "groups", optional=True, free=True)),
+        "lead DEMO1000 main",
+        "make an account the leader of a group, which is made when there is none",
+    ),
+    Syntax(
+        "group",
+        (Argument("account", "accounts"), Argument("group or none", "places")),
+        "group DEMO1001 main",
+        "put an account into a group, or (none) take it out of its group",
+    ),
+    Syntax("remove", (Argument("account", "accounts"),), "remove DEMO1001", "take an account off the desk"),
     Syntax(
         "export",
         (Argument("what", EXPORTS), Argument("file", None), Argument("account", "accounts", optional=True)),
@@ -478,6 +513,18 @@ def _command(name: str, values: Sequence[str]) -> Command:
             except RuleRefused as refused:
                 raise BadCommand(str(refused)) from None
             return SetRule(account, kind, value)
+        case "rules", target:
+            return Manage("rules", target)
+        case "arm", *target:
+            return Manage("arm", target[0] if target else "all")
+        case "lead", account, *group:
+            return Manage("lead", account, group[0] if group else "")
+        case "group", account, "none":
+            return Manage("leave", account)
+        case "group", account, group:
+            return Manage("join", account, group)
+        case "remove", account:
+            return Manage("remove", account)
         case "export", what, path, *account:
             return Export(what, path, account[0] if account else None)
         case "why", account, *at:
@@ -551,6 +598,10 @@ def _choices(argument: Argument, known: Known) -> tuple[str, ...]:
         return ("all", *known.groups, *known.accounts)
     if argument.source == "ordered":
         return (*known.groups, *known.accounts)
+    if argument.source == "sized":
+        return (*known.groups, *known.followers)
+    if argument.source == "places":
+        return (*known.groups, "none")
     if argument.source == "filterable":
         return (*known.filters, "off")
     if argument.source == "guardable":

@@ -23,6 +23,7 @@ import msgspec
 from brokers.adapter import Credentials
 from brokers.sandbox.client import SandboxControl
 from engine.collector import settle
+from engine.practice import Door, connection_of
 from engine.seat import StatusRow, Topic
 from engine.thread import EngineThread, ThreadSeat
 from schema.clock import SYSTEM_CLOCK
@@ -32,11 +33,8 @@ from schema.records import (
     AccountConfig,
     ConnectionConfig,
     DriftPolicy,
-    Environment,
-    FixLogin,
     FollowerConfig,
     GroupConfig,
-    NinjaLogin,
     Rounding,
     Rule,
     RuleKind,
@@ -161,30 +159,7 @@ async def set_up(
 
 def _connection(venue: str, place: dict[str, Any], name: str, requests_per_min: int) -> ConnectionConfig:
     """A login at one of the sandbox's doors; `place` is what the ready line says of that door."""
-    fix = None
-    if venue == "fix":
-        fix = FixLogin(
-            host=place["host"],
-            port=place["port"],
-            sender_comp_id=name,
-            target_comp_id=place["target_comp_id"],
-            tls=False,
-        )
-    ninja = None
-    if venue == "ninjatrader":
-        ninja = NinjaLogin(host=place["host"], port=place["ports"][name], folder=place["folders"].get(name, ""))
-    return ConnectionConfig(
-        connection=name,
-        venue=venue,
-        environment=Environment.DEMO,
-        username=name,
-        rest_url=place.get("rest", ""),
-        ws_url=place.get("ws", ""),
-        md_url=place.get("md", ""),
-        requests_per_min=requests_per_min,
-        fix=fix,
-        ninja=ninja,
-    )
+    return connection_of(venue, msgspec.convert(place, Door), name, requests_per_min)
 
 
 class Demo:

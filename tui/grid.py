@@ -110,6 +110,22 @@ class GridPane(ScrollView, Generic[R], can_focus=True):
         """What the title says after the count."""
         return ""
 
+    def arranged(self, rows: list[R]) -> list[R]:
+        """The rows that pass, in their order, as they stand below each other: a pane may put headings between."""
+        return rows
+
+    def selectable(self, row: R) -> bool:
+        """Whether the cursor may stand on a row."""
+        return True
+
+    def count(self, rows: Sequence[R]) -> int:
+        """How many of them the title counts."""
+        return len(rows)
+
+    def why_empty(self) -> Sequence[str]:
+        """What stands in place of rows, line by line."""
+        return (f" {self.EMPTY}",)
+
     # --- data ---------------------------------------------------------------------------------------------------
 
     def show(self, view: View, now_ns: int) -> None:
@@ -185,6 +201,7 @@ class GridPane(ScrollView, Generic[R], can_focus=True):
             by = self.COLUMNS[self._sort].sort
             if by is not None:
                 rows.sort(key=by, reverse=self._sort_down)
+        rows = self.arranged(rows)
         resized = len(rows) != len(self._shown)
         self._shown = rows
         if len(self._cells) > 2 * len(self._rows) + 50:
@@ -212,7 +229,16 @@ class GridPane(ScrollView, Generic[R], can_focus=True):
                 if self.row_key(row) == self._cursor_key:
                     self._cursor = index
                     return
-        self._cursor = max(0, min(self._cursor, len(self._shown) - 1))
+        self._cursor = self._settled(max(0, min(self._cursor, len(self._shown) - 1)))
+
+    def _settled(self, at: int, step: int = 1) -> int:
+        """The nearest row to `at` that the cursor may stand on, first in the direction of `step`."""
+        rows = self._shown
+        onward, back = range(at, len(rows)), range(at, -1, -1)
+        for index in (*onward, *back) if step > 0 else (*back, *onward):
+            if self.selectable(rows[index]):
+                return index
+        return at
 
     # --- painting -------------------------------------------------------------------------------------------------
 
@@ -259,12 +285,12 @@ class GridPane(ScrollView, Generic[R], can_focus=True):
         if self._title_text() != self._title_drawn:
             regions.append(Region(0, 0, self.size.width, 1))
         if not self._shown:
-            regions.append(Region(0, HEAD_LINES, self.size.width, 1))
+            regions.append(Region(0, HEAD_LINES, self.size.width, max(1, self.size.height - HEAD_LINES)))
         if regions:
             self.refresh(*regions)
 
     def _title_text(self) -> str:
-        total, shown = len(self._rows), len(self._shown)
+        total, shown = self.count(self._rows), self.count(self._shown)
         count = counted(total, *self.ROWS) if shown == total else f"{shown} of {counted(total, *self.ROWS)}"
         parts = [f"{self.heading()} · {count}"]
         if summary := self.summary():
@@ -291,9 +317,8 @@ class GridPane(ScrollView, Generic[R], can_focus=True):
         line = self._line(y)
         if line is None:
             self._drawn.pop(y, None)
-            text = ""
-            if y == HEAD_LINES and not self._shown:
-                text = self._why_empty()
+            said = () if self._shown else self._said_empty()
+            text = said[y - HEAD_LINES] if y - HEAD_LINES < len(said) else ""
             return Strip([Segment(fit(text, width), self._style("empty"))], width)
         self._drawn[y] = line
         strip = self._strips.get(line)
@@ -303,12 +328,12 @@ class GridPane(ScrollView, Generic[R], can_focus=True):
             strip = self._strips[line] = self._row_strip(line, placed, width)
         return strip
 
-    def _why_empty(self) -> str:
-        if not self._rows:
-            return f" {self.EMPTY}"
-        if self._filter:
-            return f" Nothing matches /{clean(self._filter)}; Esc clears it."
-        return f" Nothing passes filter {clean(self._keep_name)}; :filter off shows every row."
+    def _said_empty(self) -> Sequence[str]:
+        if self._rows and self._filter:
+            return (f" Nothing matches /{clean(self._filter)}; Esc clears it.",)
+        if self._rows and self._keep_name:
+            return (f" Nothing passes filter {clean(self._keep_name)}; :filter off shows every row.",)
+        return self.why_empty()
 
     def _head(self, placed: tuple[Placed, ...], width: int) -> Strip:
         style = self._style("head")
@@ -365,14 +390,16 @@ class GridPane(ScrollView, Generic[R], can_focus=True):
         """Put the cursor on row `to` of those shown, and the row in view."""
         if not self._shown:
             return
-        self._cursor = max(0, min(to, len(self._shown) - 1))
+        self._cursor = self._settled(max(0, min(to, len(self._shown) - 1)), 1 if to >= self._cursor else -1)
         row = self._shown[self._cursor]
         self._cursor_key = self.row_key(row)
         page = max(1, self.size.height - HEAD_LINES)
-        top = self.scroll_offset.y
-        if self._cursor < top:
-            self.scroll_to(y=self._cursor, animate=False, immediate=True)
-        elif self._cursor >= top + page:
+        above = self._cursor - 1  # a heading above comes into view with it
+        if above < 0 or self.selectable(self._shown[above]):
+            above = self._cursor
+        if above < self.scroll_offset.y:
+            self.scroll_to(y=above, animate=False, immediate=True)
+        elif self._cursor >= self.scroll_offset.y + page:
             self.scroll_to(y=self._cursor - page + 1, animate=False, immediate=True)
         self._repaint_changed()
         self.post_message(self.Chosen(self, clean(self.detail(row))))

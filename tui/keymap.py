@@ -60,6 +60,28 @@ def _no_follower(state: KeyState) -> str | None:
     return None
 
 
+def _no_account(state: KeyState) -> str | None:
+    return None if state.account_at_hand else "No account is under the cursor."
+
+
+def _no_place(state: KeyState) -> str | None:
+    row = state.account_at_hand
+    if row is None:
+        return "No account is under the cursor."
+    if row.role is not Role.FOLLOWER:
+        return f"{row.account} follows in no group."
+    return None
+
+
+def _leads(state: KeyState) -> str | None:
+    row = state.account_at_hand
+    if row is None:
+        return "No account is under the cursor."
+    if row.role is Role.LEADER:
+        return f"{row.account} leads {row.group} already."
+    return None
+
+
 def _no_copy(state: KeyState) -> str | None:
     return None if state.copy_at_hand else "No copy is under the cursor."
 
@@ -78,6 +100,7 @@ CONTEXTS = {
     "candles": "In the candles",
     "depth": "In the depth ladder",
     "tape": "In the tape",
+    "alerts": "In the alerts",
     "split": "On a divider",
     "prompt": "While typing",
 }
@@ -94,6 +117,83 @@ KEYS: tuple[Key, ...] = (
         hint=True,
         disabled=_no_follower,
     ),
+    Key(
+        "arm",
+        "A,shift+a",
+        "A",
+        "app.manage('arm')",
+        "arm",
+        "Open the checklist of the group at hand; y there arms who passes it.",
+        "accounts",
+        hint=True,
+    ),
+    Key(
+        "add_login",
+        "a",
+        "a",
+        "app.manage('add')",
+        "add login",
+        "Add a login and choose what its accounts do.",
+        "accounts",
+        hint=True,
+    ),
+    Key(
+        "lead",
+        "L,shift+l",
+        "L",
+        "app.manage('lead')",
+        "make leader",
+        "Have the account lead its group, after a question; only while all of it is at rest.",
+        "accounts",
+        disabled=_leads,
+    ),
+    Key(
+        "join",
+        "m",
+        "m",
+        "app.manage('join')",
+        "move to group",
+        "Put the account into a group, as a follower that is off.",
+        "accounts",
+        disabled=_leads,
+    ),
+    Key(
+        "leave_group",
+        "u",
+        "u",
+        "app.manage('leave')",
+        "take out",
+        "Take the follower out of its group, after a question; only while it is at rest.",
+        "accounts",
+        disabled=_no_place,
+    ),
+    Key(
+        "rules",
+        "r",
+        "r",
+        "app.manage('rules')",
+        "rule",
+        "Change the follower's rule, with a table of what it would hold.",
+        "accounts",
+        hint=True,
+        disabled=_no_place,
+    ),
+    Key(
+        "remove",
+        "X,shift+x",
+        "X",
+        "app.manage('remove')",
+        "remove",
+        "Take the account off the desk, after a question; only while it is at rest.",
+        "accounts",
+        disabled=_no_account,
+    ),
+    Key("fold", "o", "o", "fold", "fold", "Fold the group into its heading, or unfold it.", "accounts", hint=True),
+    Key("fold_all", "O,shift+o", "O", "fold_all", "fold all", "Fold every group, or unfold all.", "accounts"),
+    Key("alert_read", "x", "x", "acknowledge", "read", "The alert was read, or was not.", "alerts", hint=True),
+    Key("alerts_read", "X,shift+x", "X", "acknowledge_all", "all read", "All that are shown were read.", "alerts"),
+    Key("alerts_clear", "c", "c", "clear", "clear", "Take what was read off this screen.", "alerts", hint=True),
+    Key("alert_level", "v", "v", "next_level", "level", "Show all, warnings, or alarms alone.", "alerts", hint=True),
     Key(
         "why",
         "w,enter",
@@ -271,6 +371,9 @@ KEYS: tuple[Key, ...] = (
     Key("depth", "8", "8", "app.pane('depth')", "depth", "Go to the depth ladder.", "desk"),
     Key("tape", "9", "9", "app.pane('tape')", "tape", "Go to the tape.", "desk"),
     Key("ticket", "o", "o", "app.ticket", "order", "Write an order; it is shown before it goes.", "desk", hint=True),
+    Key("drift", "D,shift+d", "D", "app.pane('drift')", "drift", "Go to who is off target.", "desk"),
+    Key("health", "H,shift+h", "H", "app.pane('health')", "health", "Go to how the desk is.", "desk"),
+    Key("latency", "T,shift+t", "T", "app.pane('latency')", "latency", "Go to the times of the copies.", "desk"),
     Key("find", "f", "f", "app.find_symbol", "find symbol", "Search as you type; Enter watches it.", "desk", hint=True),
     Key("next", "tab", "Tab", "app.focus_next", "next", "Go to the next pane or divider.", "desk", hint=True),
     Key("previous", "shift+tab", "Shift+Tab", "app.focus_previous", "previous", "Go to the one before.", "desk"),
@@ -297,6 +400,9 @@ FIRST = (
     "alerts",
     "depth",
     "tape",
+    "drift",
+    "health",
+    "latency",
     "find",
     "arrange",
     "jump",

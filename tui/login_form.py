@@ -14,6 +14,7 @@ from textual.widgets import Button, Static
 from brokers.registry import VENUE_TABLE, capabilities_of
 from engine.logins import fix_login, ninja_login, parse_maps, parse_rule_words, words_of
 from engine.seat import AccountRow, Chosen, CommandRefused, LoginAccounts, Seat, Topic
+from engine.shown import PracticeLogin
 from schema.login import FOLLOW_ONLY, Credentials
 from schema.records import ConnectionConfig, Environment, VenueAccount
 from tui.page import Choice, Field, Page, PickList, labelled
@@ -54,7 +55,9 @@ PLACE_FIELDS = (
     Field("rule", "Rule", "such as proportional 0.5; empty: one to one", ("value", "rounding")),
     Field("maps", "Map", "such as ES:MES:10, 10 MES for an ES; or empty", ("map",)),
     Field("max_position", "Position cap", "lots; empty: none", ("cap",)),
+    Field("armed", "Armed", "no: A arms them by the checklist", choices=("no", "yes"), value="no"),
 )
+NO_PRACTICE = "no"
 
 
 def _count(field: str, text: str) -> int | None:
@@ -65,12 +68,21 @@ def _count(field: str, text: str) -> int | None:
 
 
 class LoginPage(Page):
-    """A new login: what it is, then what the venue says to it."""
+    """A new login: what it is, then what the venue says to it. `practice` are logins of the practice venue, to be taken
+    as they are."""
 
     GO_ON = "Try it at the venue"
 
-    def __init__(self, seat: Seat) -> None:
-        super().__init__(seat, "Add a login", LOGIN_FIELDS)
+    def __init__(self, seat: Seat, practice: Sequence[PracticeLogin] = ()) -> None:
+        self._practice = {f"{each.login.username} at {VENUE_TABLE[each.login.venue].name}": each for each in practice}
+        offered = Field(
+            "practice",
+            "Practice venue",
+            "→ takes one of its logins as it is",
+            choices=(NO_PRACTICE, *self._practice),
+            value=NO_PRACTICE,
+        )
+        super().__init__(seat, "Add a login", (*((offered,) if practice else ()), *LOGIN_FIELDS))
 
     def on_mount(self) -> None:
         self._show_lines()
@@ -80,12 +92,15 @@ class LoginPage(Page):
         self._show_lines()
 
     def _show_lines(self) -> None:
-        """Only the lines of the chosen venue, with its word for the proof and what it demands of where a desk runs."""
-        venue = self.text("venue")
+        """Only the lines of the chosen venue, with its word for the proof and what it demands of where a desk runs. None
+        of them for a practice login."""
+        taken = self._taken
+        venue = taken.login.venue if taken else self.text("venue")
         for each in LOGIN_FIELDS:
             shown = each.venues is None or venue in each.venues
             if each.name == "only":
                 shown = not capabilities_of(venue).lists_accounts
+            shown = shown and taken is None
             self.query_one(f"#line-{each.name}").display = shown
         proof = VENUE_TABLE[venue].proof
         self.query_one("#line-password .label", Static).update(proof or "Password")
@@ -94,7 +109,14 @@ class LoginPage(Page):
         self.note(VENUE_TABLE[venue].policy)
         self.say("")
 
+    @property
+    def _taken(self) -> PracticeLogin | None:
+        """The practice login that is chosen."""
+        return self._practice.get(self.text("practice")) if self._practice else None
+
     def _login(self) -> tuple[ConnectionConfig, Credentials]:
+        if (taken := self._taken) is not None:
+            return taken.login, taken.credentials
         venue, username = self.text("venue"), self.text("username")
         if not username:
             raise CommandRefused("username: it is empty; write what the venue knows you as.")
@@ -134,11 +156,13 @@ class LoginPage(Page):
         login, credentials = self._login()
         name = VENUE_TABLE[login.venue].name
         self.say(f"Trying {login.username} at {name} …")
-        wished = [] if capabilities_of(login.venue).lists_accounts else words_of(self.text("only"))
+        wished = list(self._taken.accounts) if self._taken else words_of(self.text("only"))
+        if capabilities_of(login.venue).lists_accounts:
+            wished = []
         found = await self._seat.try_login(login, credentials, wished)
         if not found:
             raise CommandRefused(f"{login.username} has no account at {name}.")
-        page = NewAccountsPage(self._seat, login, credentials, found)
+        page = NewAccountsPage(self._seat, login, credentials, found, practising=self._taken is not None)
         self.add_class("-under")
         done: str | None = await self.app.push_screen_wait(page)
         self.remove_class("-under")
@@ -159,15 +183,17 @@ class AccountsPage(Page):
         heading: str,
         rows: Sequence[tuple[str, str, bool]],
         login: tuple[str, Environment],
+        *,
+        practising: bool = False,
     ) -> None:
         """`rows`: each account's name, a word about it, and whether it is picked to begin with. `login`: its venue and
-        environment."""
+        environment. `practising`: on a desk without a group the first account is offered as the leader."""
         venue, environment = login
         names = [name for name, _, _ in rows]
         live = environment is Environment.LIVE
         self._live = live
         self._groups = _groups(seat)
-        fields = _place_fields(self._groups, venue, names, live=live) if rows else ()
+        fields = _place_fields(self._groups, venue, names, live=live, practising=practising) if rows else ()
         super().__init__(seat, heading, fields, VENUE_TABLE[venue].policy)
         self._list = PickList(rows, id="picked")
 
@@ -207,6 +233,7 @@ class AccountsPage(Page):
             rule=parse_rule_words(self.text("rule")) if self.text("rule") else None,
             symbols=parse_maps(words_of(self.text("maps"))),
             max_position=_count("max_position", self.text("max_position")),
+            armed=self.text("armed") == "yes",
         )
 
 
@@ -215,12 +242,15 @@ def _groups(seat: Seat) -> list[str]:
     return sorted({row.group for row in rows if row.group})
 
 
-def _place_fields(groups: Sequence[str], venue: str, names: Sequence[str], *, live: bool) -> Iterator[Field]:
+def _place_fields(
+    groups: Sequence[str], venue: str, names: Sequence[str], *, live: bool, practising: bool
+) -> Iterator[Field]:
     """The lines below the accounts: a leader only where its venue's accounts can lead, names only for real money."""
     for field in PLACE_FIELDS:
         if field.name == "leader":
             if venue not in FOLLOW_ONLY:
-                yield replace(field, choices=(NOBODY, *names))
+                first = names[0] if practising and not groups else NOBODY
+                yield replace(field, choices=(NOBODY, *names), value=first)
         elif field.name == "group":
             there = f"there is {', '.join(groups)}" if groups else "there is none yet: choose its leader above"
             yield replace(field, value="main" if "main" in groups or not groups else groups[0], hint=there)
@@ -234,12 +264,18 @@ class NewAccountsPage(AccountsPage):
     """The accounts of a login that was just tried: all that may trade are picked to begin with."""
 
     def __init__(
-        self, seat: Seat, login: ConnectionConfig, credentials: Credentials, found: Sequence[VenueAccount]
+        self,
+        seat: Seat,
+        login: ConnectionConfig,
+        credentials: Credentials,
+        found: Sequence[VenueAccount],
+        *,
+        practising: bool = False,
     ) -> None:
         may = {each.account: each.active and not each.readonly for each in found}
         rows = [(name, "may trade" if may[name] else "may not trade", may[name]) for name in may]
         heading = f"{login.connection} has {counted(len(found), 'account', 'accounts')}"
-        super().__init__(seat, heading, rows, (login.venue, login.environment))
+        super().__init__(seat, heading, rows, (login.venue, login.environment), practising=practising)
         self._login, self._credentials, self._found = login, credentials, found
 
     async def go_on(self) -> str:

@@ -41,6 +41,22 @@ from engine.seat import (
     WatchlistRow,
     WatchRow,
 )
+from engine.shown import (
+    ArmCheck,
+    ArmLine,
+    ArmPlan,
+    ConnectionShown,
+    CopyTimes,
+    DriftRow,
+    PostgresShown,
+    PracticeLogin,
+    PreviewStep,
+    ProcessShown,
+    RulePreview,
+    StageShown,
+    Verdict,
+    VenuePolicy,
+)
 from engine.symbol_search import LIMIT, Match, SymbolIndex
 from engine.watching import resolve
 from schema.group_words import GroupRefused, changed
@@ -96,6 +112,13 @@ class ScriptedSeat:
         self.login_environment = Environment.DEMO
         self.flattening = ""
         self.undecided = 0
+        self.drift: tuple[DriftRow, ...] = ()
+        self.health: tuple[ProcessShown | PostgresShown | ConnectionShown, ...] = ()
+        self.times: tuple[StageShown | CopyTimes, ...] = ()
+        self.failing: dict[str, ArmCheck] = {}  # by follower: what keeps it from being armed
+        self.policies: tuple[VenuePolicy, ...] = ()
+        self.practice: tuple[PracticeLogin, ...] = ()
+        self.sizes: dict[str, tuple[Rule, int | None]] = {}
         self.bars: list[Bar] = []
         self.accounts: dict[str, AccountRow] = {}
         self.orders: list[OrderRow] = []
@@ -111,6 +134,7 @@ class ScriptedSeat:
         self.index = SymbolIndex(contracts(date(2023, 12, 25)))
         self._views = {topic: View(topic=topic, version=0, rows=()) for topic in Topic}
         self._make_accounts()
+        self._fresh = self.accounts["DEMO1001"]
         self._make_history()
         self.publish()
 
@@ -379,6 +403,9 @@ class ScriptedSeat:
                 ),
                 Topic.FILTERS: self.mine.filters,
                 Topic.LAYOUTS: () if self.layouts is None else (self.layouts,),
+                Topic.DRIFT: self.drift,
+                Topic.HEALTH: self.health,
+                Topic.LATENCY: self.times,
                 Topic.STATUS: (self._status(accounts),),
             }
             for topic, newest in rows.items():
@@ -465,6 +492,83 @@ class ScriptedSeat:
             self._change(account, rule=f"{kind} {value}")
         self.publish()
         return f"{account} now copies {kind} {value}."
+
+    async def sizing(self, account: str) -> tuple[Rule, int | None]:
+        return self.sizes.get(account, (Rule(), None))
+
+    async def set_size(self, target: str, rule: Rule, max_position: int | None) -> str:
+        named = [name for name in self._followers(target)]
+        with self._lock:
+            for name in named:
+                self.sizes[name] = (rule, max_position)
+                self._change(name, rule=str(rule))
+        self.publish()
+        return f"{target} now copies {rule}."
+
+    async def preview(self, account: str, rule: Rule, max_position: int | None) -> RulePreview:
+        """One step, for one lot of the leader: as many lots as the rule says."""
+        lots = min(int(rule.value), max_position or 1_000)
+        step = PreviewStep(leader_before=0, leader_net=1, order=lots, held=lots)
+        return RulePreview(account=account, leader_symbol="ESH4", symbol="ESH4", steps=(step,))
+
+    async def lead(self, account: str, group: str) -> str:
+        held = [name for name, row in self.accounts.items() if row.group == group and row.net_qty]
+        if held:
+            raise CommandRefused(f"leader: {held[0]} has {self.accounts[held[0]].position}; :flatten {held[0]} first.")
+        with self._lock:
+            for name, row in self.accounts.items():
+                if row.role is Role.LEADER and row.group == group:
+                    self._change(name, role=Role.NONE, group="", state="off")
+            self._change(account, role=Role.LEADER, group=group, enabled=True, state="armed", rule="")
+        self.publish()
+        return f"{account} leads {group}."
+
+    async def follow(self, account: str, group: str) -> str:
+        with self._lock:
+            self._change(account, role=Role.FOLLOWER, group=group, enabled=False, state="off", rule=str(Rule()))
+        self.publish()
+        return f"{account} follows in {group}, off: A arms it by the checklist."
+
+    async def unfollow(self, account: str) -> str:
+        with self._lock:
+            self._change(account, role=Role.NONE, group="", enabled=False, state="off", rule="")
+        self.publish()
+        return f"{account} is out of its group; it stays on the desk."
+
+    async def remove_account(self, account: str) -> str:
+        if self.accounts[account].net_qty:
+            raise CommandRefused(f"account: {account} has {self.accounts[account].position}; :flatten {account} first.")
+        with self._lock:
+            del self.accounts[account]
+        self.publish()
+        return f"{account} is off the desk."
+
+    async def arm_checklist(self, target: str, acknowledged: Sequence[str]) -> ArmPlan:
+        lines = tuple(self._checked(name, acknowledged) for name in self._followers(target))
+        return ArmPlan(target=target, lines=lines, policies=self.policies)
+
+    async def arm(self, accounts: Sequence[str], acknowledged: Sequence[str]) -> ArmPlan:
+        plan = ArmPlan(target="", lines=tuple(self._checked(name, acknowledged) for name in accounts))
+        with self._lock:
+            for name in plan.ready:
+                self._change(name, enabled=True, state="armed")
+        self.publish()
+        return structs.replace(plan, armed=plan.ready)
+
+    def _checked(self, name: str, acknowledged: Sequence[str]) -> ArmLine:
+        """Everything is well but what the script says; a policy fails until it was acknowledged."""
+        unread = [each.venue for each in self.policies if each.venue not in acknowledged]
+        row = self.accounts[name]
+        checks = [ArmCheck(name="connection", verdict=Verdict.PASS)]
+        checks += [ArmCheck(name="policy", verdict=Verdict.FAIL, reason=f"{unread[0]} demands something")] if unread else []
+        checks += [self.failing[name]] if name in self.failing else []
+        return ArmLine(account=name, group=row.group, on=row.enabled, checks=tuple(checks))
+
+    def _followers(self, target: str) -> list[str]:
+        found = [n for n, row in self.accounts.items() if row.role is Role.FOLLOWER and target in ("all", row.group, n)]
+        if not found:
+            raise CommandRefused(f"account: {target} is no follower and has none; put accounts into its group first.")
+        return found
 
     async def set_group(self, group: str, field: str, value: str) -> str:
         try:
@@ -693,6 +797,9 @@ class ScriptedSeat:
         self._seat_accounts(login, [each.account for each in wanted], chosen)
         return f"{login.connection}: {len(wanted)} accounts in group main; connecting."
 
+    async def practice_logins(self) -> tuple[PracticeLogin, ...]:
+        return self.practice
+
     async def login_accounts(self, connection: str) -> LoginAccounts:
         return LoginAccounts(
             connection=connection,
@@ -721,7 +828,7 @@ class ScriptedSeat:
     def _seat_accounts(self, login: ConnectionConfig, accounts: Sequence[str], chosen: Chosen) -> None:
         with self._lock:
             for name in accounts:
-                self.accounts[name] = self.accounts["DEMO1001"]
+                self.accounts[name] = self._fresh
                 self._change(
                     name,
                     account=name,
@@ -729,6 +836,9 @@ class ScriptedSeat:
                     venue=login.venue,
                     environment=login.environment,
                     role=Role.LEADER if name == chosen.leader else Role.FOLLOWER,
+                    group=chosen.group,
+                    enabled=chosen.armed or name == chosen.leader,
+                    state="armed" if chosen.armed or name == chosen.leader else "off",
                     rule=str(chosen.rule or Rule()),
                 )
         self.publish()

@@ -14,6 +14,9 @@ from tui.panes.alerts import AlertsPane
 from tui.panes.candles import CandlePane
 from tui.panes.copies import CopiesPane
 from tui.panes.depth import DepthPane
+from tui.panes.drift import DriftPane
+from tui.panes.health import HealthPane
+from tui.panes.latency import LatencyPane
 from tui.panes.orders import OrdersPane
 from tui.panes.positions import PositionsPane
 from tui.panes.tape import TapePane
@@ -58,5 +61,8 @@ PANES: dict[str, PaneKind] = {
         PaneKind("tape", TapePane, 10, "time and sales", always=True, also=TapePane.ALSO),
         PaneKind("watch", WatchPane, TICKS_PER_S, "a watchlist with its prices", always=True),
         PaneKind("alerts", AlertsPane, 5, "what the desk has told"),
+        PaneKind("drift", DriftPane, 4, "followers off their target, why, and what will be done"),
+        PaneKind("health", HealthPane, 2, "the process, the database, every login and feed", also=(Topic.FEEDS,)),
+        PaneKind("latency", LatencyPane, 2, "the stages of the copies against what they may take"),
     )
 }
