@@ -26,14 +26,20 @@ _AHEAD_S = 1.0
 
 
 class Arming:
-    """`health` tells of a login's connection, `reserved` how many of its requests are kept back for exits."""
+    """`health` tells of a login's connection, `reserved` how many of its requests are kept back for exits.
+    `chart_symbol` counts as traded by every leader."""
 
     def __init__(
-        self, core: Core, health: Callable[[str], ConnectionHealth | None], reserved: Callable[[str], int]
+        self,
+        core: Core,
+        health: Callable[[str], ConnectionHealth | None],
+        reserved: Callable[[str], int],
+        chart_symbol: str = "",
     ) -> None:
         self._core = core
         self._health = health
         self._reserved = reserved
+        self._chart_symbol = chart_symbol
 
     def lines(self, accounts: Iterable[str], acknowledged: Collection[str]) -> tuple[ArmLine, ...]:
         """One line for each of `accounts` (followers). `acknowledged` are the venues whose policy the trader took
@@ -95,10 +101,10 @@ class Arming:
         """What the leader trades, as the follower's venue has it; and how long it lives."""
         core, connection = self._core, self._core.connection_of(follower.account)
         leader = core.groups[follower.group].leader
-        symbols = rollover.traded_by(core, leader)
-        wrong = [clash(follower, symbol) for symbol in symbols]
-        asked = [symbol_for(follower, symbol) for symbol in symbols]
-        wrong += [core.instruments.get((connection, symbol)) or "" for symbol in asked]
+        symbols = rollover.led_in(core, leader, self._chart_symbol)
+        apart = [why for symbol in symbols if (why := clash(follower, symbol))]
+        asked = [symbol_for(follower, symbol) for symbol in symbols if not clash(follower, symbol)]
+        wrong = [core.instruments.get((connection, symbol)) or "" for symbol in asked]
         wrong += [
             error
             for (checked_on, symbol), error in core.instruments.items()
@@ -107,6 +113,8 @@ class Arming:
         unread = [symbol for symbol in asked if (connection, symbol) not in core.instruments]
         if error := next(filter(None, wrong), ""):
             yield _check("contract", error)
+        elif apart:
+            yield _note("contract", apart[0])
         elif not symbols:
             yield _note("contract", "none yet: it is checked before the leader's first entry")
         elif unread:

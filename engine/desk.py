@@ -144,7 +144,7 @@ class Desk:
             check=self._check,
             apart=self._apart,
         )
-        self.arming = Arming(self.core, self._health_of, self._reserved_of)
+        self.arming = Arming(self.core, self._health_of, self._reserved_of, settings.chart_symbol or "")
         self.grouping = Grouping(self.core, store, self.adapters, self._configure, self._flush)
         self.watching = Watching(store, self.market, clock, user)
         self.views = Views(self.core, self.market, self.adapters, self.journal, self.watching, settings.desk)

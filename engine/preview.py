@@ -47,7 +47,7 @@ def preview(core: Core, follower: FollowerConfig, chart_symbol: str) -> RulePrev
 
 def _copied_by(core: Core, follower: FollowerConfig, leader: str, chart_symbol: str) -> str:
     """A contract of the leader that the follower copies: one that it trades, else the chart's, else a front month."""
-    for symbol in (*rollover.traded_by(core, leader), chart_symbol):
+    for symbol in (*rollover.led_in(core, leader, chart_symbol), chart_symbol):
         if symbol:
             return symbol
     root = follower.symbols[0].leader_root if follower.symbols else "ES"

@@ -248,6 +248,12 @@ def traded_by(core: Core, leader: str) -> list[str]:
     ]
 
 
+def led_in(core: Core, leader: str, chart_symbol: str) -> list[str]:
+    """Of those, the contracts that its followers are asked to copy: it traded them, or the chart shows it. Another
+    account of its login may have had others checked."""
+    return [s for s in traded_by(core, leader) if (leader, s) in core.leader_nets or s == chart_symbol]
+
+
 def _find_clashes(core: Core) -> None:
     """Venues that mean different months by one name (a one-digit year): there the follower's is not the leader's."""
     rolls = core.rolls
