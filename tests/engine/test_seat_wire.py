@@ -12,9 +12,71 @@ from engine.market.shown import BookLevel, BookShown, Print, SessionShown, TapeS
 from engine.remote import RemoteSeat
 from engine.row_changes import difference, patched
 from engine.seat import Row, Seat, Topic, View
+from engine.shown import ConnectionShown, CopyTimes, DriftRow, PostgresShown, ProcessShown, StageShown
 from schema.market import Aggressor, SessionState
+from schema.records import Environment
 from tests.tui.scripted_seat import ScriptedSeat
 
+_SHOWN: dict[Topic, tuple[Row, ...]] = {
+    Topic.DRIFT: (
+        DriftRow(
+            account="DEMO1003",
+            group="main",
+            symbol="ESH4",
+            held=None,
+            target=4,
+            delta=2,
+            foreign=1,
+            why="rejected",
+            since_ns=7,
+            will="nothing",
+        ),
+    ),
+    Topic.HEALTH: (
+        ProcessShown(
+            pid=7,
+            rss_mb=88.4,
+            threads=5,
+            fds=61,
+            tasks=44,
+            loop_lag_p50_ms=0.2,
+            loop_lag_p99_ms=2.5,
+            collect_ms=12.0,
+        ),
+        PostgresShown(
+            up=True,
+            reason="",
+            commits=12,
+            commit_p50_ms=0.5,
+            commit_p99_ms=1.9,
+            commit_max_ms=2.4,
+            waiting=3,
+            flush_ms=0.8,
+        ),
+        ConnectionShown(
+            connection="login1",
+            venue="tradovate",
+            environment=Environment.DEMO,
+            accounts=5,
+            state="up",
+            reason="",
+            heard_ns=8,
+            reconnects=1,
+            unreadable=0,
+            breaker="open",
+            failures=5,
+            budget_left=70,
+            budget_per_min=80,
+            round_trip_ms=3.2,
+        ),
+    ),
+    Topic.LATENCY: (
+        StageShown(stage="venue", count=1, p50=1.0, p99=2.0, max=3.0, budget_ms=800.0, over=0),
+        CopyTimes(
+            signal_id="S1", follower="DEMO1001", symbol="ESH4", at_ns=7, stages_ms=(-1.0, 2.0), total_ms=2.0
+        ),
+    ),
+}
 _MARKET: dict[Topic, tuple[Row, ...]] = {
     Topic.DEPTH: (
         BookShown(
@@ -101,7 +163,7 @@ def test_a_view_of_every_topic_survives_the_journey() -> None:
     seat = ScriptedSeat(publish_every=100)
     seat.advance(1_200)
     for topic in Topic:
-        view = View(topic=topic, version=1, rows=_MARKET.get(topic) or seat.view(topic).rows)
+        view = View(topic=topic, version=1, rows=_MARKET.get(topic) or _SHOWN.get(topic) or seat.view(topic).rows)
         head, items = wire.items_of(view)
         message = wire.decode_from_desk(wire.whole(topic, 1, head, items)[4:])
         assert isinstance(message, wire.Whole)

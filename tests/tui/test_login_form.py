@@ -101,7 +101,7 @@ async def test_nothing_said_about_the_rule_leaves_it_to_the_desk() -> None:
         await tried(on)
         await go_on(on)
         await on.shows("connecting.")
-        assert on.seat.added[0][2] == Chosen(group="main")
+        assert on.seat.added[0][2] == Chosen(group="main", armed=False)
 
 
 async def test_a_refused_password_keeps_what_was_typed_and_shows_no_secret() -> None:

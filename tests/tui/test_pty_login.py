@@ -128,21 +128,21 @@ def test_a_new_desk_is_set_up_from_its_screen_and_copies_and_no_secret_shows(sta
         desk.press(UP * 9 + passwords["boss"] + "\t" * 9 + "\r")
         desk.shows("boss has 1 account")
         assert "[x] DEMO1000" in desk.text
-        desk.press("\t" * 6 + "\r")
+        desk.press("\t" * 7 + "\r")
         desk.shows("leader: group main has none yet; choose the account that leads it.")
         desk.press(RIGHT)
         desk.shows("‹ DEMO1000 ›")
-        desk.press("\t" * 5 + "\r")
+        desk.press("\t" * 6 + "\r")
         desk.says("boss: 1 account in group main; connecting.")
         desk.until(lambda: " armed " in desk.line("♛ DEMO1000"), 15, "the leader in the accounts pane")
 
-        # Two of a login's three accounts, with a rule.
+        # Two of a login's three accounts, with a rule, armed at once.
         desk.command("add", "Add a login")
         desk.press(f"\t\tdesk1\t{passwords['desk1']}{urls(sandbox)}\r")
         desk.shows("desk1 has 3 accounts")
         desk.press("\x1b[B\x1b[B ")
         desk.shows("[ ] DEMO1003")
-        desk.press("\t\t\tproportional 0.5 up\t\t\t\r")
+        desk.press(f"\t\t\tproportional 0.5 up\t\t\t{RIGHT}\t\r")
         desk.says("desk1: 2 accounts in group main; connecting.")
         for name in ("DEMO1001", "DEMO1002"):
             desk.until(lambda name=name: " armed " in desk.line(f"● {name}"), 15, f"{name} armed")
@@ -153,12 +153,15 @@ def test_a_new_desk_is_set_up_from_its_screen_and_copies_and_no_secret_shows(sta
         held = {"DEMO1000": {"ESH4": 3}, "DEMO1001": {"ESH4": 2}, "DEMO1002": {"ESH4": 2}, "DEMO1003": {}}
         assert nets(sandbox) == held
 
-        # The third is found by asking the venue again; it joins with the next trade.
+        # The third is found by asking the venue again; armed by the checklist it joins with the next trade.
         desk.command("sync desk1", "desk1, as its venue has it now")
         assert "follows in main, on" in desk.line("DEMO1001           may trade")
         assert "not on the desk" in desk.line("[ ] DEMO1003")
-        desk.press(" " + "\t" * 6 + "\r")
+        desk.press(" " + "\t" * 7 + "\r")
         desk.says("desk1: 1 account in group main.")
+        desk.command("arm DEMO1003", "1 of 1 follower passes")
+        desk.press("y")
+        desk.says("1 follower is armed")
         desk.until(lambda: " armed " in desk.line("● DEMO1003"), 15, "DEMO1003 armed")
         sandbox.control.order("trade", account="DEMO1000", side="sell", qty=3, symbol="ESH4")
         wait_for(lambda: nets(sandbox)["DEMO1001"] == {}, 15)
@@ -197,12 +200,12 @@ def test_real_money_is_allowed_by_typing_its_names(state_dir: Path, shell: Shell
                 desk.press("\x1b")
                 desk.says("Nothing was changed.")
         before = shell.dump()
-        desk.press("\t" + RIGHT + "\t" * 6 + "\r")
+        desk.press("\t" + RIGHT + "\t" * 7 + "\r")
         desk.shows("names: this is REAL MONEY: type their names, with commas, to allow it: LIVE1, LIVE2.")
         assert shell.dump() == before
         desk.press("LIVE1, LIVE2\t\r")
         desk.says("real: 2 accounts in group main; connecting.")
-        desk.until(lambda: "♛ LIVE1" in desk.text and "● LIVE2" in desk.text, 15, "both in the accounts pane")
+        desk.until(lambda: "♛ LIVE1" in desk.text and "○ LIVE2" in desk.text, 15, "both in the accounts pane")
         nowhere(shell, desk, list(passwords.values()))
 
 
@@ -233,7 +236,7 @@ def test_a_refused_login_comes_up_with_its_new_password_and_what_it_did_stays(st
             desk.command("add", "Add a login")
             desk.press(f"\t\tdesk1\t{passwords['desk1']}{urls(sandbox)}\r")
             desk.shows("desk1 has 3 accounts")
-            desk.press("\t" * 6 + "\r")
+            desk.press("\t" * 7 + "\r")
             desk.says("desk1: 3 accounts in group main; connecting.")
             desk.until(lambda: " armed " in desk.line("● DEMO1001"), 15, "its follower armed")
             assert shell.does("accounts", "list") == listed

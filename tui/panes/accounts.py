@@ -54,8 +54,6 @@ def _mark(row: AccountRow, _now: int) -> Cell:
 def _state(row: AccountRow, _now: int) -> Cell:
     if row.role is Role.NONE and row.state == "off":
         return Cell("no group", "dim")
-    if row.role is Role.LEADER and row.state == "armed":
-        return Cell("leads", "leader")
     return Cell(row.state, _STATE_LOOKS.get(row.state, "warn"))
 
 
