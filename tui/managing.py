@@ -2,7 +2,8 @@
 desk then. `tui/carrying.py` has one; keys of the accounts pane and the commands of the same names lead here.
 """
 
-from typing import TYPE_CHECKING
+from collections.abc import Coroutine
+from typing import TYPE_CHECKING, Any
 
 from engine.seat import AccountRow, CommandRefused, Role, Seat, Topic
 from tui.arm_page import ArmPage
@@ -24,15 +25,15 @@ class Managing:
         self._app = app
         self._seat = seat
 
-    async def by_key(self, what: str) -> str:
-        """What a key of the accounts pane means for the line under its cursor."""
+    def by_key(self, what: str) -> Coroutine[Any, Any, str]:
+        """What a key of the accounts pane means for the line that is under its cursor now."""
         pane = self._app.accounts
         row, group = pane.current, pane.group_at_hand
         if what == "add":
-            return await self.add()
+            return self.add()
         if what == "arm":
-            return await self.arm(group or (row.account if row is not None else "all"))
-        return await self.by_name(what, row.account if row is not None else "")
+            return self.arm(group or (row.account if row is not None else "all"))
+        return self.by_name(what, row.account if row is not None else "")
 
     async def by_name(self, what: str, target: str, group: str = "") -> str:
         """What a command of the same name means."""

@@ -20,7 +20,7 @@ from tui.asking import outcome
 from tui.page import Choice, Field, Page
 from tui.text import clean, signed
 
-_COLUMNS = 2
+_WIDE = 100
 
 
 class RulesPage(Page):
@@ -70,7 +70,7 @@ class RulesPage(Page):
     async def _table(self) -> str:
         rule, cap = self._rule(), self._cap()
         whom = self.text("for_whom") if "for_whom" in self._typed else self._shown_for[0]
-        return preview_text(await self._seat.preview(whom, rule, cap))
+        return preview_text(await self._seat.preview(whom, rule, cap), 3 if self.app.size.width >= _WIDE else 2)
 
     def _rule(self) -> Rule:
         """What the lines say. Raises CommandRefused."""
@@ -94,8 +94,8 @@ def clean_lines(text: str) -> str:
     return "\n".join(map(clean, text.splitlines()))
 
 
-def preview_text(found: RulePreview) -> str:
-    """The table: what the leader holds, the order that goes, what the follower holds then."""
+def preview_text(found: RulePreview, columns: int = 2) -> str:
+    """The table, in columns: what the leader holds, the order that goes, what the follower holds then."""
     copied = found.symbol if found.symbol == found.leader_symbol else f"{found.leader_symbol} as {found.symbol}"
     heads = ("leader", "order", "holds")
     rows: list[Sequence[Any]] = [
@@ -107,11 +107,11 @@ def preview_text(found: RulePreview) -> str:
         )
         for step in found.steps
     ]
-    half = (len(rows) + 1) // _COLUMNS
+    height = -(-len(rows) // columns)
     told = [f"{found.account} copies {copied}{f': {found.note}' if found.note else ''}"]
-    told.append("   ".join(f"{heads[0]:>10}  {heads[1]:>7}  {heads[2]:>5}" for _ in range(_COLUMNS)))
-    for left, right in zip(rows[:half], [*rows[half:], None], strict=False):
-        cells = [f"{row[0]:>10}  {row[1]:>7}  {row[2]:>5}" for row in (left, right) if row is not None]
+    told.append("   ".join([f"{heads[0]:>10}  {heads[1]:>7}  {heads[2]:>5}"] * columns))
+    for at in range(height):
+        cells = [f"{row[0]:>10}  {row[1]:>7}  {row[2]:>5}" for row in rows[at::height]]
         told.append("   ".join(cells))
     notes = dict.fromkeys(str(row[3]) for row in rows if row[3])
     return "\n".join([*told, *(f"  {note}" for note in notes)])
