@@ -72,9 +72,9 @@ class Role(StrEnum):
 
 class AccountRow(Record, frozen=True):
     """One account. `state` is off, armed, halted, reduce-only, close-only, locked (by its venue), syncing, out-of-sync,
-    disarmed, down, refused or unknown; `why` says why it is not armed. `working` counts orders at its venue. `position` is text (``+2 ESH4``; ``flat``; ``?`` when not
-    known). Latencies are leader event received -> venue's answer, ms, -1 when none yet. `as_of_ns` is when the
-    venue last spoke of the account."""
+    disarmed, down, refused or unknown; `why` says why it is not armed. `position` is text (``+2 ESH4``;
+    ``flat``; ``?`` when not known). Latencies are leader event received -> venue's answer, ms, -1 when none yet.
+    `as_of_ns` is when the venue last spoke of the account, `working` counts the orders that may trade there."""
 
     account: str
     connection: str

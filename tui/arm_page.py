@@ -152,7 +152,7 @@ def first_reason(checks: Iterable[ArmCheck]) -> str:
 
 
 def checklist(lines: Sequence[ArmLine], *, every: bool) -> str:
-    """What is so for all of them, then a line for each follower and below it what is to be said of it, or (`every`) each
+    """What is so for all of them, then a line for each follower and below it what is to be said of it, or `every`
     check."""
     shared = set(lines[0].checks) if len(lines) > 1 else set[ArmCheck]()
     for line in lines:

@@ -222,8 +222,8 @@ class GridPane(ScrollView, Generic[R], can_focus=True):
             self.scroll_to(y=self.max_scroll_y, animate=False, immediate=True)
 
     def _find_cursor(self) -> None:
-        if self._shown and self._cursor < len(self._shown) and self._cursor_key:
-            if self.row_key(self._shown[self._cursor]) == self._cursor_key:
+        if self._shown and self._cursor_key:
+            if self._cursor < len(self._shown) and self.row_key(self._shown[self._cursor]) == self._cursor_key:
                 return
             for index, row in enumerate(self._shown):
                 if self.row_key(row) == self._cursor_key:
@@ -234,7 +234,7 @@ class GridPane(ScrollView, Generic[R], can_focus=True):
     def _settled(self, at: int, step: int = 1) -> int:
         """The nearest row to `at` that the cursor may stand on, first in the direction of `step`."""
         rows = self._shown
-        onward, back = range(at, len(rows)), range(at, -1, -1)
+        onward, back = range(at, len(rows)), range(min(at, len(rows) - 1), -1, -1)
         for index in (*onward, *back) if step > 0 else (*back, *onward):
             if self.selectable(rows[index]):
                 return index

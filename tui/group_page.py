@@ -15,7 +15,9 @@ class GroupPage(Page):
     def __init__(self, seat: Seat, account: str, groups: Sequence[str]) -> None:
         hint = "it follows there, off until it is armed"
         field = Field("group", "Group", hint, choices=tuple(groups), value=groups[0]) if groups else None
-        note = "" if groups else "There is no other group: make an account the leader of one first (:lead ACCOUNT GROUP)."
+        note = (
+            "" if groups else "There is no other group: make an account the leader of one first (:lead ACCOUNT GROUP)."
+        )
         super().__init__(seat, f"Put {account} into a group", [field] if field else [], note)
         self._account = account
 

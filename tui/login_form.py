@@ -92,8 +92,8 @@ class LoginPage(Page):
         self._show_lines()
 
     def _show_lines(self) -> None:
-        """Only the lines of the chosen venue, with its word for the proof and what it demands of where a desk runs. None
-        of them for a practice login."""
+        """Only the lines of the chosen venue, with its word for the proof and what it demands of where a desk runs; for
+        a practice login none of them."""
         taken = self._taken
         venue = taken.login.venue if taken else self.text("venue")
         for each in LOGIN_FIELDS:

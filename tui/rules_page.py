@@ -34,7 +34,9 @@ class RulesPage(Page):
             Field("kind", "Kind", choices=tuple(map(str, RuleKind)), value=str(rule.kind)),
             Field("value", "Value", "lots, ratio, or per cent of the equities", ("rule",), value=f"{rule.value:f}"),
             Field("rounding", "Rounding", choices=tuple(map(str, Rounding)), value=str(rule.rounding)),
-            Field("invert", "Inverted", "yes: the other way", choices=("no", "yes"), value="yes" if rule.invert else "no"),
+            Field(
+                "invert", "Inverted", "yes: the other way", choices=("no", "yes"), value="yes" if rule.invert else "no"
+            ),
             Field("cap", "Position cap", "lots; empty: none", ("max_position",), value="" if cap is None else str(cap)),
         ]
         if len(shown_for) > 1:

@@ -192,7 +192,7 @@ def _say(line: dict[str, Any], announce: Path | None) -> None:
     beside = announce.with_suffix(".new")
     beside.unlink(missing_ok=True)
     descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    with open(descriptor, "wb") as file:
+    with os.fdopen(descriptor, "wb") as file:
         file.write(msgspec.json.encode({"pid": os.getpid(), **line}))
     beside.replace(announce)
     if sys.stderr.isatty():

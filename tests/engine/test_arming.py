@@ -212,6 +212,7 @@ def test_a_leader_that_holds_something_is_said_to_who_would_miss_that_trade() ->
 @pytest.mark.parametrize(("late_s", "said"), [(4.0, "+4.0 s"), (-3.0, "-3.0 s")])
 def test_clocks_that_are_apart_fail_before_entries_are_lost_to_it(late_s: float, said: str) -> None:
     table = table_of()
+    table.passes(60)
     fill = table.leader(+1, tell=False)
     table.tell(replace(fill, venue_ns=table.now_ns - int(late_s * S)))
     for line in lines(table):
@@ -220,6 +221,7 @@ def test_clocks_that_are_apart_fail_before_entries_are_lost_to_it(late_s: float,
 
 def test_one_fill_that_waited_for_a_lost_line_says_nothing_of_the_clock() -> None:
     table = table_of()
+    table.passes(60)
     late = table.leader(+1, tell=False)
     table.tell(replace(late, venue_ns=table.now_ns - 30 * S))
     table.leader(-1)

@@ -95,7 +95,6 @@ async def test_accounts_change_places_and_leave_the_desk_at_rest(state_dir: Path
         status = desk.status()
         assert (status.connections_up, status.connections) == (2, 2)
         assert "followers" in await refused(desk.desk.remove_account(one))  # it leads one
-        await desk.promise_holds()
 
 
 async def test_what_can_not_be_asked_is_not_taken_for_flat(state_dir: Path) -> None:

@@ -57,5 +57,5 @@ def test_what_a_killed_practice_venue_left_behind_is_not_offered(state_dir: Path
     process.communicate(timeout=20)
     left = state_dir / ANNOUNCED
     assert left.exists() and practice.logins(state_dir, DeskConfig()) == ()
-    left.write_text('{"pid": %d, "venues": 7}' % os.getpid())
+    left.write_text(f'{{"pid": {os.getpid()}, "venues": 7}}')
     assert practice.logins(state_dir, DeskConfig()) == ()

@@ -1,5 +1,6 @@
 """The preview of a rule is what the engine then does: every step of it, traded for real on the practice table."""
 
+import itertools
 from decimal import Decimal
 
 import pytest
@@ -24,7 +25,7 @@ def traded(follower: FollowerConfig, *, flips: bool = True) -> tuple[RulePreview
     symbol = "MESH4" if follower.symbols else "ESH4"
     shown = preview(table.core, table.core.followers[NAME], "ESH4")
     held: list[int] = []
-    for before, after in zip(PATH, PATH[1:], strict=False):
+    for before, after in itertools.pairwise(PATH):
         table.leader(after - before)
         for _ in range(6):
             table.execute_all()
@@ -50,12 +51,10 @@ RULES = st.builds(
 @settings(max_examples=25, deadline=None)
 @given(RULES, st.sampled_from([None, 1, 4, 9]), st.booleans(), st.booleans())
 def test_what_is_shown_is_what_the_engine_does(rule: Rule, cap: int | None, micro: bool, flips: bool) -> None:
-    follower = FollowerConfig(
-        account=NAME, group="main", rule=rule, max_position=cap, symbols=MICRO if micro else ()
-    )
+    follower = FollowerConfig(account=NAME, group="main", rule=rule, max_position=cap, symbols=MICRO if micro else ())
     shown, held = traded(follower, flips=flips)
     assert [step.held for step in shown.steps] == held
-    assert [(step.leader_before, step.leader_net) for step in shown.steps] == list(zip(PATH, PATH[1:], strict=False))
+    assert [(step.leader_before, step.leader_net) for step in shown.steps] == list(itertools.pairwise(PATH))
     before = 0
     for step in shown.steps:
         assert step.held - before == step.order
@@ -64,7 +63,7 @@ def test_what_is_shown_is_what_the_engine_does(rule: Rule, cap: int | None, micr
 
 def test_the_path_has_one_to_ten_lots_partial_exits_and_flips_both_ways() -> None:
     assert set(range(11)) <= set(PATH)
-    moves = list(zip(PATH, PATH[1:], strict=False))
+    moves = list(itertools.pairwise(PATH))
     assert any(a > b > 0 for a, b in moves) and any(a < b < 0 for a, b in moves)
     assert any(a > 0 > b for a, b in moves) and any(a < 0 < b for a, b in moves)
     assert PATH[0] == PATH[-1] == 0

@@ -72,9 +72,7 @@ _SHOWN: dict[Topic, tuple[Row, ...]] = {
     ),
     Topic.LATENCY: (
         StageShown(stage="venue", count=1, p50=1.0, p99=2.0, max=3.0, budget_ms=800.0, over=0),
-        CopyTimes(
-            signal_id="S1", follower="DEMO1001", symbol="ESH4", at_ns=7, stages_ms=(-1.0, 2.0), total_ms=2.0
-        ),
+        CopyTimes(signal_id="S1", follower="DEMO1001", symbol="ESH4", at_ns=7, stages_ms=(-1.0, 2.0), total_ms=2.0),
     ),
 }
 _MARKET: dict[Topic, tuple[Row, ...]] = {

@@ -54,8 +54,8 @@ from engine.shown import (
     ProcessShown,
     RulePreview,
     StageShown,
-    Verdict,
     VenuePolicy,
+    Verdict,
 )
 from engine.symbol_search import LIMIT, Match, SymbolIndex
 from engine.watching import resolve
@@ -560,7 +560,9 @@ class ScriptedSeat:
         unread = [each.venue for each in self.policies if each.venue not in acknowledged]
         row = self.accounts[name]
         checks = [ArmCheck(name="connection", verdict=Verdict.PASS)]
-        checks += [ArmCheck(name="policy", verdict=Verdict.FAIL, reason=f"{unread[0]} demands something")] if unread else []
+        checks += (
+            [ArmCheck(name="policy", verdict=Verdict.FAIL, reason=f"{unread[0]} demands something")] if unread else []
+        )
         checks += [self.failing[name]] if name in self.failing else []
         return ArmLine(account=name, group=row.group, on=row.enabled, checks=tuple(checks))
 

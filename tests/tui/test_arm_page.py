@@ -1,6 +1,6 @@
 """The arm checklist on its page: PASS and FAIL with reasons, and only who passes is armed."""
 
-from engine.shown import ArmCheck, ArmPlan, Verdict, VenuePolicy
+from engine.shown import ArmCheck, ArmPlan, VenuePolicy, Verdict
 from tests.tui.driving import Driver, desk
 from tests.tui.scripted_seat import ScriptedSeat
 from tui.arm_page import ArmPage
@@ -70,7 +70,9 @@ async def test_whoever_fails_in_the_moment_of_arming_is_left_off_and_named() -> 
         await opened(on)
         await on.shows("y  arm 2 followers")
         await on.pilot.press("y")
-        await on.shows("1 follower is armed from the next leader event on. Left off: DEMO1002: login1 is down: no answer.")
+        await on.shows(
+            "1 follower is armed from the next leader event on. Left off: DEMO1002: login1 is down: no answer."
+        )
         assert seat.accounts["DEMO1001"].enabled and not seat.accounts["DEMO1002"].enabled
 
 

@@ -23,6 +23,11 @@ async def zoomed(on: Driver, name: str) -> None:
     await on.until(lambda: on.app._panes[name].size.width == on.app.size.width, f"{name} alone")
 
 
+def row_of(on: Driver, text: str) -> str:
+    """The row with this text, which titles and the status line may have as well."""
+    return next((line for line in on.lines[3:] if text in line), "")
+
+
 def adrift() -> ScriptedSeat:
     seat = ScriptedSeat(publish_every=100)
     seat.drift = (
@@ -60,10 +65,10 @@ async def test_drift_says_who_is_off_by_how_much_since_when_and_what_follows(wid
     async with desk(width, 40, seat=adrift()) as on:
         await zoomed(on, "drift")
         await on.shows("DRIFT · 2 followers off target · 1 not known")
-        row = on.line_of("DEMO1003")
+        row = row_of(on, "DEMO1003")
         assert row.split()[1:6] == ["ESH4", "+2", "+4", "+2", "1m"]
         assert "an entry of 2 goes in 3 s"[:24] in row
-        assert on.line_of("DEMO1004").split()[1:3] == ["?", "?"]
+        assert row_of(on, "DEMO1004").split()[1:3] == ["?", "?"]
         if width > 80:
             assert "rejected: margin" in row
 
@@ -134,15 +139,15 @@ async def test_health_tells_each_login_the_process_and_the_database_in_words(wid
     async with desk(width, 40, seat=seat) as on:
         await zoomed(on, "health")
         await on.shows("not well: login2, login3")
-        assert on.line_of("login1").split()[:5] == ["●", "login", "login1", "up", "4s"]
-        down = on.line_of("login2 ")
+        assert row_of(on, "login1").split()[:5] == ["●", "login", "login1", "up", "4s"]
+        down = row_of(on, "login2 ")
         assert down.split()[:5] == ["✕", "login", "login2", "down", "1m"] and "no answer" in down
-        assert "breaker open" in on.line_of("login3 ")
-        assert on.line_of("postgres").split()[:4] == ["●", "journal", "postgres", "up"]
-        assert on.line_of("pid 7").split()[1:5] == ["process", "pid", "7", "up"]
+        assert "breaker open" in row_of(on, "login3 ")
+        assert row_of(on, "postgres").split()[:4] == ["●", "journal", "postgres", "up"]
+        assert row_of(on, "pid 7").split()[1:5] == ["process", "pid", "7", "up"]
         if width == 200:
-            assert "3 rows waiting" in on.line_of("postgres") and "1.90" in on.line_of("postgres")
-            assert "44 tasks" in on.line_of("pid 7") and "61 files" in on.line_of("pid 7")
+            assert "3 rows waiting" in row_of(on, "postgres") and "1.90" in row_of(on, "postgres")
+            assert "44 tasks" in row_of(on, "pid 7") and "61 files" in row_of(on, "pid 7")
 
 
 async def test_a_database_that_is_away_and_a_slow_loop_are_not_well() -> None:
@@ -152,7 +157,7 @@ async def test_a_database_that_is_away_and_a_slow_loop_are_not_well() -> None:
     async with desk(seat=seat) as on:
         await zoomed(on, "health")
         await on.shows("2 not well: pid 7, postgres")
-        assert "slow" in on.line_of("pid 7") and "no order leaves: gone" in on.line_of("postgres")
+        assert "slow" in row_of(on, "pid 7") and "no order leaves: gone" in row_of(on, "postgres")
 
 
 async def test_health_has_the_feeds_of_the_other_topic() -> None:
@@ -175,7 +180,7 @@ async def test_health_has_the_feeds_of_the_other_topic() -> None:
         pane._feeds, pane._feeds_version = [feed], 99
         pane.show(seat.view(pane.TOPIC), START_NS)
         await on.shows("reconnecting")
-        row = on.line_of("binance")
+        row = row_of(on, "binance")
         assert row.split()[:5] == ["!", "feed", "binance", "reconnecting", "40s"]
         assert "1 gap" in row and "9 candles caught up" in row
 
@@ -234,14 +239,14 @@ async def test_latency_has_each_stage_against_its_budget_and_each_copy_as_a_wate
     async with desk(width, 40, seat=timed()) as on:
         await zoomed(on, "latency")
         await on.shows("LATENCY · 2 copies · OVER BUDGET: fan-out")
-        assert "3 of 40 over" in on.line_of("fan-out ")
-        assert "in budget" in on.line_of("venue ")
+        assert "3 of 40 over" in row_of(on, "fan-out ")
+        assert "in budget" in row_of(on, "venue ")
         if width > 80:
-            assert "▶┃" in on.line_of("fan-out ")
-            half = on.line_of("venue ")
+            assert "▶┃" in row_of(on, "fan-out ")
+            half = row_of(on, "venue ")
             assert half.count("█") == BAR // 2 and "┃" in half
-            assert "ddd" in on.line_of("DEMO1001") and "vvvvvvvv" in on.line_of("DEMO1001")
-            assert "over: fan-out 11.0" in on.line_of("DEMO1002")
+            assert "ddd" in row_of(on, "DEMO1001") and "vvvvvvvv" in row_of(on, "DEMO1001")
+            assert "over: fan-out 11.0" in row_of(on, "DEMO1002")
 
 
 def test_a_bar_is_as_long_as_its_share_and_says_when_there_is_more() -> None:
@@ -279,8 +284,8 @@ async def test_alerts_show_their_level_by_word_and_glyph(width: int) -> None:
     async with desk(width, 40, seat=told()) as on:
         await zoomed(on, "alerts")
         await on.shows("ALERTS · 3 alerts · 1 alarm")
-        assert on.line_of("NOT flat").split()[1:3] in (["‼", "alarm"],)
-        assert "! warn" in on.line_of("margin is low") and "· info" in on.line_of("joined late")
+        assert row_of(on, "NOT flat").split()[1:3] in (["‼", "alarm"],)
+        assert "! warn" in row_of(on, "margin is low") and "· info" in row_of(on, "joined late")
 
 
 async def test_alerts_are_filtered_by_level_read_and_cleared_by_keys() -> None:
@@ -295,7 +300,7 @@ async def test_alerts_are_filtered_by_level_read_and_cleared_by_keys() -> None:
         await on.pilot.press("v")
         await on.until(lambda: len(pane.shown) == 3, "everything")
         await on.pilot.press("home", "x")
-        await on.until(lambda: "✓ alarm" in on.line_of("NOT flat"), "the tick")
+        await on.until(lambda: "✓ alarm" in row_of(on, "NOT flat"), "the tick")
         assert "1 alarm" not in on.lines[2] and pane.unread == 1
         await on.pilot.press("c")
         await on.until(lambda: len(pane.shown) == 2, "it cleared")

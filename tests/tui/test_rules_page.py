@@ -52,7 +52,9 @@ def test_the_table_has_every_step_and_the_notes_below() -> None:
     steps = (
         PreviewStep(leader_before=0, leader_net=1, order=0, held=0, note="at target +0"),
         PreviewStep(leader_before=1, leader_net=2, order=1, held=1),
-        PreviewStep(leader_before=2, leader_net=-3, order=-2, held=-1, note="two orders: its venue takes none across zero"),
+        PreviewStep(
+            leader_before=2, leader_net=-3, order=-2, held=-1, note="two orders: its venue takes none across zero"
+        ),
     )
     text = preview_text(RulePreview(account="D1", leader_symbol="ESH4", symbol="MESH4", steps=steps))
     assert text.splitlines()[0] == "D1 copies ESH4 as MESH4"

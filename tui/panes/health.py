@@ -42,7 +42,11 @@ class HealthLine(Record, frozen=True):
 
 def process_line(row: ProcessShown) -> HealthLine:
     slow = row.loop_lag_p99_ms > LAG_BAR_MS
-    told = [f"memory {row.rss_mb:.0f} MB", counted(row.tasks, "task", "tasks"), counted(row.threads, "thread", "threads")]
+    told = [
+        f"memory {row.rss_mb:.0f} MB",
+        counted(row.tasks, "task", "tasks"),
+        counted(row.threads, "thread", "threads"),
+    ]
     told += [f"{row.fds} files"] if row.fds >= 0 else []
     told += [f"last full collection {millis(row.collect_ms)} ms"] if row.collect_ms >= 0 else []
     return HealthLine(
@@ -61,7 +65,11 @@ def process_line(row: ProcessShown) -> HealthLine:
 
 def postgres_line(row: PostgresShown) -> HealthLine:
     told = [row.reason] if row.reason else []
-    told += [f"{counted(row.commits, 'commit', 'commits')}, the longest {millis(row.commit_max_ms)} ms"] if row.commits else []
+    told += (
+        [f"{counted(row.commits, 'commit', 'commits')}, the longest {millis(row.commit_max_ms)} ms"]
+        if row.commits
+        else []
+    )
     told += [f"{counted(row.waiting, 'row', 'rows')} waiting"] if row.waiting else ["nothing waiting"]
     told += [f"last write {millis(row.flush_ms)} ms"] if row.flush_ms >= 0 else []
     return HealthLine(
@@ -81,7 +89,9 @@ def postgres_line(row: PostgresShown) -> HealthLine:
 def connection_line(row: ConnectionShown, now_ns: int) -> HealthLine:
     told = [row.reason] if row.reason and row.state != "up" else []
     if row.breaker != "closed":
-        told.append(f"breaker {row.breaker} after {counted(row.failures, 'failure', 'failures')}: entries wait, exits go")
+        told.append(
+            f"breaker {row.breaker} after {counted(row.failures, 'failure', 'failures')}: entries wait, exits go"
+        )
     told += [f"{row.unreadable} messages unreadable"] if row.unreadable else []
     told += [f"{row.venue} {row.environment}", counted(row.accounts, "account", "accounts")]
     look = _UP.get(row.state, "alarm")

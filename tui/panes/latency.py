@@ -78,11 +78,7 @@ def copy_bar(row: CopyTimes, scale_ms: float, width: int = BAR) -> str:
 
 
 def copy_line(row: CopyTimes, scale_ms: float) -> LatencyLine:
-    over = [
-        f"{stage} {millis(ms)}"
-        for stage, ms in zip(STAGES, row.stages_ms, strict=True)
-        if ms > BUDGET_MS[stage]
-    ]
+    over = [f"{stage} {millis(ms)}" for stage, ms in zip(STAGES, row.stages_ms, strict=True) if ms > BUDGET_MS[stage]]
     told = " ".join(
         f"{_LETTERS[stage]} {millis(ms) if ms >= 0 else '?'}" for stage, ms in zip(STAGES, row.stages_ms, strict=True)
     )
