@@ -134,7 +134,6 @@ class ScriptedSeat:
         self.index = SymbolIndex(contracts(date(2023, 12, 25)))
         self._views = {topic: View(topic=topic, version=0, rows=()) for topic in Topic}
         self._make_accounts()
-        self._fresh = self.accounts["DEMO1001"]
         self._make_history()
         self.publish()
 
@@ -144,31 +143,39 @@ class ScriptedSeat:
         for index in range(FOLLOWERS + 1):
             leader = index == 0
             name = "LEAD1000" if leader else f"DEMO{1000 + index}"
-            self.accounts[name] = AccountRow(
-                account=name,
+            self.accounts[name] = self._account(
+                name,
                 connection="lead" if leader else f"login{1 + (index - 1) // 5}",
-                venue="tradovate",
-                environment=Environment.DEMO,
-                group="main",
                 role=Role.LEADER if leader else Role.FOLLOWER,
-                enabled=True,
-                state="armed",
-                why="",
                 rule="" if leader else RULES[index % len(RULES)],
-                position="flat",
-                net_qty=0,
-                day_pnl=Decimal(0),
-                open_pnl=Decimal(0),
-                balance=Decimal(50_000),
-                copies_ok=0,
-                copies_failed=0,
-                copies_skipped=0,
-                latency_p50_ms=-1.0,
-                latency_p99_ms=-1.0,
-                budget_left=600,
-                budget_per_min=600,
-                as_of_ns=self.now_ns,
             )
+
+    def _account(self, name: str, connection: str = "", role: Role = Role.FOLLOWER, rule: str = "") -> AccountRow:
+        return AccountRow(
+            account=name,
+            connection=connection,
+            venue="tradovate",
+            environment=Environment.DEMO,
+            group="main",
+            role=role,
+            enabled=True,
+            state="armed",
+            why="",
+            rule=rule,
+            position="flat",
+            net_qty=0,
+            day_pnl=Decimal(0),
+            open_pnl=Decimal(0),
+            balance=Decimal(50_000),
+            copies_ok=0,
+            copies_failed=0,
+            copies_skipped=0,
+            latency_p50_ms=-1.0,
+            latency_p99_ms=-1.0,
+            budget_left=600,
+            budget_per_min=600,
+            as_of_ns=self.now_ns,
+        )
 
     def _make_history(self) -> None:
         first_ns = START_NS // 60_000_000_000 * 60_000_000_000 - 240 * 60_000_000_000
@@ -830,7 +837,7 @@ class ScriptedSeat:
     def _seat_accounts(self, login: ConnectionConfig, accounts: Sequence[str], chosen: Chosen) -> None:
         with self._lock:
             for name in accounts:
-                self.accounts[name] = self._fresh
+                self.accounts[name] = self._account(name)
                 self._change(
                     name,
                     account=name,

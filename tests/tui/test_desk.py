@@ -99,8 +99,8 @@ async def test_only_changed_cells_are_repainted() -> None:
         on.seat._change("DEMO1005", copies_ok=99)
         on.seat.publish()
         await on.until(lambda: bool(asked), "a repaint")
-        assert [(region.y, region.height) for region in asked] == [(7, 1)]  # type: ignore[attr-defined]
-        assert asked[0].width == 4  # type: ignore[attr-defined]
+        assert [(region.y, region.height) for region in asked] == [(2, 1), (8, 1)]  # type: ignore[attr-defined]
+        assert [region.width for region in asked] == [4, 4]  # type: ignore[attr-defined]
         await on.until(lambda: "   99 " in on.line_of("● DEMO1005"), "the new count")
 
 
@@ -276,7 +276,7 @@ async def test_help_lists_every_key_and_every_command() -> None:
         await on.until(lambda: isinstance(on.app.screen, HelpPage), "the page")
         await on.shows("Switch the follower under the cursor on or off")
         await on.pilot.press("end")
-        await on.shows("switch a follower on or off")
+        await on.shows("leave the desk; asks first when")
         await on.pilot.press("escape")
         await on.until(lambda: not isinstance(on.app.screen, HelpPage), "the desk again")
 
@@ -416,7 +416,7 @@ async def test_a_click_on_a_hint_does_what_its_key_does() -> None:
 
 async def test_a_click_picks_a_row_and_a_click_on_a_head_orders_by_it() -> None:
     async with desk() as on:
-        await on.pilot.click(on.app.accounts, offset=(5, 6))
+        await on.pilot.click(on.app.accounts, offset=(5, 7))
         current = on.app.accounts.current
         assert isinstance(current, AccountRow) and current.account == "DEMO1004"
         x = on.line_of("day P&L").index("day P&L")
@@ -495,7 +495,7 @@ async def test_a_guard_stands_on_the_status_line_and_at_its_account() -> None:
         await on.until(lambda: "ALL HALT" in on.lines[0], "the guard on top")
         on.seat._change("DEMO1003", state="close-only", why="close only by the trader: DEMO1003")
         on.seat.publish()
-        await on.until(lambda: "close-only" in on.line_of("● DEMO1003"), "the guard in the account's row")
+        await on.until(lambda: "▼ DEMO1003    close-only" in on.text, "the guard in the account's row")
         await on.pilot.press("j", "j", "j")
         await on.shows("DEMO1003 · close-only · close only by the trader: DEMO1003")
         await on.command("resume all")

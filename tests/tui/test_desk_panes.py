@@ -18,7 +18,7 @@ WIDTHS = pytest.mark.parametrize("width", [80, 120, 200])
 async def zoomed(on: Driver, name: str) -> None:
     """The pane alone on the screen."""
     on.app.action_pane(name)
-    if on.app._zoomed is None:
+    if not on.app.board.zoomed:
         on.app.action_zoom()
     await on.until(lambda: on.app._panes[name].size.width == on.app.size.width, f"{name} alone")
 

@@ -83,7 +83,7 @@ async def test_a_login_is_added_by_keyboard_alone_and_its_accounts_come_into_the
         await on.pilot.press("down", "space", "down", "down")  # NEW2 is left out; the last line leads out of the list
         assert "[ ] NEW2" in on.text
         assert on.app.focused is not None and on.app.focused.id == "leader"
-        await fill(on, rule="proportional 0.5 up", maps="ES:MES:10", max_position="7")
+        await fill(on, rule="proportional 0.5 up", maps="ES:MES:10", max_position="7", armed="yes")
         await go_on(on)
         await on.shows("boss: 1 accounts in group main; connecting.")
         await on.until(lambda: "prop 0.5 up" in on.line_of("● NEW1"), "the account in the pane")
@@ -91,7 +91,12 @@ async def test_a_login_is_added_by_keyboard_alone_and_its_accounts_come_into_the
         ((login, credentials, chosen),) = on.seat.added
         assert (login.connection, login.venue, login.environment) == ("boss", "tradovate", Environment.DEMO)
         assert (credentials.password, credentials.device_id) == (PASSWORD, "copydesk-boss")
-        assert (chosen.leader, str(chosen.rule), chosen.max_position) == ("", "proportional 0.5 up", 7)
+        assert (chosen.leader, str(chosen.rule), chosen.max_position, chosen.armed) == (
+            "",
+            "proportional 0.5 up",
+            7,
+            True,
+        )
         assert [(each.leader_root, each.follower_root) for each in chosen.symbols] == [("ES", "MES")]
         assert "NEW2" not in on.seat.accounts and "NEW3" not in on.seat.accounts
 
