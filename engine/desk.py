@@ -87,6 +87,7 @@ _UNREADABLE_EVERY_NS = 1_000_000_000
 _QUIET_NS = 2_000_000_000
 _ASK_REFUSED_EVERY_NS = 60_000_000_000
 _COLLECT_EVERY_NS = 30_000_000_000
+_NAMED = 5  # accounts in one alert
 _ASK_AGAIN_S = 1.0
 _ASK_AGAIN_AT_LEAST_S = 8.0
 _Build = Callable[
@@ -815,7 +816,8 @@ class Desk:
         plan = ArmPlan(target="", lines=self.arming.lines(followers, acknowledged))
         if plan.ready:
             await self.grouping.arm(plan.ready)
-            self._alert("info", f"armed by the trader: {', '.join(plan.ready)}")
+            who = ", ".join(plan.ready) if len(plan.ready) <= _NAMED else f"{len(plan.ready)} followers"
+            self._alert("info", f"{who} armed by the trader")
         return replace(plan, lines=self.arming.lines(followers, acknowledged), armed=plan.ready)
 
     def _followers(self, target: str) -> tuple[str, ...]:

@@ -196,7 +196,8 @@ def _say(line: dict[str, Any], announce: Path | None) -> None:
         file.write(msgspec.json.encode({"pid": os.getpid(), **line}))
     beside.replace(announce)
     if sys.stderr.isatty():
-        click.echo("Its logins are in the desk's login form now: open copydesk in another terminal, then a.", err=True)
+        text = "Its logins are in the desk's login form now: open copydesk in another terminal, then a. "
+        click.echo(f"{text}With --leader-script on --leader-pace 15 its leader trades.", err=True)
 
 
 def _withdraw(announce: Path) -> None:
