@@ -32,7 +32,7 @@ from schema.clock import SYSTEM_CLOCK
 from schema.layouts import DeleteLayout
 from schema.login import Credentials
 from schema.market import Aggressor, DepthSnapshot, SymbolListed, Trade
-from schema.records import ConnectionConfig, Environment, Guard, Side
+from schema.records import ConnectionConfig, Environment, Guard, Rule, Side
 from schema.settings import Settings
 from schema.store import Store
 from schema.watchlists import AddSymbols, Watched
@@ -285,6 +285,14 @@ async def test_a_viewer_sees_all_asks_what_it_likes_and_changes_nothing(desk: De
                 ("add_login", lambda: seat.add_login(LOGIN, secret, (), Chosen())),
                 ("login_accounts", lambda: seat.login_accounts("ann")),
                 ("add_accounts", lambda: seat.add_accounts("ann", ("X",), Chosen())),
+                ("set_size", lambda: seat.set_size("main", Rule(), None)),
+                ("lead", lambda: seat.lead(FOLLOWER, "main")),
+                ("follow", lambda: seat.follow(FOLLOWER, "main")),
+                ("unfollow", lambda: seat.unfollow(FOLLOWER)),
+                ("remove_account", lambda: seat.remove_account(FOLLOWER)),
+                ("arm_checklist", lambda: seat.arm_checklist("main", ())),
+                ("arm", lambda: seat.arm((FOLLOWER,), ())),
+                ("practice_logins", seat.practice_logins),
                 ("edit_lists", lambda: seat.edit_lists(AddSymbols(name="mine", symbols=()))),
                 ("edit_layouts", lambda: seat.edit_layouts(DeleteLayout(name="mine"))),
             ]
