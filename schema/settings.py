@@ -110,6 +110,12 @@ class Settings(BaseSettings):
     mouse: bool = True
     """Whether the screen takes the mouse; without it the terminal's own selection works."""
 
+    glyphs: Literal["auto", "utf8", "ascii"] = "auto"
+    """How lines, arrows and blocks are drawn: `ascii` for a terminal or font without them; `auto` by the locale."""
+
+    notify: Literal["osc9", "osc777", "bell"] = "osc9"
+    """How an alarm reaches the machine you sit at, besides the bell: the sequence that its terminal shows."""
+
     passphrase: SecretStr | None = Field(default=None, examples=["a long sentence"])
     """Unlocks the sealed logins; only from COPYDESK_PASSPHRASE. Without it a key file in `state_dir` is used."""
 

@@ -35,12 +35,15 @@ from schema.watchlists import Scope, Watched
 from tui import commands, theme
 from tui.board import Board, Divider
 from tui.carrying import Carrying
+from tui.colourless import Colourless
 from tui.commandline import Prompt
 from tui.commands import BadCommand, Known
-from tui.dialogs import HelpPage
+from tui.dialogs import HelpPage, StoryPage
 from tui.grid import GridPane
+from tui.here import ALL, SIXTEEN, Here, told
 from tui.jump import JumpPage, letters_for
 from tui.keymap import BY_ID, CONTEXTS, bindings, hints
+from tui.laptop import Laptop, Notify
 from tui.layouts import Layouts
 from tui.lists import Lists
 from tui.paint import TICKS_PER_S, PaintClock
@@ -56,6 +59,8 @@ from tui.panes.registry import PANES, PaneKind
 from tui.panes.watch import WatchPane
 from tui.patient import PatientApp
 from tui.search import SymbolSearch
+from tui.sharing import Sharing
+from tui.text import hide
 from tui.trading import ticket_for, working
 
 AROUND = 4
@@ -64,13 +69,15 @@ REMEMBER_S = 1.0
 """A change of the layout is remembered for the next screen when none has followed for so long."""
 ANSWER_S = 0.5
 UNDER_A_PAGE = 10
+ALARMS_EVERY_S = 0.25
 MOVE_ON = ("command", "kill_switch", "filter", "pane", "find_symbol", "focus_next", "focus_previous", "arrange", "jump")
 _REMOTE_FONT = re.compile(r"@font-face\s*{[^}]*}\s*")
 
 
 class CopydeskApp(PatientApp):
     """The desk's screen. `after_first_paint` is called once, when the first frame is out. `attached`: the desk goes on
-    when it is left, so leaving asks nothing. `layout` is shown first; without one, what the user saw last."""
+    when it is left, so leaving asks nothing. `layout` is shown first; without one, what the user saw last. `here` is
+    the terminal it is shown on; `notify` how an alarm reaches the trader's machine besides the bell."""
 
     TITLE = "copydesk"
     ENABLE_COMMAND_PALETTE = False
@@ -85,10 +92,21 @@ class CopydeskApp(PatientApp):
         after_first_paint: Callable[[], None] | None = None,
         attached: bool = False,
         layout: str = "",
+        here: Here | None = None,
+        ascii_only: bool = False,
+        notify: Notify = "osc9",
     ) -> None:
         super().__init__()
-        for file in theme.themes().values():
-            self.register_theme(theme.textual_theme(file))
+        self.here = here or Here(term="", colours=ALL, encoding="utf-8", tmux=False, ssh=False)
+        self.ascii_only = ascii_only
+        self.laptop = Laptop(self.to_terminal, tmux=self.here.tmux, notify=notify)
+        hide(None)
+        files = theme.themes().values()
+        for file in files:
+            of_sixteen = theme.for_sixteen(file) if self.here.colours == SIXTEEN else file
+            self.register_theme(theme.textual_theme(of_sixteen))
+        if not self.here.colours:
+            self._filters[1:] = [Colourless(files)]
         self._wanted_theme = theme_name
         self.theme = theme_name if theme_name in theme.themes() else theme.DEFAULT
         self._seat = seat
@@ -102,6 +120,7 @@ class CopydeskApp(PatientApp):
         self.orders: OrdersPane = self._panes["orders"]
         self.watchlist: WatchPane = self._panes["watch"]
         self.alerts: AlertsPane = self._panes["alerts"]
+        self._sharing = Sharing(seat)
         self.lists = Lists(seat, self.watchlist, self._filtered())
         self._status = StatusLine(id="status")
         self.message = MessageLine(id="message")
@@ -136,11 +155,13 @@ class CopydeskApp(PatientApp):
         self.clock.add(self._follow_lists, TICKS_PER_S)
         self.clock.add(self.lists.follow_filters, 5)
         self.clock.add(self._paint_status, 4)
+        self.clock.add(self._follow_names, 4)
         self.set_interval(1 / TICKS_PER_S, self._tick)
         self.clock.add(self._follow_layouts, 4)
         self._fit(self.size)
         self._follow_layouts()
         self.screen.set_focus(self._panes[self.board.at_hand])  # now: a command typed before the first frame stays
+        self.set_interval(ALARMS_EVERY_S, self._follow_alarms)
         self.watch(self.screen, "focused", self._focus_moved, init=True)
         if self.theme != self._wanted_theme:
             names = ", ".join(theme.themes())
@@ -193,6 +214,13 @@ class CopydeskApp(PatientApp):
             self._seat.away,
         )
         self.board.set_class(bool(self._seat.away), "old")
+
+    def _follow_alarms(self) -> None:
+        """Also under a page; while the terminal is behind they gather."""
+        status = self._seat.view(Topic.STATUS).rows
+        if status and isinstance(status[0], StatusRow) and not self.stalled:
+            alerts = [row for row in self._seat.view(Topic.ALERTS).rows if isinstance(row, AlertRow)]
+            self.laptop.follow(status[0].desk, status[0].now_ns, alerts, self._seat.away)
 
     # --- layout -----------------------------------------------------------------------------------------------------
 
@@ -350,6 +378,28 @@ class CopydeskApp(PatientApp):
     def action_kill_switch(self) -> None:
         """The first of the two deliberate keys: Enter is the second."""
         self._open_prompt("command", "kill")
+
+    def action_copy(self, whole: bool) -> None:
+        """Put the row under the cursor, or the pane, into the clipboard of the trader's machine."""
+        if isinstance(self.focused, GridPane):
+            lines, what = self.focused.lines_to_copy(whole=whole)
+            self.message.say(self.laptop.copy(lines, what) if lines else "No row is under the cursor.")
+
+    def action_hide(self) -> None:
+        """Money and the names of accounts and logins, off a screen that is shared, and back."""
+        self.message.say(self._sharing.toggle())
+        self._show_anew()
+
+    def _follow_names(self) -> None:
+        if self._sharing.follow():
+            self._show_anew()
+
+    def _show_anew(self) -> None:
+        for pane in self.query(GridPane):
+            pane.forget()
+
+    def action_terminal(self) -> None:
+        self.push_screen(StoryPage("\n".join(told(self.here))))
 
     def action_help(self) -> None:
         self.push_screen(HelpPage())

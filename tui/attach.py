@@ -40,6 +40,8 @@ def attach(config: Path | None, viewer: bool, demo: bool, layout: str) -> None:
                 seat,
                 theme=settings.theme,
                 mouse=settings.mouse,
+                glyphs=settings.glyphs,
+                notify=settings.notify,
                 after_first_paint=settle,
                 attached=True,
                 layout=layout,

@@ -51,6 +51,10 @@ class Carrying:
             case commands.SetTheme(name):
                 self._app.theme = name
                 self._message.say(f"Theme {name}.")
+            case commands.Hide():
+                self._app.action_hide()
+            case commands.ShowTerminal():
+                self._app.action_terminal()
             case commands.Help():
                 self._app.push_screen(HelpPage())
             case commands.Quit():

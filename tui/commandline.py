@@ -15,6 +15,7 @@ from textual.widgets import Input, Static
 
 from tui.commands import Known, complete, usage
 from tui.keymap import bindings
+from tui.text import hidden
 
 _HISTORY_KEPT = 200
 _SHOWN = 12
@@ -28,7 +29,9 @@ class _FirstMatch(Suggester):
         self._matches = matches
 
     async def get_suggestion(self, value: str) -> str | None:
-        return next((match for match in self._matches(value) if match.startswith(value)), None) if value else None
+        if not value or hidden():  # it would show the name of an account
+            return None
+        return next((match for match in self._matches(value) if match.startswith(value)), None)
 
 
 class Prompt(Container):

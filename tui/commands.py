@@ -223,6 +223,16 @@ class SetLadder:
 
 
 @dataclass(frozen=True, slots=True)
+class Hide:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class ShowTerminal:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
 class SetTheme:
     name: str
 
@@ -266,6 +276,8 @@ Command = (
     | MoveOrder
     | CancelOrders
     | SetLadder
+    | Hide
+    | ShowTerminal
     | SetTheme
     | Quit
     | Help
@@ -437,6 +449,8 @@ SYNTAX: tuple[Syntax, ...] = (
     ),
     Syntax("layouts", (), "layouts", "every layout, and every pane there is"),
     Syntax("pane", (Argument("pane", "panes"),), "pane alerts", "show a pane where the one with the focus is"),
+    Syntax("hide", (), "hide", "money and names off a shared screen, and back"),
+    Syntax("terminal", (), "terminal", "what this terminal can show, and what to set"),
     Syntax("theme", (Argument("theme", "themes"),), "theme desk", "change the colours"),
     Syntax("help", (), "help", "show the keys and commands"),
     Syntax("quit", (), "quit", "leave the desk; asks first when positions are open"),
@@ -561,6 +575,10 @@ def _command(name: str, values: Sequence[str]) -> Command:
             return ShowLayouts()
         case "pane", pane:
             return PutPane(pane)
+        case "hide", *_:
+            return Hide()
+        case "terminal", *_:
+            return ShowTerminal()
         case "theme", theme:
             return SetTheme(theme)
         case "help", *_:

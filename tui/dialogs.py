@@ -96,6 +96,7 @@ def resync_text(plan: ResyncPlan) -> str:
     heads = ("account", "contract", "held", "target", "order", "leader in at", "now", "")
     rows = [heads, *(_resync_row(line) for line in plan.lines)]
     rows += [(account, "", "?", "?", "", "", "", f"not read: {why}") for account, why in plan.unread]
+    rows = [tuple(map(clean, row)) for row in rows]
     widths = [max(len(row[at]) for row in rows) for at in range(len(heads) - 1)]
     return "\n".join(
         "  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=False)) + f"  {row[-1]}".rstrip()

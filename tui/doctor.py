@@ -18,9 +18,9 @@ from schema.records import AccountConfig, ConnectionConfig
 from schema.settings import Settings, SettingsError, load_settings
 from schema.store import Store, StoreRefused
 from schema.vault import Vault, VaultError
+from tui.here import look, told
 from tui.shell import unusable
-
-_TMUX_LINES = "set -g set-clipboard on; set -g allow-passthrough on; set -as terminal-features ',*:RGB'"
+from tui.text import clean
 
 
 class Findings:
@@ -31,10 +31,10 @@ class Findings:
 
     def say(self, good: bool, text: str) -> None:
         self.failed |= not good
-        click.echo(f"{'PASS' if good else 'FAIL'}  {text}")
+        click.echo(f"{'PASS' if good else 'FAIL'}  {clean(text)}")
 
     def note(self, text: str) -> None:
-        click.echo(f"NOTE  {text}")
+        click.echo(f"NOTE  {clean(text)}")
 
 
 async def examine(config: Path | None) -> int:
@@ -60,19 +60,17 @@ async def examine(config: Path | None) -> int:
 
 
 def _terminal(findings: Findings) -> None:
-    from tui.terminal import check_terminal
-
     if not sys.stdout.isatty():
         findings.note("standard output is not a terminal: the screen was not checked")
         return
-    refusal = check_terminal()
-    findings.say(not refusal, refusal or f"terminal {os.environ.get('TERM', '?')}")
-    if os.environ.get("TMUX"):
-        findings.note(f"in tmux; for 24-bit colour, clipboard and alerts: {_TMUX_LINES}")
-    elif os.environ.get("SSH_TTY"):
-        findings.note("over ssh without tmux: when the line drops the desk goes on, but nobody sees it")
-    if os.environ.get("COLORTERM") not in ("truecolor", "24bit"):
-        findings.note("COLORTERM is not set: 256 colours; SendEnv COLORTERM brings 24-bit over ssh")
+    here = look(os.environ, sys.stdout.encoding or "")
+    if here.refusal:
+        findings.say(False, here.refusal)
+        return
+    first, *more = told(here)
+    findings.say(True, first)
+    for each in more:
+        findings.note(each)
 
 
 async def _database(findings: Findings, settings: Settings, *, running: bool) -> None:

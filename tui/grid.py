@@ -20,7 +20,7 @@ from textual.strip import Strip
 from engine.seat import Topic, View
 from tui.columns import Cell, Column, Placed, place
 from tui.keymap import bindings
-from tui.text import clean, counted, fit
+from tui.text import DOWN, UP, clean, counted, fit
 
 R = TypeVar("R")
 HEAD_LINES = 2  # title, column heads
@@ -178,6 +178,27 @@ class GridPane(ScrollView, Generic[R], can_focus=True):
         self._sort, self._sort_down = index, down
         self._arrange()
         self.refresh(Region(0, 1, self.size.width, 1))
+
+    def forget(self) -> None:
+        """Make every cell anew: how text is shown has changed."""
+        self._cells.clear()
+        self._arrange()
+
+    def lines_to_copy(self, *, whole: bool) -> tuple[list[str], str]:
+        """The row under the cursor, or with `whole` the heads and every row that is shown, as lines with tabs between
+        all columns; and what that is called."""
+        row = self.current
+        rows = list(self._shown) if whole else [] if row is None else [row]
+        lines = [
+            "\t".join(cell.text.removeprefix(f"{UP} ").removeprefix(f"{DOWN} ") for cell in self.cells_of(row))
+            for row in rows
+        ]
+        if whole:
+            return [
+                "\t".join(column.title for column in self.COLUMNS),
+                *lines,
+            ], f"{self.heading()}, {counted(len(rows), *self.ROWS)}"
+        return lines, f"the row under the cursor of {self.heading()}"
 
     def cells_of(self, row: R) -> tuple[Cell, ...]:
         """The row's cells, made once per row of a snapshot."""

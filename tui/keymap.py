@@ -330,6 +330,8 @@ KEYS: tuple[Key, ...] = (
     Key("page_down", "pagedown", "PgDn", "page(1)", "page down", "Move down a page.", "grid"),
     Key("top", "home,g", "Home g", "edge(0)", "first row", "Go to the first row.", "grid"),
     Key("bottom", "end,G,shift+g", "End G", "edge(1)", "last row", "Go to the last row.", "grid"),
+    Key("copy_row", "y", "y", "app.copy(False)", "copy row", "Copy the row to your terminal's clipboard.", "grid"),
+    Key("copy_pane", "Y,shift+y", "Y", "app.copy(True)", "copy pane", "Copy all rows shown, with tabs.", "grid"),
     Key("widen", "right,down", "→ ↓", "move(1)", "grow", "Move the divider right or down.", "split", hint=True),
     Key("narrow", "left,up", "← ↑", "move(-1)", "shrink", "Move the divider left or up.", "split", hint=True),
     Key("reset", "enter", "Enter", "reset", "reset", "The first sizes again; a double click too.", "split", hint=True),
@@ -380,6 +382,7 @@ KEYS: tuple[Key, ...] = (
     Key("arrange", "ctrl+w,W,shift+w", "Ctrl+W", "app.arrange", "layout", "Split, close, move.", "desk", hint=True),
     Key("jump", "J,shift+j", "J", "app.jump", "jump", "A letter on each pane; it goes there.", "desk", hint=True),
     Key("zoom", "z", "z", "app.zoom", "zoom", "Give the pane the whole screen, and back.", "desk", hint=True),
+    Key("hide", "H,shift+h", "H", "app.hide", "hide", "Hide money and names on a shared screen, and back.", "desk"),
     Key("help", "question_mark", "?", "app.help", "help", "Show the keys and commands.", "desk", hint=True),
     Key("quit", "ctrl+q", "Ctrl+Q", "app.quit", "quit", "Leave; asks when positions are open.", "desk", hint=True),
 )  # fmt: skip

@@ -25,7 +25,7 @@ from schema.store import JournalDown, Store, StoreRefused
 from schema.store_config import nearest
 from schema.vault import Vault, VaultError
 from tui.shell import Refused, run, settings_with_log
-from tui.text import counted
+from tui.text import clean, counted
 
 LIMIT_S = 12.0
 """Logging in included; a running desk keeps its hands off for 15 s (`engine/core.py`)."""
@@ -81,7 +81,7 @@ def kill(context: click.Context, yes: bool, account: str | None, group: str | No
 
     result = run(work())
     for name, reason in result.not_flat:
-        click.echo(f"{name:16} NOT FLAT: {reason}", err=True)
+        click.echo(f"{name:16} NOT FLAT: {clean(reason)}", err=True)
     everybody = counted(len(result.flat) + len(result.not_flat), "account", "accounts")
     click.echo(
         f"{len(result.flat)} of {everybody} flat, checked "

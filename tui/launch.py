@@ -47,7 +47,15 @@ def sit_down(engine: EngineThread, seat: ThreadSeat, settings: Settings, layout:
     from tui.sit import NoTerminal, sit
 
     try:
-        app = sit(seat, theme=settings.theme, mouse=settings.mouse, after_first_paint=settle, layout=layout)
+        app = sit(
+            seat,
+            theme=settings.theme,
+            mouse=settings.mouse,
+            glyphs=settings.glyphs,
+            notify=settings.notify,
+            after_first_paint=settle,
+            layout=layout,
+        )
     except NoTerminal as refusal:
         click.echo(str(refusal), err=True)
         return 1

@@ -70,6 +70,8 @@ class PatientApp(App[None]):
     hung_up = False
     terminated = False
     frame_owed = False
+    ascii_only = False
+    """Whether the terminal knows no other characters (`tui/glyphs.py`)."""
 
     def __init__(self) -> None:
         super().__init__(driver_class=PatientDriver)
@@ -78,6 +80,13 @@ class PatientApp(App[None]):
         if type(renderable) is ChopsUpdate:
             renderable = CellUpdate(renderable.chops, renderable.spans, renderable.chop_ends)
         super()._display(screen, renderable)
+        if renderable is not None and isinstance(self._driver, PatientDriver):
+            self._driver.frame_sent()
+
+    def to_terminal(self, sequence: str) -> None:
+        """Send a control sequence between two frames."""
+        if isinstance(self._driver, PatientDriver):
+            self._driver.write(sequence)
 
     @property
     def stalled(self) -> bool:

@@ -120,7 +120,9 @@ class OneSentence(click.Group):
 
 
 def _say(sentence: str, code: int) -> int:
-    click.echo(sentence, err=True)
+    from tui.text import clean  # venues' words are in many a sentence
+
+    click.echo("\n".join(clean(line) for line in sentence.splitlines()), err=True)
     return code
 
 

@@ -4,10 +4,12 @@
 import os
 import sys
 from collections.abc import Callable
+from typing import Literal
 
 from engine.seat import Seat
 from tui.app import CopydeskApp
-from tui.terminal import check_terminal, hung_up
+from tui.laptop import Notify
+from tui.terminal import check_terminal, hung_up, this_terminal
 from tui.theme import DEFAULT
 
 
@@ -20,6 +22,8 @@ def sit(
     *,
     theme: str = DEFAULT,
     mouse: bool = True,
+    glyphs: Literal["auto", "utf8", "ascii"] = "auto",
+    notify: Notify = "osc9",
     after_first_paint: Callable[[], None] | None = None,
     attached: bool = False,
     layout: str = "",
@@ -30,7 +34,17 @@ def sit(
     fails by writing to a terminal that is gone."""
     if refusal := check_terminal():
         raise NoTerminal(refusal)
-    app = CopydeskApp(seat, theme_name=theme, after_first_paint=after_first_paint, attached=attached, layout=layout)
+    here = this_terminal()
+    app = CopydeskApp(
+        seat,
+        theme_name=theme,
+        after_first_paint=after_first_paint,
+        attached=attached,
+        layout=layout,
+        here=here,
+        ascii_only=glyphs == "ascii" or (glyphs == "auto" and not here.utf8),
+        notify="bell" if here.term == "linux" else notify,  # a console has nowhere to show it
+    )
     app.run(mouse=mouse)
     if app.hung_up:
         _let_go_of_terminal()

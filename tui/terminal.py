@@ -3,13 +3,20 @@
 `tui/patient.py` runs the app on it and `tui/sit.py` asks `check_terminal` before starting. The stock driver
 writes through a queue of 30 and then blocks the event loop, and spins on a terminal that hung up; this one keeps
 what the terminal has not taken, reports `stalled`, and ends its input at the first end of file.
+
+Between here and a terminal behind ssh lie megabytes of buffers, so that a slow line would show the desk as it was a
+minute ago. So each frame ends with a question that every terminal answers (DSR, ``CSI 5 n``), and while the answer is
+out for longer than the line's own round trip the terminal is as stalled as one that takes no bytes. One that never
+answered the first question is not asked again.
 """
 
 import os
+import re
 import select
 import sys
 import time
 from codecs import getincrementaldecoder
+from collections import deque
 from typing import Any, Protocol, cast
 
 from textual import constants
@@ -17,12 +24,23 @@ from textual._xterm_parser import XTermParser
 from textual.drivers.linux_driver import LinuxDriver
 from textual.message import Message
 
+from tui.glyphs import ascii_only
+from tui.here import Here, look
+
 CLOSE_WAIT_S = 0.3
 """How long leaving waits for a terminal that does not read."""
+LEAST_WAIT_S = 0.06
+"""An answer may take so long, or twice the shortest round trip, before frames wait for it."""
+LOST_S = 5.0
+"""An answer that takes longer is taken for lost: one frame goes, with a question of its own."""
+ASK, ANSWER = "\x1b[5n", "\x1b[0n"
+_BEGUN = re.compile("\x1b\\[0?$")
 
 
 class TerminalWatcher(Protocol):
-    """What the driver tells the app it draws for."""
+    """What the driver tells the app it draws for, and asks it: whether the terminal knows ASCII only."""
+
+    ascii_only: bool
 
     def terminal_drained(self, stalled_s: float) -> None: ...
 
@@ -36,16 +54,12 @@ def check_terminal() -> str | None:
         return (
             "copydesk draws on a terminal, and standard input or standard error is not one: run it without redirection."
         )
-    if os.environ.get("TERM", "") in ("", "dumb", "unknown"):
-        term = os.environ.get("TERM", "")
-        return f"TERM is {term!r}, which can't place text: set TERM to what your terminal is, e.g. TERM=xterm-256color."
-    encoding = (stderr.encoding or "").lower().replace("-", "").replace("_", "")
-    if encoding != "utf8":
-        return (
-            f"The terminal's encoding is {stderr.encoding}, which has no line-drawing characters: "
-            "set LC_ALL=C.UTF-8 (and unset PYTHONIOENCODING)."
-        )
-    return None
+    return this_terminal().refusal
+
+
+def this_terminal() -> Here:
+    """The terminal that this process has."""
+    return look(os.environ, getattr(sys.__stderr__, "encoding", None) or "")
 
 
 def hung_up(fd: int) -> bool:
@@ -59,7 +73,8 @@ class PatientDriver(LinuxDriver):
     """Textual's Linux driver with its output on a non-blocking descriptor and its input on the event loop.
 
     Everything runs on the app's loop. Overrides `write`, `flush`, `close`, `disable_input`, `run_input_thread`,
-    `send_message` and `_get_terminal_size`; the stock writer and input threads start, find nothing to do, and end.
+    `send_message`, `start_application_mode` and `_get_terminal_size`; the stock writer and input threads start, find
+    nothing to do, and end.
     """
 
     def __init__(self, app: Any, **options: Any) -> None:
@@ -74,6 +89,11 @@ class PatientDriver(LinuxDriver):
         self._gone = False
         self._parser = XTermParser(self._debug)
         self._decode = getincrementaldecoder("utf-8")(errors="replace").decode
+        self._answers = False
+        self._asked_s: deque[float] = deque()
+        self._shortest_s = 1.0
+        self._held = False
+        self._begun = ""
 
     # --- output -----------------------------------------------------------------------------------------------
 
@@ -100,19 +120,28 @@ class PatientDriver(LinuxDriver):
 
     @property
     def stalled(self) -> bool:
-        """Whether the terminal still has to take what was written to it."""
+        """Whether the terminal still has to take what was written to it, or to show it."""
+        if not (self._blocked or self._waits()):
+            return False
+        self._held = True
+        return True
+
+    @property
+    def _blocked(self) -> bool:
         return self._stalled_at is not None
 
     def write(self, data: str) -> None:
         if self._gone:
             return
+        if self._watcher.ascii_only:
+            data = ascii_only(data)
         self._unsent += data.encode("utf-8", "replace")
-        if not self._pump_due and not self.stalled:
+        if not self._pump_due and not self._blocked:
             self._pump_due = True
             self._loop.call_soon(self._pump)
 
     def flush(self) -> None:
-        if not self.stalled:
+        if not self._blocked:
             self._pump()
 
     def _pump(self) -> None:
@@ -133,6 +162,38 @@ class PatientDriver(LinuxDriver):
             stalled_s = time.monotonic() - self._stalled_at
             self._stalled_at = None
             self._loop.remove_writer(self._out)
+            self._freed(stalled_s)
+
+    # --- what the terminal has shown ------------------------------------------------------------------------------
+
+    def frame_sent(self) -> None:
+        """A frame was written: ask the terminal to say when it has come to its end."""
+        if self._answers and not self._gone:
+            self._asked_s.append(time.monotonic())
+            self.write(ASK)
+            self.flush()
+
+    def _waits(self) -> bool:
+        """Whether an answer is out for longer than the way there and back takes."""
+        if not self._answers or not self._asked_s:
+            return False
+        out_s = time.monotonic() - self._asked_s[0]
+        if out_s > LOST_S:
+            self._asked_s.clear()
+            return False
+        return out_s > max(LEAST_WAIT_S, 2 * self._shortest_s)
+
+    def _answered(self, count: int) -> None:
+        self._answers = True
+        for _ in range(min(count, len(self._asked_s))):
+            self._shortest_s = min(self._shortest_s, time.monotonic() - self._asked_s.popleft())
+        if self._held and not self._blocked and not self._waits():
+            self._freed(0.0)
+
+    def _freed(self, stalled_s: float) -> None:
+        """Frames may go again, after so long without the terminal taking a byte."""
+        if not self._waits():
+            self._held = False
             self._watcher.terminal_drained(stalled_s)
 
     def close(self) -> None:
@@ -164,6 +225,9 @@ class PatientDriver(LinuxDriver):
         if self._writer_thread is not None:
             self._writer_thread.stop()  # or every stop and continue would leave one behind
         super().start_application_mode()
+        self._answers = False
+        self._asked_s = deque([time.monotonic()])
+        self.write(ASK)
         if not self._reading:
             self._reading = True
             self._loop.add_reader(self.fileno, self._readable)
@@ -184,13 +248,31 @@ class PatientDriver(LinuxDriver):
         if not data:
             self._lose()
             return
-        self._deliver(self._parser.feed(self._decode(data)))
+        text = self._without_answers(self._begun + self._decode(data))
+        if not text and not self._begun:
+            return
+        self._deliver(self._parser.feed(text))
         # A lone escape is a key only once nothing has followed it.
         self._loop.call_later(constants.ESCAPE_DELAY + 0.005, self._tick)
 
+    def _without_answers(self, text: str) -> str:
+        """What was typed. The parser knows no such answer and would make keys of it; one that is cut in two waits for
+        its rest."""
+        begun = _BEGUN.search(text)
+        self._begun = begun[0] if begun else ""
+        text = text[: begun.start()] if begun else text
+        if count := text.count(ANSWER):
+            self._answered(count)
+            text = text.replace(ANSWER, "")
+        return text
+
     def _tick(self) -> None:
-        if not self._gone:
-            self._deliver(self._parser.tick())
+        if self._gone:
+            return
+        if self._begun:  # Alt and a bracket, perhaps; no answer
+            text, self._begun = self._begun, ""
+            self._deliver(self._parser.feed(text))
+        self._deliver(self._parser.tick())
 
     def _deliver(self, messages: Any) -> None:
         message: Message
@@ -199,7 +281,24 @@ class PatientDriver(LinuxDriver):
 
     def disable_input(self) -> None:
         self._stop_reading()
+        self._await_answers()
         super().disable_input()
+
+    def _await_answers(self) -> None:
+        """Take the answers that are still on their way: a shell would take them for typing."""
+        poll = select.poll()
+        poll.register(self.fileno, select.POLLIN)
+        deadline = time.monotonic() + CLOSE_WAIT_S
+        while self._answers and self._asked_s and not self._gone and time.monotonic() < deadline:
+            if poll.poll(20):
+                try:
+                    data = os.read(self.fileno, 4096)
+                except OSError:
+                    return
+                if not data:
+                    return
+                for _ in range(min(data.count(ANSWER.encode()), len(self._asked_s))):
+                    self._asked_s.popleft()
 
     def _stop_reading(self) -> None:
         if self._reading:
@@ -212,6 +311,8 @@ class PatientDriver(LinuxDriver):
         """Notice a terminal that is gone; the app calls this twice a second."""
         if not self._gone and (hung_up(self.fileno) or hung_up(self._out)):
             self._lose()
+        elif self._held and not self.stalled:  # an answer that was lost
+            self._freed(0.0)
 
     def _lose(self) -> None:
         if self._gone:

@@ -1,15 +1,20 @@
 """Text and numbers as every pane shows them. Pure functions; the panes, the status line and the message line call them.
 
 Profit and loss never rests on colour alone: it carries a sign and an arrow. Times on screen are UTC.
+
+A screen that is shared hides money and the names of accounts and logins (`hide`, by the app alone: a process has one
+screen). Money goes through `money` and `plain_money`, all other text through `clean`, so nothing else need know of it.
 """
 
 import re
+from collections.abc import Mapping
 from decimal import Decimal
 from functools import lru_cache
 
 from rich.cells import cell_len, set_cell_size
 
 UP, DOWN = "▲", "▼"
+MASK = "•••"
 
 # C0 and C1 controls would reach the terminal as commands; the bidirectional and zero-width marks can make one text
 # look like another.
@@ -20,14 +25,55 @@ _ESCAPES = re.compile(
     "|\x1b[ -/]*[0-~]",  # the short ones
     re.DOTALL,
 )
+_MONEY = re.compile(
+    r"(\$\s?|\b(?:equity|balance|p&l|pnl|realised|realized|profit|loss|drawdown|margin|cash)\b[^\d\n]{0,12}?)"
+    r"[-+]?\d[\d,]*(?:\.\d+)?",
+    re.IGNORECASE,
+)
+
+
+class _Hiding:
+    """What is hidden now: nothing without `names`."""
+
+    names: re.Pattern[str] | None = None
+    instead: Mapping[str, str] = {}
+
+
+def hide(names: Mapping[str, str] | None) -> None:
+    """From now on show `MASK` for money and, for each of these names, what stands for it; None shows everything."""
+    _Hiding.instead = {name.casefold(): instead for name, instead in (names or {}).items()}
+    longest_first = sorted(map(re.escape, _Hiding.instead), key=len, reverse=True)
+    pattern = rf"(?<![^\W_])(?:{'|'.join(longest_first) or r'(?!)'})(?![^\W_])"
+    _Hiding.names = None if names is None else re.compile(pattern, re.IGNORECASE)
+    masked.cache_clear()
+
+
+def hidden() -> bool:
+    """Whether money and names are hidden."""
+    return _Hiding.names is not None
 
 
 @lru_cache(maxsize=8192)
-def clean(text: str) -> str:
-    """`text` as it may be drawn: escape sequences removed whole, other control characters turned into spaces."""
+def masked(text: str) -> str:
+    """`text` without the money and the names that are hidden now."""
+    if _Hiding.names is None:
+        return text
+    named = _Hiding.names.sub(lambda found: _Hiding.instead.get(found[0].casefold(), MASK), text)
+    return _MONEY.sub(rf"\1{MASK}", named)
+
+
+@lru_cache(maxsize=8192)
+def _printable(text: str) -> str:
     if text.isascii() and text.isprintable():
         return text
     return _UNSAFE.sub(" ", _ESCAPES.sub("", text))
+
+
+def clean(text: str) -> str:
+    """`text` as it may be drawn: escape sequences removed whole, other control characters turned into spaces, and
+    what a shared screen hides masked."""
+    printable = _printable(text)
+    return printable if _Hiding.names is None else masked(printable)
 
 
 def fit(text: str, width: int, right: bool = False) -> str:
@@ -40,7 +86,9 @@ def fit(text: str, width: int, right: bool = False) -> str:
 
 
 def money(amount: Decimal) -> str:
-    """Profit or loss: ``▲ +1,234.50``, ``▼ -12.50``, ``0.00``."""
+    """Profit or loss: ``▲ +1,234.50``, ``▼ -12.50``, ``0.00``. ``•••`` while it is hidden."""
+    if hidden():
+        return MASK
     if not amount.is_finite():
         return "?"
     if amount == 0:
@@ -50,9 +98,14 @@ def money(amount: Decimal) -> str:
 
 def pnl_look(amount: Decimal) -> str:
     """The look that goes with `money`."""
-    if not amount.is_finite() or amount == 0:
+    if hidden() or not amount.is_finite() or amount == 0:
         return "dim"
     return "up" if amount > 0 else "down"
+
+
+def plain_money(value: Decimal) -> str:
+    """Money that is no profit or loss, such as a balance: ``50,000.00``; ``•••`` while it is hidden."""
+    return MASK if hidden() else f"{value:,.2f}"
 
 
 def price(value: Decimal | None) -> str:

@@ -5,13 +5,16 @@ from functools import cache
 from importlib import resources
 
 import msgspec
+from rich.color import ColorSystem
 from textual.theme import Theme
 
 DEFAULT = "desk"
+STANDARD = ColorSystem.STANDARD
 
 
 class ThemeFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One theme file. The colours of `looks` are the variables the style sheet uses beyond Textual's own."""
+    """One theme file. The colours of `looks` are the variables the style sheet uses beyond Textual's own;
+    those of `sixteen` stand in for them, and for its own, on a terminal that has no more than 16."""
 
     name: str
     description: str
@@ -27,6 +30,7 @@ class ThemeFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     surface: str
     panel: str
     looks: dict[str, str]
+    sixteen: dict[str, str] = {}
 
 
 @cache
@@ -38,6 +42,13 @@ def themes() -> dict[str, ThemeFile]:
             read = msgspec.convert(tomllib.loads(entry.read_text("utf-8")), ThemeFile)
             found[read.name] = read
     return dict(sorted(found.items(), key=lambda item: (item[0] != DEFAULT, item[0])))
+
+
+def for_sixteen(theme: ThemeFile) -> ThemeFile:
+    """The theme as it reads in 16 colours."""
+    own = {name: colour for name, colour in theme.sixteen.items() if name not in theme.looks}
+    looks = {name: theme.sixteen.get(name, colour) for name, colour in theme.looks.items()}
+    return msgspec.structs.replace(theme, looks=looks, **own)
 
 
 def textual_theme(theme: ThemeFile) -> Theme:

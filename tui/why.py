@@ -14,7 +14,7 @@ from schema.records import Copy, Signal
 from schema.settings import Settings
 from schema.store import Store
 from tui.shell import run, settings_with_log
-from tui.text import counted
+from tui.text import clean, counted
 
 
 @click.command("why")
@@ -49,7 +49,7 @@ async def _story(settings: Settings, account: str, at: str | None, *, as_json: b
     if as_json:
         click.echo(msgspec.json.encode(told).decode())
         return
-    click.echo(told.as_text())
+    click.echo("\n".join(clean(line) for line in told.as_text().splitlines()))
     total_ms = (time.time() - psutil.Process().create_time()) * 1e3
     click.echo(f"asked the journal for {told.query_ms:.1f} ms, {total_ms:,.0f} ms in all")
 

@@ -10,7 +10,7 @@ from tui.columns import Cell, Column
 from tui.grid import GridPane
 from tui.keymap import BY_ID, bindings
 from tui.panes.groups import GroupTotals, cells, totals
-from tui.text import age, millis, money, pnl_look
+from tui.text import age, millis, money, plain_money, pnl_look
 
 _STATE_LOOKS = {
     "armed": "good",
@@ -118,7 +118,7 @@ COLUMNS: tuple[Column[AccountRow], ...] = (
     Column("rule", 18, lambda r, _: Cell(r.rule.replace("proportional", "prop")), lambda r: r.rule, drop=6),
     Column("budget", 7, _budget, lambda r: r.budget_left, right=True, drop=7),
     Column("heard", 5, _heard, lambda r: r.as_of_ns, right=True, drop=8),
-    Column("balance", 12, lambda r, _: Cell(f"{r.balance:,.2f}"), lambda r: r.balance, right=True, drop=10),
+    Column("balance", 12, lambda r, _: Cell(plain_money(r.balance)), lambda r: r.balance, right=True, drop=10),
     Column("group", 8, lambda r, _: Cell(r.group, "dim"), lambda r: r.group, drop=13),
     Column("connection", 10, lambda r, _: Cell(r.connection, "dim"), lambda r: r.connection, drop=12),
     Column("venue", 14, _venue, lambda r: r.venue, drop=11),
