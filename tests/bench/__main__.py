@@ -16,10 +16,10 @@ from tests.bench import (
     market,
     panic,
     recording,
-    seat,
     seats,
     subscribers,
     symbols,
+    terminal,
 )
 from tests.bench.figures import Figure
 
@@ -46,7 +46,7 @@ def main() -> None:
         market.measure,
         recording.measure,
         panic.measure,
-        seat.measure,
+        terminal.measure,
         symbols.measure,
         candles.measure,
         subscribers.measure,

@@ -35,13 +35,29 @@ class PracticeTerminal(Terminal):
     def __init__(self, state_dir: Path, *, leading: bool = False, ignore_hup: bool = False) -> None:
         self._home = state_dir / "demo"
         self._leading = leading
-        super().__init__(
-            [sys.executable, "-m", "tui.cli", "demo", "--seed", "7"],
-            Shell(state_dir).environment(**LOOKS, COPYDESK_LOG_LEVEL="info"),
-            ignore_hup=ignore_hup,
-        )
+        self._shell = Shell(state_dir)
+        command = self.command([sys.executable, "-m", "tui.cli", "demo", "--seed", "7"])
+        super().__init__(command, self.variables(), ignore_hup=ignore_hup)
         self.children: list[psutil.Process] = []
         self.control: SandboxControl | None = None
+
+    def variables(self) -> dict[str, str]:
+        """The environment of the desk."""
+        return self._shell.environment(**LOOKS, COPYDESK_LOG_LEVEL="info")
+
+    def command(self, arguments: list[str]) -> list[str]:
+        """What runs the desk; another way to it wraps this."""
+        return arguments
+
+    @property
+    def home(self) -> Path:
+        """The state directory of the practice desk."""
+        return self._home
+
+    @property
+    def pid(self) -> int:
+        """The desk's process."""
+        return self.process.pid
 
     def __enter__(self) -> Self:
         try:
@@ -53,7 +69,7 @@ class PracticeTerminal(Terminal):
 
     def _sit_down(self) -> None:
         self.until(lambda: "20 of 20 followers armed" in self.screen.lines[2], 20, "all followers armed")
-        self.children = psutil.Process(self.process.pid).children(recursive=True)
+        self.children = psutil.Process(self.pid).children(recursive=True)
         words = next(words for child in self.children if "--control" in (words := child.cmdline()))
         self.control = SandboxControl(words[words.index("--control") + 1])
         if not self._leading:
@@ -172,7 +188,7 @@ class PracticeTerminal(Terminal):
 
     def seat_cpu_s(self) -> float:
         """CPU seconds of the thread that paints."""
-        pid = self.process.pid
+        pid = self.pid
         return next(each.user_time + each.system_time for each in psutil.Process(pid).threads() if each.id == pid)
 
     # --- the end -------------------------------------------------------------------------------------------------
@@ -186,7 +202,7 @@ class PracticeTerminal(Terminal):
 
     def screen_is_gone(self) -> bool:
         """Whether the process has let go of its terminal."""
-        streams = Path(f"/proc/{self.process.pid}/fd")
+        streams = Path(f"/proc/{self.pid}/fd")
         return all((streams / str(fd)).readlink() == Path(os.devnull) for fd in range(3))
 
     def ends(self, within_s: float = EXIT_S) -> float:

@@ -23,6 +23,7 @@ from typing import Any, Self
 ROOT = Path(__file__).parents[2]
 COLUMNS, ROWS = 200, 50
 LOOKS = {"TERM": "xterm-256color", "COLORTERM": "truecolor", "LC_ALL": "C.UTF-8"}
+ASK, ANSWER = b"\x1b[5n", b"\x1b[0n"
 _SEQUENCE = re.compile("\x1b\\[([0-?]*)[ -/]*([@-~])|\x1b[\\]P].*?(?:\x07|\x1b\\\\)|\x1b[ -/]*[0-~]", re.DOTALL)
 _UNFINISHED = re.compile("\x1b(?:\\[[0-?]*[ -/]*)?$")
 
@@ -77,6 +78,11 @@ class Terminal:
     ) -> None:
         self.screen = Screen()
         self.bytes_read = 0
+        self.answers = False
+        """Whether it says, as real ones do, that it has come so far (DSR)."""
+        self._cut = b""
+        self.chunks: list[bytes] | None = None
+        """What was read, piece by piece, once a test has put a list here."""
         self.master, slave = os.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, COLUMNS, 0, 0))
         self.before = termios.tcgetattr(slave)
@@ -117,6 +123,12 @@ class Terminal:
         data = os.read(self.master, at_most)
         self.bytes_read += len(data)
         self.screen.feed(data)
+        if self.chunks is not None:
+            self.chunks.append(data)
+        asked = (self._cut + data).count(ASK)
+        self._cut = data[1 - len(ASK) :]
+        if self.answers and asked:
+            os.write(self.master, ANSWER * asked)
         return True
 
     def until(self, holds: Callable[[], bool], within_s: float, what: str) -> float:

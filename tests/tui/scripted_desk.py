@@ -13,9 +13,13 @@ import threading
 import time
 
 from engine.collector import settle
+from schema.watchlists import UserLists, Watched, Watchlist
 from tests.tui.scripted_seat import ScriptedSeat
 from tui.app import CopydeskApp
 from tui.sit import sit
+
+ALARM = "DEMO1003 is NOT flat: the venue does not answer"
+WATCHED = tuple(Watched(source="contracts", symbol=name) for name in ("ESH4", "NQH4", "CLG4", "GCG4"))
 
 
 class Feed(threading.Thread):
@@ -27,6 +31,7 @@ class Feed(threading.Thread):
         self._per_s = per_s
         self._stop_after_s = stop_after_s
         self.beats = 0
+        self.alarm_after_s = 0.0
         self.over = threading.Event()
 
     def run(self) -> None:
@@ -35,6 +40,10 @@ class Feed(threading.Thread):
         while not self.over.wait(0.01):
             self.beats += 1
             elapsed = time.monotonic() - started
+            if self.alarm_after_s and elapsed > self.alarm_after_s:
+                self.alarm_after_s = 0.0
+                self._seat.alert("alarm", ALARM)
+                self._seat.publish()
             if self._stop_after_s and elapsed > self._stop_after_s:
                 continue
             due = int(elapsed * self._per_s)
@@ -75,7 +84,8 @@ class ReportingApp(CopydeskApp):
 
 
 def report(fd: int, **values: object) -> None:
-    values |= {"at_s": time.monotonic(), "cpu_s": time.process_time()}
+    # Called on the thread of the screen, whose own seconds are apart.
+    values |= {"at_s": time.monotonic(), "cpu_s": time.process_time(), "seat_cpu_s": time.thread_time()}
     os.write(fd, json.dumps(values).encode() + b"\n")
 
 
@@ -87,18 +97,33 @@ def main() -> None:
     parser.add_argument("--lines", action="store_true", help="put the screen's text into the report")
     parser.add_argument("--after", type=float, default=0.0, help="seconds to live on after the screen is gone")
     parser.add_argument("--theme", default="desk")
+    parser.add_argument("--alarm-after", type=float, default=0.0, help="seconds until the desk tells an alarm")
+    parser.add_argument("--watch", action="store_true", help="have a watchlist")
+    parser.add_argument("--glyphs", default="auto")
+    parser.add_argument("--notify", default="osc9")
+    parser.add_argument("--no-mouse", action="store_true")
     options = parser.parse_args()
     sys.setswitchinterval(0.0001)
     seat = ScriptedSeat(publish_every=max(1, options.events // 20))
+    if options.watch:
+        seat.mine = UserLists(lists=(Watchlist(name="mine", symbols=WATCHED),))
     seat.advance(1200)  # three signals: everybody holds something
     feed = Feed(seat, options.events, options.feed_for)
+    feed.alarm_after_s = options.alarm_after
     feed.start()
     if options.report >= 0:
         import tui.sit
 
         ReportingApp.REPORT_FD, ReportingApp.FEED, ReportingApp.LINES = options.report, feed, options.lines
         tui.sit.CopydeskApp = ReportingApp  # type: ignore[misc]
-    app = sit(seat, theme=options.theme, after_first_paint=settle)
+    app = sit(
+        seat,
+        theme=options.theme,
+        mouse=not options.no_mouse,
+        glyphs=options.glyphs,
+        notify=options.notify,
+        after_first_paint=settle,
+    )
     if options.report >= 0:
         report(options.report, kind="left", hung_up=app.hung_up, terminated=app.terminated, beats=feed.beats)
         ends = time.monotonic() + options.after

@@ -146,21 +146,14 @@ def test_quitting_gives_the_terminal_back_as_it_was() -> None:
         assert desk.process.wait(timeout=10) == 0
 
 
-@pytest.mark.parametrize(
-    ("environment", "word"),
-    [({"TERM": "dumb"}, "TERM"), ({"PYTHONIOENCODING": "ascii"}, "encoding")],
-    ids=["TERM=dumb", "ascii"],
-)
-def test_a_terminal_that_cannot_show_the_desk_is_refused_in_one_sentence(
-    environment: dict[str, str], word: str
-) -> None:
-    with PtyDesk(**environment) as desk:
+def test_a_terminal_that_cannot_place_text_is_refused_in_one_sentence() -> None:
+    with PtyDesk(TERM="dumb") as desk:
         while desk.process.poll() is None:
             desk.pump(0.05)
         desk.read_for(0.1)
         text = "".join(line.strip() for line in desk.screen.lines)
         assert desk.process.returncode != 0
-        assert word in text
+        assert "TERM" in text
         assert os.path.basename(__file__) not in text
 
 
