@@ -249,9 +249,10 @@ class PatientDriver(LinuxDriver):
             self._lose()
             return
         text = self._without_answers(self._begun + self._decode(data))
-        if not text and not self._begun:
+        if text:  # without any the parser takes it for the end
+            self._deliver(self._parser.feed(text))
+        elif not self._begun:
             return
-        self._deliver(self._parser.feed(text))
         # A lone escape is a key only once nothing has followed it.
         self._loop.call_later(constants.ESCAPE_DELAY + 0.005, self._tick)
 

@@ -1,4 +1,4 @@
-"""A slow line for tests: a TCP proxy that lets so many bytes a second through towards the client, and all to the server.
+"""A slow line for tests: a TCP proxy that lets so many bytes a second through to the client, and all to the server.
 
 It has little room of its own, so that what it does not pass on waits where it would in life: at the sender.
 """
