@@ -92,8 +92,10 @@ class PatientDriver(LinuxDriver):
         self._answers = False
         self._asked_s: deque[float] = deque()
         self._shortest_s = 1.0
+        self._last_s = 0.0
         self._held = False
         self._begun = ""
+        self._begun_s = 0.0
 
     # --- output -----------------------------------------------------------------------------------------------
 
@@ -181,12 +183,14 @@ class PatientDriver(LinuxDriver):
         if out_s > LOST_S:
             self._asked_s.clear()
             return False
-        return out_s > max(LEAST_WAIT_S, 2 * self._shortest_s)
+        usual_s = max(LEAST_WAIT_S, 2 * self._shortest_s)
+        return out_s > usual_s or self._last_s > usual_s  # over a slow line one frame at a time
 
     def _answered(self, count: int) -> None:
         self._answers = True
         for _ in range(min(count, len(self._asked_s))):
-            self._shortest_s = min(self._shortest_s, time.monotonic() - self._asked_s.popleft())
+            self._last_s = time.monotonic() - self._asked_s.popleft()
+            self._shortest_s = min(self._shortest_s, self._last_s)
         if self._held and not self._blocked and not self._waits():
             self._freed(0.0)
 
@@ -261,6 +265,7 @@ class PatientDriver(LinuxDriver):
         its rest."""
         begun = _BEGUN.search(text)
         self._begun = begun[0] if begun else ""
+        self._begun_s = time.monotonic()
         text = text[: begun.start()] if begun else text
         if count := text.count(ANSWER):
             self._answered(count)
@@ -270,7 +275,7 @@ class PatientDriver(LinuxDriver):
     def _tick(self) -> None:
         if self._gone:
             return
-        if self._begun:  # Alt and a bracket, perhaps; no answer
+        if self._begun and time.monotonic() - self._begun_s > constants.ESCAPE_DELAY:  # Alt and a bracket; no answer
             text, self._begun = self._begun, ""
             self._deliver(self._parser.feed(text))
         self._deliver(self._parser.tick())

@@ -31,7 +31,7 @@ class Feed(threading.Thread):
         self._per_s = per_s
         self._stop_after_s = stop_after_s
         self.beats = 0
-        self.alarm_after_s = 0.0
+        self.alarm_at_s = 0.0
         self.over = threading.Event()
 
     def run(self) -> None:
@@ -40,8 +40,8 @@ class Feed(threading.Thread):
         while not self.over.wait(0.01):
             self.beats += 1
             elapsed = time.monotonic() - started
-            if self.alarm_after_s and elapsed > self.alarm_after_s:
-                self.alarm_after_s = 0.0
+            if self.alarm_at_s and time.monotonic() > self.alarm_at_s:
+                self.alarm_at_s = 0.0
                 self._seat.alert("alarm", ALARM)
                 self._seat.publish()
             if self._stop_after_s and elapsed > self._stop_after_s:
@@ -97,7 +97,7 @@ def main() -> None:
     parser.add_argument("--lines", action="store_true", help="put the screen's text into the report")
     parser.add_argument("--after", type=float, default=0.0, help="seconds to live on after the screen is gone")
     parser.add_argument("--theme", default="desk")
-    parser.add_argument("--alarm-after", type=float, default=0.0, help="seconds until the desk tells an alarm")
+    parser.add_argument("--alarm-after", type=float, default=0.0, help="seconds from the first frame to an alarm")
     parser.add_argument("--watch", action="store_true", help="have a watchlist")
     parser.add_argument("--glyphs", default="auto")
     parser.add_argument("--notify", default="osc9")
@@ -109,7 +109,11 @@ def main() -> None:
         seat.mine = UserLists(lists=(Watchlist(name="mine", symbols=WATCHED),))
     seat.advance(1200)  # three signals: everybody holds something
     feed = Feed(seat, options.events, options.feed_for)
-    feed.alarm_after_s = options.alarm_after
+
+    def painted() -> None:
+        settle()
+        feed.alarm_at_s = options.alarm_after and time.monotonic() + options.alarm_after
+
     feed.start()
     if options.report >= 0:
         import tui.sit
@@ -122,7 +126,7 @@ def main() -> None:
         mouse=not options.no_mouse,
         glyphs=options.glyphs,
         notify=options.notify,
-        after_first_paint=settle,
+        after_first_paint=painted,
     )
     if options.report >= 0:
         report(options.report, kind="left", hung_up=app.hung_up, terminated=app.terminated, beats=feed.beats)
