@@ -4,27 +4,48 @@ While the terminal has not taken the last frame, no frame is made: what changed 
 and is painted, once and as it then stands, when the terminal has caught up. A terminal that hangs up (SIGHUP, or
 found gone by the driver) ends the app with `hung_up` set, and nothing else: the caller keeps the engine going.
 
+A strip of Textual's may keep itself in its own caches, a cycle that only the collector can free, which a desk runs by
+hand and seldom (`engine/collector.py`): five megabytes a second of them under load. Here a strip that is asked for what
+it is already answers itself, and keeps nothing.
+
 The overridden names are private to Textual; the version is pinned and tests/tui/test_pty.py guards them.
 """
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
 from rich.console import Console, RenderableType
 from rich.control import Control
+from rich.style import Style
 from textual._compositor import ChopsUpdate
 from textual.app import App
 from textual.screen import ModalScreen, Screen, ScreenResultType
+from textual.strip import Strip
 
 from tui.terminal import PatientDriver
 
 LOOK_FOR_HANGUP_S = 0.5
 LONG_STALL_S = 1.0
 """After a stall this long the whole screen is painted again: a laptop that slept may show anything."""
+
+
+_crop_extend, _divide = Strip.crop_extend, Strip.divide
+
+
+def _cropped(self: Strip, start: int, end: int, style: Style | None) -> Strip:
+    return self if start == 0 and end == self.cell_length else _crop_extend(self, start, end, style)
+
+
+def _divided(self: Strip, cuts: Iterable[int]) -> Sequence[Strip]:
+    kept = [cut for cut in cuts if cut <= self.cell_length]
+    return [self] if kept == [self.cell_length] else _divide(self, kept)
+
+
+Strip.crop_extend, Strip.divide = _cropped, _divided
 
 
 class CellUpdate(ChopsUpdate):

@@ -10,7 +10,7 @@ import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -77,7 +77,7 @@ class Sshd:
     def log(self) -> str:
         return self._log.read_text() if self._log.exists() else "sshd has not written a log"
 
-    def client(self, command: Sequence[str], *, port: int = 0, **variables: str) -> list[str]:
+    def client(self, command: Sequence[str], variables: Mapping[str, str], *, port: int = 0) -> list[str]:
         """`ssh -tt` that runs a command there, in the repository, with more variables in its environment."""
         words = ["cd", str(ROOT), "&&", "exec", "env", *(f"{name}={value}" for name, value in variables.items())]
         there = " ".join(word if word == "&&" else shlex.quote(word) for word in (*words, *command))

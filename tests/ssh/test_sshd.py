@@ -45,7 +45,7 @@ class DeskOverSsh(PracticeTerminal):
 
     def command(self, arguments: list[str]) -> list[str]:
         variables = {name: value for name, value in self.variables().items() if name not in os.environ}
-        return self._sshd.client(arguments, port=self._port, **variables)
+        return self._sshd.client(arguments, variables, port=self._port)
 
     @property
     def pid(self) -> int:
@@ -66,7 +66,7 @@ class SeatOverSsh(Terminal):
     def __init__(self, sshd: Sshd, state_dir: Path, *options: str) -> None:
         environment = Shell(state_dir).environment(**LOOKS)
         there = {name: value for name, value in environment.items() if name not in os.environ}
-        command = sshd.client([sys.executable, "-m", "tui.cli", "attach", *options], **there)
+        command = sshd.client([sys.executable, "-m", "tui.cli", "attach", *options], there)
         super().__init__(command, environment)
         self.answers = True
 

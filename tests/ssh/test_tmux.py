@@ -22,8 +22,8 @@ _TOLD = re.compile(rb"\x1b\](9|777);([^\x07\x1b]*)(?:\x07|\x1b\\)")
 
 
 class Outside(Terminal):
-    """The terminal that tmux is in, and all that came to it. What stands on the screen is asked of tmux, which draws with
-    more than the tests' screen understands."""
+    """The terminal that tmux is in, and all that came to it. What stands on the screen is asked of tmux, which draws
+    with more than the tests' screen understands."""
 
     tmux: tuple[str, ...] = ()
 

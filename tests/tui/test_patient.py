@@ -1,13 +1,16 @@
 """A frame that was owed to a slow terminal leaves nothing out, whenever the terminal has caught up."""
 
 import asyncio
+import gc
 from typing import Any
 
 from rich.console import RenderableType
 from textual.app import ComposeResult
 from textual.screen import Screen
+from textual.strip import Strip
 from textual.widgets import Static
 
+from tests.tui.driving import desk
 from tui.patient import PatientApp
 
 
@@ -37,3 +40,22 @@ async def test_what_changed_just_before_the_terminal_caught_up_is_painted() -> N
         app.terminal_drained(0.1)
         await pilot.pause(0.2)
         assert "after" in app.shown
+
+
+async def test_painting_leaves_nothing_to_the_collector() -> None:
+    """A desk collects by hand and seldom, an attached seat hardly ever: cycles would be its memory's growth."""
+    async with desk() as driver:
+        await driver.pilot.pause(0.2)
+        gc.collect()
+        gc.disable()
+        try:
+            for _ in range(10):
+                driver.seat.advance(400)
+                await driver.pilot.pause(0.1)
+            found = [each for each in gc.get_objects() if isinstance(each, Strip)]
+            gc.collect()
+            kept = [each for each in gc.get_objects() if isinstance(each, Strip)]
+        finally:
+            gc.enable()
+        assert len(found) > 200, "nothing was painted: the test shows nothing"
+        assert len(found) - len(kept) < 20
