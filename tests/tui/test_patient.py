@@ -42,6 +42,10 @@ async def test_what_changed_just_before_the_terminal_caught_up_is_painted() -> N
         assert "after" in app.shown
 
 
+def strips() -> int:
+    return sum(isinstance(each, Strip) for each in gc.get_objects())
+
+
 async def test_painting_leaves_nothing_to_the_collector() -> None:
     """A desk collects by hand and seldom, an attached seat hardly ever: cycles would be its memory's growth."""
     async with desk() as driver:
@@ -52,10 +56,10 @@ async def test_painting_leaves_nothing_to_the_collector() -> None:
             for _ in range(10):
                 driver.seat.advance(400)
                 await driver.pilot.pause(0.1)
-            found = [each for each in gc.get_objects() if isinstance(each, Strip)]
+            found = strips()
             gc.collect()
-            kept = [each for each in gc.get_objects() if isinstance(each, Strip)]
+            kept = strips()
         finally:
             gc.enable()
-        assert len(found) > 200, "nothing was painted: the test shows nothing"
-        assert len(found) - len(kept) < 20
+        assert kept > 200, "nothing was painted: the test shows nothing"
+        assert found - kept < 20
