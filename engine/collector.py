@@ -11,11 +11,13 @@ from schema.clock import Clock
 _THRESHOLDS = (700, 10, 1_000_000)
 
 
-def settle() -> None:
-    """Freeze what is alive now; from here on full collections happen only in `collect`."""
+def settle(*, by_hand: bool = True) -> None:
+    """Freeze what is alive now; from here on full collections happen only in `collect`. Not so with `by_hand`
+    False: in a process without a desk nobody calls that."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(*_THRESHOLDS)
+    if by_hand:
+        gc.set_threshold(*_THRESHOLDS)
 
 
 def collect(clock: Clock) -> float:

@@ -105,8 +105,8 @@ class CopydeskApp(PatientApp):
         for file in files:
             of_sixteen = theme.for_sixteen(file) if self.here.colours == SIXTEEN else file
             self.register_theme(theme.textual_theme(of_sixteen))
-        if not self.here.colours:
-            self._filters[1:] = [Colourless(files)]
+        # Every colour here is one of 24 bits, so that Textual's own filter would copy each line for nothing.
+        self._filters[:] = [] if self.here.colours else [Colourless(files)]
         self._wanted_theme = theme_name
         self.theme = theme_name if theme_name in theme.themes() else theme.DEFAULT
         self._seat = seat
@@ -161,6 +161,7 @@ class CopydeskApp(PatientApp):
         self._fit(self.size)
         self._follow_layouts()
         self.screen.set_focus(self._panes[self.board.at_hand])  # now: a command typed before the first frame stays
+        self._follow_alarms()
         self.set_interval(ALARMS_EVERY_S, self._follow_alarms)
         self.watch(self.screen, "focused", self._focus_moved, init=True)
         if self.theme != self._wanted_theme:

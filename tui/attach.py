@@ -42,7 +42,7 @@ def attach(config: Path | None, viewer: bool, demo: bool, layout: str) -> None:
                 mouse=settings.mouse,
                 glyphs=settings.glyphs,
                 notify=settings.notify,
-                after_first_paint=settle,
+                after_first_paint=lambda: settle(by_hand=False),
                 attached=True,
                 layout=layout,
             )

@@ -11,6 +11,7 @@ it is already answers itself, and keeps nothing.
 The overridden names are private to Textual; the version is pinned and tests/tui/test_pty.py guards them.
 """
 
+import re
 import signal
 import threading
 from collections.abc import Iterable, Iterator, Sequence
@@ -18,8 +19,8 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
+from rich.color import ColorSystem
 from rich.console import Console, RenderableType
-from rich.control import Control
 from rich.style import Style
 from textual._compositor import ChopsUpdate
 from textual.app import App
@@ -28,6 +29,8 @@ from textual.strip import Strip
 
 from tui.terminal import PatientDriver
 
+_SINGLE = re.compile("[ -~\u00a0-\u00ac\u00ae-\u02ff\u2022\u2026\u2190-\u2193\u2500-\u259f\u25a0-\u25ff]*\\Z").match
+"""Whether every character of a text takes one cell."""
 LOOK_FOR_HANGUP_S = 0.5
 LONG_STALL_S = 1.0
 """After a stall this long the whole screen is painted again: a laptop that slept may show anything."""
@@ -58,12 +61,30 @@ class CellUpdate(ChopsUpdate):
             for end, (x, strip) in zip(self.chop_ends[y], self.chops[y].items(), strict=False):
                 if strip is None or x >= x2 or end <= x1:
                     continue
-                start = max(x, x1)
-                if start > x or end > x2:
-                    strip = strip.crop(start - x, min(end, x2) - x)
-                parts.append(Control.move_to(start, y).segment.text)
-                parts.append(strip.render(console))
+                start, stop = max(x, x1), min(end, x2)
+                parts.append(f"\x1b[{y + 1};{start + 1}H")
+                parts.append(
+                    strip.render(console) if stop - start == end - x else part(strip, start - x, stop - x, console)
+                )
         return "".join(parts)
+
+
+def part(strip: Strip, start: int, stop: int, console: Console) -> str:
+    """What `strip.crop(start, stop).render(console)` is, without a strip in between: a frame has a hundred of them."""
+    system = console._color_system or ColorSystem.TRUECOLOR
+    parts: list[str] = []
+    at = 0
+    for text, style, _ in strip:
+        if not _SINGLE(text):
+            return strip.crop(start, stop).render(console)
+        end = at + len(text)
+        if end > start:
+            cut = text[max(0, start - at) : stop - at]
+            parts.append(cut if style is None else Strip.render_style(style, cut, system))
+        if end >= stop:
+            break
+        at = end
+    return "".join(parts)
 
 
 class PatientScreen(Screen[ScreenResultType]):

@@ -4,14 +4,18 @@ import asyncio
 import gc
 from typing import Any
 
-from rich.console import RenderableType
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.console import Console, RenderableType
+from rich.segment import Segment
+from rich.style import Style
 from textual.app import ComposeResult
 from textual.screen import Screen
 from textual.strip import Strip
 from textual.widgets import Static
 
 from tests.tui.driving import desk
-from tui.patient import PatientApp
+from tui.patient import PatientApp, part
 
 
 class OneLine(PatientApp):
@@ -63,3 +67,17 @@ async def test_painting_leaves_nothing_to_the_collector() -> None:
             gc.enable()
         assert kept > 200, "nothing was painted: the test shows nothing"
         assert found - kept < 20
+
+
+@given(
+    st.lists(st.text(alphabet="aZ 9│▲●♛…é中😀é", min_size=1, max_size=9), min_size=1, max_size=6),
+    st.integers(0, 30),
+    st.integers(1, 30),
+)
+def test_a_part_of_a_line_is_sent_as_the_line_cut_there(texts: list[str], start: int, length: int) -> None:
+    console = Console(force_terminal=True, color_system="truecolor")
+    looks = (Style(color="#ff0000"), Style(bold=True), Style())
+    strip = Strip([Segment(text, looks[at % 3]) for at, text in enumerate(texts)])
+    start = min(start, strip.cell_length - 1)
+    stop = min(start + length, strip.cell_length)
+    assert part(strip, start, stop, console) == strip.crop(start, stop).render(console)
