@@ -14,6 +14,7 @@ The overridden names are private to Textual; the version is pinned and tests/tui
 import re
 import signal
 import threading
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
@@ -24,6 +25,7 @@ from rich.console import Console, RenderableType
 from rich.style import Style
 from textual._compositor import ChopsUpdate
 from textual.app import App
+from textual.events import Idle
 from textual.screen import ModalScreen, Screen, ScreenResultType
 from textual.strip import Strip
 
@@ -32,6 +34,7 @@ from tui.terminal import PatientDriver
 _SINGLE = re.compile("[ -~\u00a0-\u00ac\u00ae-\u02ff\u2022\u2026\u2190-\u2193\u2500-\u259f\u25a0-\u25ff]*\\Z").match
 """Whether every character of a text takes one cell."""
 LOOK_FOR_HANGUP_S = 0.5
+TYPED_S = 0.03
 LONG_STALL_S = 1.0
 """After a stall this long the whole screen is painted again: a laptop that slept may show anything."""
 
@@ -88,7 +91,17 @@ def part(strip: Strip, start: int, stop: int, console: Console) -> str:
 
 
 class PatientScreen(Screen[ScreenResultType]):
-    """A screen that makes no frame while the terminal is behind."""
+    """A screen that makes no frame while the terminal is behind, and one at once for what a key changes: with Textual's
+    timer the message line would wait for the beat after the cursor's."""
+
+    async def _on_idle(self, event: Idle) -> None:
+        event.prevent_default()
+        app = self.app
+        changed = self._layout_required or self._scroll_required or self._repaint_required or self._dirty_widgets
+        if changed and isinstance(app, PatientApp) and app.typed_lately and self.is_current and not app._batch_count:
+            self._on_timer_update()
+        else:
+            await super()._on_idle(event)
 
     def _compositor_refresh(self) -> None:
         # Textual forgets which widgets are dirty after a refresh, also one that its timer did not begin: those that
@@ -129,6 +142,12 @@ class PatientApp(App[None]):
         """Send a control sequence between two frames."""
         if isinstance(self._driver, PatientDriver):
             self._driver.write(sequence)
+
+    @property
+    def typed_lately(self) -> bool:
+        """Whether something was typed so short a time ago that what it does is being painted."""
+        driver = self._driver
+        return isinstance(driver, PatientDriver) and time.monotonic() - driver.typed_s < TYPED_S
 
     @property
     def stalled(self) -> bool:

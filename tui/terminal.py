@@ -96,6 +96,8 @@ class PatientDriver(LinuxDriver):
         self._held = False
         self._begun = ""
         self._begun_s = 0.0
+        self.typed_s = -1.0
+        """When something was last typed, on the monotonic clock."""
 
     # --- output -----------------------------------------------------------------------------------------------
 
@@ -254,6 +256,7 @@ class PatientDriver(LinuxDriver):
             return
         text = self._without_answers(self._begun + self._decode(data))
         if text:  # without any the parser takes it for the end
+            self.typed_s = time.monotonic()
             self._deliver(self._parser.feed(text))
         elif not self._begun:
             return
