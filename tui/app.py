@@ -97,7 +97,8 @@ class CopydeskApp(PatientApp):
         notify: Notify = "osc9",
     ) -> None:
         super().__init__()
-        self.here = here or Here(term="", colours=ALL, encoding="utf-8", tmux=False, ssh=False)
+        wanted = 0 if self.no_color else ALL
+        self.here = here or Here(term="", colours=wanted, encoding="utf-8", tmux=False, ssh=False)
         self.ascii_only = ascii_only
         self.laptop = Laptop(self.to_terminal, tmux=self.here.tmux, notify=notify)
         hide(None)

@@ -72,7 +72,7 @@ def cells(of: GroupTotals, titles: Iterable[str]) -> tuple[Cell, ...]:
         "fail": Cell(str(of.copies_failed), "alarm" if of.copies_failed else "dim"),
         "skip": Cell(str(of.copies_skipped), "dim"),
         "p99": Cell(millis(of.latency_p99_ms), "dim"),
-        "balance": Cell(f"{of.balance:,.2f}", "dim"),
+        "balance": Cell(plain_money(of.balance), "dim"),
         "why": Cell(f"led by {clean(of.leader)}" if of.leader else "", "dim"),
     }
     return tuple(said.get(title, Cell("")) for title in titles)
