@@ -5,12 +5,15 @@
 import calendar
 from collections.abc import Iterable, Iterator
 from datetime import date
+from typing import TYPE_CHECKING
 
 from schema.expiry import expiry_day, front_of
 from schema.records import Record
-from schema.store_contracts import CheckedContract
 from schema.symbols import MONTHS, ContractKey, product, products
 from schema.venue_symbols import render, venues
+
+if TYPE_CHECKING:
+    from schema.store_contracts import CheckedContract  # which loads a database, and a seat has none
 
 DESK = "desk"
 """The source of contracts by the desk's own names (ESZ6), quoted by whichever login offers market data."""
@@ -29,7 +32,7 @@ class Listed(Record, frozen=True):
     rank: int = 0
 
 
-def contracts(on: date, said: Iterable[CheckedContract] = ()) -> list[Listed]:
+def contracts(on: date, said: "Iterable[CheckedContract]" = ()) -> list[Listed]:
     """The contracts a desk may watch on a day: of each product the months of its cycle from the front month on, and
     whatever venues have described that has not expired."""
     keys = {key: None for root in products() for key in _months(root, on)}

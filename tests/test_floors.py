@@ -91,3 +91,14 @@ def test_only_risk_makes_approved_orders() -> None:
         )
     ]
     assert makers == ["engine/risk.py"]
+
+
+def test_an_attached_seat_loads_no_database_and_no_venue() -> None:
+    """What it does without it need not wait for: its first frame is there a quarter sooner."""
+    code = (
+        "import sys, tui.attach, engine.remote, tui.sit\n"
+        "print([name for name in sys.modules if name.split('.')[0] in ('asyncpg', 'aiohttp', 'cryptography')"
+        " or name in ('schema.store', 'engine.desk', 'engine.logins')])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=False)
+    assert (done.returncode, done.stdout.strip()) == (0, "[]"), done.stderr

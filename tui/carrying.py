@@ -17,7 +17,6 @@ from tui import commands
 from tui.asking import outcome
 from tui.dialogs import ArmQuestion, HelpPage, QuitQuestion, ResyncQuestion, StoryPage
 from tui.lists import Lists
-from tui.login_form import SyncPage
 from tui.managing import Managing
 from tui.page import Page
 from tui.panes.lines import MessageLine
@@ -152,6 +151,8 @@ class Carrying:
         return await self._app.push_screen_wait(page) or "Nothing was changed."
 
     async def _sync(self, login: str) -> str:
+        from tui.login_form import SyncPage
+
         return await self._page(SyncPage(self._seat, await self._seat.login_accounts(login)))
 
     async def _toggle(self, account: str) -> str:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from engine.seat import AccountRow, CommandRefused, Role, Seat, Topic
 from tui.arm_page import ArmPage
 from tui.group_page import GroupPage
-from tui.login_form import LoginPage
 from tui.questions import Question
 from tui.rules_page import RulesPage
 
@@ -55,6 +54,8 @@ class Managing:
 
     async def add(self) -> str:
         """The login form, with the practice venue's logins when one runs."""
+        from tui.login_form import LoginPage  # seldom wanted, and it loads what a login is made of
+
         page = LoginPage(self._seat, await self._seat.practice_logins())
         return await self._app.push_screen_wait(page) or NOTHING
 

@@ -8,42 +8,40 @@ import sys
 from collections.abc import Callable, Coroutine, Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import click
 from click.exceptions import NoArgsIsHelpError
 
-from brokers.adapter import VenueError
-from engine.export import ExportRefused
-from engine.rules import RuleRefused
-from engine.seat import CommandRefused
-from engine.session import SessionRefused
-from schema.clock import SYSTEM_CLOCK
-from schema.lock import StateDirBusy
 from schema.logs import open_log
-from schema.postgres import PostgresError
-from schema.settings import Settings, SettingsError, load_settings
-from schema.store import JournalDown, Store, StoreRefused
-from schema.vault import VaultError
+from schema.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from schema.store import Store
 
 _T = TypeVar("_T")
 _REFUSALS = (
-    SettingsError,
-    StateDirBusy,
-    PostgresError,
-    JournalDown,
-    StoreRefused,
-    VaultError,
-    VenueError,
-    CommandRefused,
-    ExportRefused,
-    SessionRefused,
-    RuleRefused,
+    ("schema.settings", "SettingsError"),
+    ("schema.lock", "StateDirBusy"),
+    ("schema.postgres", "PostgresError"),
+    ("schema.store", "JournalDown"),
+    ("schema.store", "StoreRefused"),
+    ("schema.vault", "VaultError"),
+    ("brokers.adapter", "VenueError"),
+    ("engine.seat", "CommandRefused"),
+    ("engine.export", "ExportRefused"),
+    ("engine.session", "SessionRefused"),
+    ("engine.rules", "RuleRefused"),
 )
+"""By module and name: a command loads those that it can raise, and no database for one that has none."""
 
 
 class Refused(click.ClickException):
     """What the desk will not do; the text is one sentence naming the field and the remedy. Exit code 1."""
+
+
+def _loaded_refusals() -> tuple[type[Exception], ...]:
+    return tuple(getattr(sys.modules[module], name) for module, name in _REFUSALS if module in sys.modules)
 
 
 @contextmanager
@@ -51,7 +49,7 @@ def refusals() -> Generator[None]:
     """What the desk refuses becomes Refused."""
     try:
         yield
-    except _REFUSALS as error:
+    except _loaded_refusals() as error:
         # `from None`: a chain could show what the sentence leaves out.
         raise Refused(str(error)) from None
 
@@ -83,8 +81,11 @@ def run(work: Coroutine[Any, Any, _T]) -> _T:
         return asyncio.run(work)
 
 
-def with_store(config: Path | None, work: Callable[[Store], Coroutine[Any, Any, _T]]) -> _T:
+def with_store(config: Path | None, work: "Callable[[Store], Coroutine[Any, Any, _T]]") -> _T:
     """Run a command's coroutine on the open store of the settings. Raises Refused."""
+    from schema.clock import SYSTEM_CLOCK
+    from schema.store import Store
+
     settings = settings_with_log(config)
 
     async def whole() -> _T:

@@ -7,7 +7,7 @@ from decimal import Decimal
 from engine.seat import AccountRow, Role
 from schema.records import Record
 from tui.columns import Cell
-from tui.text import clean, millis, money, pnl_look
+from tui.text import clean, millis, money, plain_money, pnl_look
 
 NO_GROUP = "in no group"
 
