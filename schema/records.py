@@ -184,7 +184,7 @@ VenueOrder = LiveOrder | DoneOrder
 
 class Fill(Record, frozen=True):
     """One execution. (`venue`, `fill_id`) is unique for ever; `cl_ord_id` is empty when the order was not ours
-    or its command is not known."""
+    or its command is not known. `fee` is the money that it cost, None where the venue has not told."""
 
     venue: str
     fill_id: str
@@ -196,6 +196,7 @@ class Fill(Record, frozen=True):
     price: Decimal
     venue_ns: int
     cl_ord_id: str = ""
+    fee: Decimal | None = None
 
     @property
     def net_qty(self) -> int:

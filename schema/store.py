@@ -4,7 +4,7 @@ Nine parts, one idea each: the configuration (`store_config.py`), contracts (`st
 filters (`store_watchlists.py`), layouts of the screen (`store_layouts.py`), the journal (`store_journal.py`), manual
 orders (`store_manual.py`), what is read back (`store_query.py`), the story of a copy (`store_why.py`), and the state of
 FIX sessions (`store_fix.py`). All raise JournalDown while it can't be used. Candles and trades are beside it
-(`store_market.py`).
+(`store_market.py`), and so is what reports are made from (`store_report.py`).
 """
 
 from collections.abc import Awaitable, Callable
@@ -27,6 +27,7 @@ from schema.store_listen import CONFIG, LAYOUTS, WATCHLISTS, listen_once
 from schema.store_manual import ManualStore
 from schema.store_market import MarketStore
 from schema.store_query import QueryStore
+from schema.store_report import ReportStore
 from schema.store_watchlists import WatchlistStore
 from schema.store_why import WhyStore
 
@@ -49,6 +50,10 @@ class Store(ContractStore, WatchlistStore, LayoutStore, ManualStore, QueryStore,
     def market(self) -> MarketStore:
         """Candles and trades in this database, through sessions of their own; to be closed by whoever asked for it."""
         return MarketStore(self._database.connect)
+
+    def reports(self) -> ReportStore:
+        """What reports are made from, through sessions of their own, on whatever thread and loop."""
+        return ReportStore(self._database.connect)
 
     async def revive(self) -> None:
         """Start our own server again if it died; never raises."""

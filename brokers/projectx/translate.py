@@ -197,6 +197,7 @@ def fill_of(entity: wire.Trade, account: str, cl_ord_id: str) -> Fill:
         price=ours(entity.price, entity.contract_id),
         venue_ns=time_ns(entity.creation_timestamp),
         cl_ord_id=cl_ord_id,
+        fee=entity.fees,
     )
 
 

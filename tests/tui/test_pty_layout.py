@@ -1,4 +1,4 @@
-"""A layout made at a real terminal of a real desk is there at the next seat, exactly; an unknown one gets a sentence."""
+"""A layout made at a real terminal is there at the next seat, exactly; an unknown one gets a sentence."""
 
 from pathlib import Path
 
