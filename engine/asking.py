@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
+from engine.reported import Report, ReportAsked
 from engine.seat import Chosen, FlattenResult, LoginAccounts, OrderPlan, ResyncPlan, Ticket
 from engine.shown import ArmPlan, PracticeLogin, RulePreview
 from engine.symbol_search import LIMIT, Match
@@ -86,6 +87,9 @@ class AskingSeat(ABC):
 
     async def export(self, what: str, path: str, account: str | None = None) -> str:
         return await self._ask("export", what, path, account)
+
+    async def report(self, asked: ReportAsked) -> Report:
+        return await self._ask("report", asked)
 
     async def why(self, account: str, at: str | None = None, signal_id: str | None = None) -> str:
         return await self._ask("why", account, at, signal_id)

@@ -27,7 +27,8 @@ from engine.arming import Arming
 from engine.collector import collect
 from engine.core import Core
 from engine.exits import Exits
-from engine.export import ExportRefused, export
+from engine.export import REPORT, ExportRefused, counted_rows, export, export_pane, export_report
+from engine.export_panes import PANES
 from engine.flatten import exposure_of
 from engine.grouping import Grouping
 from engine.inbox import Inbox
@@ -38,6 +39,8 @@ from engine.manuals import Manuals
 from engine.market_data import MarketData
 from engine.newest_config import NewestConfig
 from engine.recorder import Recorder
+from engine.reported import Report, ReportAsked
+from engine.reporting import make_apart
 from engine.resyncs import Resyncs
 from engine.rules import RuleRefused, parse_rule
 from engine.seat import (
@@ -986,10 +989,27 @@ class Desk:
         if not self.journal.down_reason:
             await self.journal.flush()
         try:
-            rows = await export(self._store, what, path, account=account)
+            if what in PANES:
+                rows = export_pane(self.view, what, path, account)
+            elif what == REPORT:
+                rows = export_report(await self._report(ReportAsked(account=account)), path)
+            else:
+                rows = await export(self._store, what, path, account=account)
         except ExportRefused as refused:
             raise CommandRefused(str(refused)) from None
-        return f"{rows} {what} written to {path}."
+        return f"{counted_rows(what, rows)} written to {path}."
+
+    async def report(self, asked: ReportAsked) -> Report:
+        if not self.journal.down_reason:
+            await self.journal.flush()
+        return await self._report(asked)
+
+    async def _report(self, asked: ReportAsked) -> Report:
+        """Made on a thread of its own, beside the orders."""
+        try:
+            return await asyncio.to_thread(make_apart, self._store.reports(), asked, self._clock.now_ns())
+        except JournalDown as down:
+            raise CommandRefused(f"report: the journal can't be read now: {down}.") from None
 
     async def why(self, account: str, at: str | None = None, signal_id: str | None = None) -> str:
         if not self.journal.down_reason:

@@ -1,4 +1,5 @@
-"""CSV export of orders, copies, positions and accounts: the same bytes from the screen and from the shell.
+"""CSV export of whatever the desk has: orders, copies, positions, accounts, alerts and reports from its database, and
+what its panes show now from a running desk; the same bytes from the screen and from the shell.
 
 RFC 4180: comma, CRLF, double quotes where needed, one header row, UTF-8. Times are ISO-8601 UTC to the nanosecond,
 empty when they have not happened. A text cell that a spreadsheet would run as a formula (it starts with ``=``, ``+``,
@@ -12,14 +13,18 @@ import difflib
 import io
 import os
 import sys
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, TextIO
 
-from schema.clock import from_datetime
+from engine import report_table
+from engine.export_panes import PANES, ViewOf, of_accounts, table
+from engine.reported import Report, ReportAsked
+from engine.reporting import make
+from schema.clock import SYSTEM_CLOCK, from_datetime
 from schema.driver import Connection
 from schema.records import Record
 from schema.store import Store
@@ -34,8 +39,8 @@ class ExportRefused(Exception):
 
 
 class _Table(Record, frozen=True):
-    """What is exported: `account` and `at_ns` are what the account and the times asked for are compared with. A column
-    whose name ends in `_ns` is written as a time, without that ending."""
+    """What is exported: `account` and `at_ns` are what the account and the times asked for are compared with (`account`
+    empty: it is of no account). A column whose name ends in `_ns` is written as a time, without that ending."""
 
     columns: str
     source: str
@@ -91,8 +96,12 @@ _TABLES = {
         at_ns="coalesce(m.updated_ns, 0)",
         order="a.account",
     ),
+    "alerts": _Table(columns="at_ns, level, text", source="alerts", account="", at_ns="at_ns", order="seq"),
 }
-WHAT = tuple(_TABLES)
+REPORT = "report"
+WHAT = (*_TABLES, REPORT)
+"""What can be exported with or without a running desk."""
+EVERYTHING = (*WHAT, *PANES)
 """What can be exported."""
 
 
@@ -109,20 +118,29 @@ async def export(
 
     `out` is a file to make or replace (it appears whole or not at all), ``-`` for standard output, or an open text
     stream. `since` (included) and `until` (not included) are days or times, UTC unless they say otherwise: orders,
-    positions and accounts by when they last changed here, copies by when the leader's event came in. Raises
-    ExportRefused, and JournalDown.
+    positions and accounts by when they last changed here, copies by when the leader's event came in; a report is of
+    trading days, both included. Raises ExportRefused, CommandRefused (what is wrong with a report's days) and
+    JournalDown.
     """
+    if what == REPORT:
+        asked = ReportAsked(since=since, until=until, account=account)
+        return export_report(await make(store.reports(), asked, SYSTEM_CLOCK.now_ns()), out)
+    if what in PANES:
+        raise ExportRefused(f"export: {what} is known to a running desk alone, and this one reads its database.")
     if what not in _TABLES:
-        raise ExportRefused(f"export: {what!r} can't be exported; {_or_nearest(what, WHAT)}")
-    table = _TABLES[what]
+        raise ExportRefused(f"export: {what!r} can't be exported; {_or_nearest(what, EVERYTHING)}")
+    chosen = _TABLES[what]
+    if account is not None and not chosen.account:
+        raise ExportRefused(f"account: {what} are of no account; leave it out.")
     from_ns = moment("from", since) if since else 0
     until_ns = moment("to", until) if until else _FOR_EVER_NS
     if from_ns >= until_ns:
         raise ExportRefused(f"to: {until} is not after {since}; give a later end or leave it out.")
+    whose = chosen.account or "''"
     query = (
-        f"SELECT {table.columns} FROM {table.source} "  # noqa: S608 - all of it is written above
-        f"WHERE {table.at_ns} >= $1 AND {table.at_ns} < $2 AND ($3::text IS NULL OR {table.account} = $3) "
-        f"ORDER BY {table.order}"
+        f"SELECT {chosen.columns} FROM {chosen.source} "  # noqa: S608 - all of it is written above
+        f"WHERE {chosen.at_ns} >= $1 AND {chosen.at_ns} < $2 AND ($3::text IS NULL OR {whose} = $3) "
+        f"ORDER BY {chosen.order}"
     )
     async with store.reading() as session:
         if account is not None:
@@ -135,12 +153,36 @@ async def export(
             rows: list[list[str]] = []
             written = 0
             async for row in statement.cursor(from_ns, until_ns, account, prefetch=_CHUNK):
-                rows.append([_cell(name, row[place]) for place, name in enumerate(names)])
+                rows.append(_cells(names, row))
                 if len(rows) == _CHUNK:
                     written += lines.write(rows)
                     rows = []
             written += lines.write(rows)
     return written
+
+
+def counted_rows(what: str, rows: int) -> str:
+    """``3 orders``, ``3 rows of depth``."""
+    return f"{rows} {what}" if what in _TABLES else f"{rows} {'row' if rows == 1 else 'rows'} of {what}"
+
+
+def export_report(report: Report, out: TextIO | Path | str) -> int:
+    """Write a report that was made, a row for each account and day. Raises ExportRefused."""
+    return _write(report_table.COLUMNS, report_table.rows(report), out)
+
+
+def export_pane(view_of: ViewOf, what: str, out: TextIO | Path | str, account: str | None = None) -> int:
+    """Write one of PANES as the views have it now. Raises ExportRefused."""
+    if account is not None and not of_accounts(what):
+        raise ExportRefused(f"account: {what} is of no account; leave it out.")
+    return _write(*table(what, view_of, account), out)
+
+
+def _write(columns: Sequence[str], rows: Iterable[Sequence[Any]], out: TextIO | Path | str) -> int:
+    with _opened(out) as stream:
+        lines = _Lines(stream)
+        lines.write([[_cell("", name.removesuffix("_ns")) for name in columns]])
+        return lines.write([_cells(columns, row) for row in rows])
 
 
 class _Lines:
@@ -223,6 +265,10 @@ def _or_nearest(name: str, known: Sequence[str]) -> str:
     return f"did you mean {near[0]}?" if near else f"choose from {', '.join(known) or 'nothing yet'}."
 
 
+def _cells(columns: Sequence[str], row: Any) -> list[str]:
+    return [_cell(name, row[place]) for place, name in enumerate(columns)]
+
+
 def _cell(name: str, value: Any) -> str:
     """One value as it stands in the file."""
     match value:
@@ -234,8 +280,12 @@ def _cell(name: str, value: Any) -> str:
             return iso(value)
         case int():
             return str(value)
+        case float():
+            return repr(value)  # the shortest that reads back as the same
         case Decimal():
             return format(value, "f")
+        case date():
+            return value.isoformat()
         case _:
             text = str(value)
             return f"'{text}" if text.startswith(_FORMULA) else text

@@ -80,8 +80,8 @@ class Move(Record, frozen=True):
 
 
 class Books(Record, frozen=True):
-    """The moves of the report's fills, in their order. `unpriced` symbols are of no known tick value: their fills earned
-    nothing here. `unexplained` are lots in the report's time that the venue told of and no fill brought."""
+    """The moves of the report's fills, in their order. `unpriced` symbols are of no known tick value: their fills
+    earned nothing here. `unexplained` are lots in the report's time that the venue told of and no fill brought."""
 
     moves: tuple[Move, ...]
     unpriced: tuple[str, ...]
@@ -89,8 +89,8 @@ class Books(Record, frozen=True):
 
 
 class _Position:
-    """One account's position in one symbol while the fills are booked. What it has realised is rounded as a whole, and a
-    fill is given what that grew by: averages have no end, and yet all sums of fills are exact."""
+    """One account's position in one symbol while the fills are booked. What it has realised is rounded as a whole,
+    and a fill is given what that grew by: averages have no end, and yet all sums of fills are exact."""
 
     __slots__ = ("holding", "realized", "trade")
 

@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from engine.market.shown import BookShown, SessionShown, TapeShown, Truth
+from engine.reported import Report, ReportAsked
 from engine.shown import (
     ArmPlan,
     ConnectionShown,
@@ -533,7 +534,11 @@ class Seat(Protocol):
         ...
 
     async def export(self, what: str, path: str, account: str | None = None) -> str:
-        """Write orders, copies, positions or accounts as CSV to `path`, the same bytes as `copydesk export`."""
+        """Write what `copydesk export` can as CSV to `path`, the same bytes."""
+        ...
+
+    async def report(self, asked: ReportAsked) -> Report:
+        """What was earned and how it was copied on some trading days, as `copydesk report` tells it."""
         ...
 
     async def why(self, account: str, at: str | None = None, signal_id: str | None = None) -> str:

@@ -41,7 +41,7 @@ from schema.watchlists import SavedFilter
 
 VERSION = 1
 LONGEST_FRAME = 16 * 2**20
-READS = frozenset({"export", "find_symbols", "open_positions", "preview", "sizing", "stored_bars", "why"})
+READS = frozenset({"export", "find_symbols", "open_positions", "preview", "report", "sizing", "stored_bars", "why"})
 """What a viewer may ask: it changes nothing at the desk and asks nothing of a venue."""
 ROWS: dict[Topic, Any] = {
     Topic.ACCOUNTS: AccountRow,

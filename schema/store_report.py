@@ -195,7 +195,7 @@ class ReportStore:
             flats = await session.fetch(_FLATS, owners, symbols, since_ns, SETTLED_NS)
             since = [[row[place] for row in flats] for place in range(3)]
             return ReportFacts(
-                accounts=await _accounts(session),
+                accounts=tuple(each for each in await _accounts(session) if only is None or each.account in only),
                 ticks=tuple(
                     TickFact(connection=row[0], symbol=row[1], tick_size=row[2], tick_value=row[3])
                     for row in await session.fetch(_TICKS)

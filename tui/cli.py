@@ -16,11 +16,13 @@ _ELSEWHERE = {
     "backfill": "tui.backfill:backfill",
     "candles": "tui.candles:candles",
     "engine": "tui.attach:engine_command",
+    "export": "tui.exporting:export_command",
     "groups": "tui.groups:groups",
     "guard": "tui.kill:guard",
     "health": "tui.health:health",
     "kill": "tui.kill:kill",
     "replay": "tui.replay:replay_command",
+    "report": "tui.report:report_command",
     "sandbox": "brokers.sandbox.__main__:sandbox_command",
     "symbols": "tui.symbols:symbols",
     "watch": "tui.watch:watch",
@@ -101,33 +103,6 @@ def demo(
     with refusals():
         practice = Demo(settings, tape=tape, speed=speed, seed=seed, venues=venues or VENUES, latency_ms=venue_latency)
         sys.exit(practice.headless(seconds, as_json=as_json) if headless else practice.open(layout))
-
-
-@main.command()
-@click.argument("what", metavar="orders|copies|positions|accounts")
-@click.option("--from", "since", help="From this day or time on, UTC: 2026-11-21 or 2026-11-21T14:30.")
-@click.option("--to", "until", help="Up to and without this day or time, UTC.")
-@click.option("--account", help="Only this account.")
-@click.option("--out", default="-", show_default=True, help="File to write, - for standard output.")
-@click.pass_obj
-def export(config: Path | None, what: str, since: str | None, until: str | None, account: str | None, out: str) -> None:
-    """Write orders, copies, positions or accounts as CSV (RFC 4180), with or without a running desk."""
-    from engine.export import export as write
-    from schema.clock import SYSTEM_CLOCK
-    from schema.store import Store
-
-    settings = settings_with_log(config)
-
-    async def work() -> int:
-        store = await Store.open(settings, SYSTEM_CLOCK)
-        try:
-            return await write(store, what, out, since=since, until=until, account=account)
-        finally:
-            await store.close()
-
-    rows = run(work())
-    if out != "-":
-        click.echo(f"{rows} {what} written to {out}.", err=True)
 
 
 @main.command()

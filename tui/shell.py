@@ -70,6 +70,11 @@ def settings_with_log(config: Path | None) -> Settings:
     return settings
 
 
+def practice(settings: Settings, demo: bool) -> Settings:
+    """The settings, or with `demo` those of the practice desk."""
+    return settings.model_copy(update={"state_dir": settings.state_dir / "demo"}) if demo else settings
+
+
 def unusable(settings: Settings, error: OSError) -> str:
     """The sentence for a state directory that can't be written."""
     return f"state_dir: {settings.state_dir} can't be used ({error.strerror}); choose another state_dir."
