@@ -139,7 +139,7 @@ def _slippage(report: Report) -> list[str]:
         return []
     lines: list[str] = []
     if report.slippage is not None:
-        rows = [("", "", "", "ticks", "", "", "", "money", "", "", "", "")]
+        rows: list[tuple[str, ...]] = [("", "", "", "ticks", "", "", "", "money", "", "", "", "")]
         rows.append(("account", "copies", "lots", *(2 * ("mean", "p50", "p95", "worst")), "in all"))
         rows += [(a.account, *_slipped(a.slippage)) for a in report.accounts if a.slippage is not None]
         lines = aligned([*rows, ("all", *_slipped(report.slippage))], left=1)
