@@ -311,6 +311,21 @@ class ConfigStore(StorePart):
         except driver.CONSTRAINT as error:
             raise StoreRefused(str(error).splitlines()[0].rstrip(".") + ".") from None
 
+    @asynccontextmanager
+    async def _editing(self, lock: int, user: str, refused: type[ValueError]) -> AsyncGenerator[Connection]:
+        """A transaction that reads, makes and writes one edit of what is a user's own, under the advisory lock `lock`
+        of that user: of two seats that edit at once the second waits and edits what the first made. An edit that
+        raises `refused` is a refusal."""
+        try:
+            # Read committed, whatever the server's default: what is read after the lock is what was written under it.
+            async with self._session() as session, session.transaction(isolation="read_committed"):
+                await session.fetchval("SELECT pg_advisory_xact_lock($1, hashtext($2))", lock, user)
+                yield session
+        except refused as refusal:
+            raise StoreRefused(str(refusal)) from None
+        except driver.CONSTRAINT as error:  # somebody wrote past the store meanwhile
+            raise StoreRefused(str(error).splitlines()[0].rstrip(".") + ".") from None
+
     async def _upsert(self, table: str, row: Record, key: tuple[str, ...], **more: object) -> None:
         names = [*tables.fields(type(row)), *more]
         given = [*(_storable(value) for value in tables.values(row)), *more.values()]

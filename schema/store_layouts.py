@@ -1,12 +1,12 @@
 """The store's part about layouts of the screen, each user's own. Called by the desk for its seats.
 
-As with watchlists, an edit is read, made and written in one transaction under a lock of its user.
+As with watchlists, two seats that edit at once edit one after the other.
 """
 
-from schema import driver, tables
+from schema import tables
 from schema.driver import Connection
 from schema.layouts import LayoutEdit, LayoutsRefused, SavedLayout, ShownLayout, UserLayouts, edited
-from schema.store_config import ConfigStore, StoreRefused
+from schema.store_config import ConfigStore
 
 _EDITING = 1871  # the advisory lock, with the user's name
 
@@ -21,17 +21,10 @@ class LayoutStore(ConfigStore):
 
     async def edit_layouts(self, user: str, edit: LayoutEdit) -> str:
         """Make an edit; returns the sentence that says what was done. Raises StoreRefused."""
-        try:
-            # Read committed: what is read after the lock is what was written under it.
-            async with self._session() as session, session.transaction(isolation="read_committed"):
-                await session.fetchval("SELECT pg_advisory_xact_lock($1, hashtext($2))", _EDITING, user)
-                before = await _read(session, user)
-                after, said = edited(before, edit)
-                await _write(session, user, before, after)
-        except LayoutsRefused as refused:
-            raise StoreRefused(str(refused)) from None
-        except driver.CONSTRAINT as error:  # somebody wrote past this module meanwhile
-            raise StoreRefused(str(error).splitlines()[0].rstrip(".") + ".") from None
+        async with self._editing(_EDITING, user, LayoutsRefused) as session:
+            before = await _read(session, user)
+            after, said = edited(before, edit)
+            await _write(session, user, before, after)
         return said
 
 

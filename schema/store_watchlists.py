@@ -1,13 +1,12 @@
 """The store's part about watchlists and saved filters, each user's own. Called by the desk for its seats and by
 `copydesk watch`.
 
-An edit is read, made and written in one transaction under a lock of its user: of two seats that edit at once the second
-waits and edits what the first made, so that neither's edit is lost, whatever both had on their screens.
+Of two seats that edit at once one does after the other: neither's edit is lost, whatever both had on their screens.
 """
 
-from schema import driver, tables
+from schema import tables
 from schema.driver import Connection
-from schema.store_config import ConfigStore, StoreRefused
+from schema.store_config import ConfigStore
 from schema.watchlists import Edit, ListRefused, SavedFilter, UserLists, Watched, Watchlist, edited, in_order
 
 _EDITING = 1870  # the advisory lock, with the user's name
@@ -23,18 +22,11 @@ class WatchlistStore(ConfigStore):
 
     async def edit_lists(self, user: str, edit: Edit) -> str:
         """Make an edit; returns the sentence that says what was done. Raises StoreRefused."""
-        try:
-            # Read committed, whatever the server's default: what is read after the lock is what was written under it.
-            async with self._session() as session, session.transaction(isolation="read_committed"):
-                await session.fetchval("SELECT pg_advisory_xact_lock($1, hashtext($2))", _EDITING, user)
-                before = await _read(session, user)
-                after, said = edited(before, edit)
-                await _write_lists(session, user, before, after)
-                await _write_filters(session, user, before, after)
-        except ListRefused as refused:
-            raise StoreRefused(str(refused)) from None
-        except driver.CONSTRAINT as error:  # somebody wrote past this module meanwhile
-            raise StoreRefused(str(error).splitlines()[0].rstrip(".") + ".") from None
+        async with self._editing(_EDITING, user, ListRefused) as session:
+            before = await _read(session, user)
+            after, said = edited(before, edit)
+            await _write_lists(session, user, before, after)
+            await _write_filters(session, user, before, after)
         return said
 
 
