@@ -240,7 +240,8 @@ class CopydeskApp(PatientApp):
         """What the user saved may be known only after a moment."""
         if (said := self.layouts.follow()) is not None:
             self.board.show_tree()
-            self.message.say(*said)
+            if said[0]:
+                self.message.say(*said)
 
     def on_board_rearranged(self, _event: Board.Rearranged) -> None:
         self._focus_moved(self.focused)
