@@ -127,6 +127,15 @@ async def test_scrolling_back_asks_the_store_once_for_what_was_before_and_goes_o
         assert len(on.seat.stored_asked) == 2, "and nothing is asked for that is known not to be there"
 
 
+async def test_where_nothing_older_is_stored_the_key_says_so() -> None:
+    async with desk() as on:
+        await open_chart(on)
+        await on.pilot.press("home")
+        await on.shows("· no older are stored")
+        await on.pilot.press("end")
+        await on.until(lambda: "no older" not in on.text, "the newest again")
+
+
 async def test_a_view_of_the_past_stands_still_while_new_bars_come() -> None:
     async with desk() as on:
         chart = await open_chart(on)

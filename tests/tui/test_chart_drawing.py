@@ -70,6 +70,14 @@ def test_the_crosshair_has_its_price_and_its_time_on_the_axes() -> None:
     assert labels == {"4", "10:31"}
 
 
+def test_the_crosshairs_time_leaves_nothing_of_a_label_under_it() -> None:
+    bars = [bar(i, 5.0, 9.0, 0.0, 5.0) for i in range(40)]
+    for at in range(40):
+        axis = lines_of(build(bars, 5.0, 60, 60, 8, cross=Cross(at, 4.0)))[-1]
+        assert f"10:{30 + at}" in axis.split() or f"11:{at - 30:02}" in axis.split(), axis
+        assert all(len(word) == 5 for word in axis.split()), axis
+
+
 def test_a_panel_has_its_scale_its_guides_and_the_newest_value() -> None:
     bars = [bar(i, 5.0, 9.0, 0.0, 5.0) for i in range(10)]
     rsi = Panel("rsi", [Study("rsi 14", [None, *[50.0] * 8, 71.25], "first")], (0.0, 100.0), (30.0, 70.0))

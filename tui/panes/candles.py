@@ -255,6 +255,8 @@ class CandlePane(LinePane):
             back = len(series.cells) - 1 - series.cell_at(self._newest_ns)
             older = ", no older are stored" if self._no_older else ""
             runs.append(Run(f" · {counted(back, 'bar', 'bars')} back{older}"))
+        elif self._no_older:
+            runs.append(Run(" · no older are stored"))
         return runs
 
     def _newest(self, candles: Candles) -> list[str]:
@@ -378,6 +380,7 @@ class CandlePane(LinePane):
 
     def action_newest(self) -> None:
         self._newest_ns = 0
+        self._no_older = False  # there may be by the next time
         self.rebuild()
 
     def action_leave(self) -> None:

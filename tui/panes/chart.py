@@ -436,6 +436,15 @@ def _time_axis(bars: Sequence[Bar], interval_s: int, frame: Frame, cross: Cross 
     looks = ["axis"] * width
     if cross and frame.first <= cross.bar < frame.stop and width >= 5:
         at = max(0, min(frame.left + cross.bar - frame.first - 2, width - 5))
+        _blank(text, at - 1, -1)
+        _blank(text, at + 5, 1)
         text[at : at + 5] = moment(bars[cross.bar - frame.first].start_ns, interval_s)
         looks[at : at + 5] = ["cross-label"] * 5
     return (*_runs(text, looks), Run(" " * frame.labels_width, "axis"))
+
+
+def _blank(text: list[str], at: int, step: int) -> None:
+    """Take away what is left there of a label that another stands over."""
+    while 0 <= at < len(text) and text[at] != " ":
+        text[at] = " "
+        at += step
