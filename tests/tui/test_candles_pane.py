@@ -131,7 +131,7 @@ async def test_where_nothing_older_is_stored_the_key_says_so() -> None:
     async with desk() as on:
         await open_chart(on)
         await on.pilot.press("home")
-        await on.shows("· no older are stored")
+        await on.shows("no older are stored")
         await on.pilot.press("end")
         await on.until(lambda: "no older" not in on.text, "the newest again")
 
