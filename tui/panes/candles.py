@@ -85,6 +85,8 @@ class CandlePane(LinePane):
         self._copies: tuple[CopyRow, ...] = ()
         self._leaders: frozenset[str] = frozenset()
         self._fills: tuple[Fill, ...] | None = None
+        self._placed: dict[int, list[Fill]] = {}  # by cell
+        self._placed_for: tuple[int, int, int] | None = None
         self._changed = False
         self._older: tuple[Bar, ...] = ()  # before those of the snapshot
         self._asked_ns = 0  # the time before which bars were asked for last
@@ -223,10 +225,15 @@ class CandlePane(LinePane):
         return Panel(self.panel, studies)
 
     def _fills_by_bar(self) -> dict[int, list[Fill]]:
+        cells = self.series.cells
         if self._fills is None:
             symbol = self._candles.symbol if self._candles else ""
             self._fills = fills_of(self._orders, self._copies, symbol, self._leaders)
-        return by_bar(self._fills, self.series.cell_at)
+            self._placed_for = None
+        where = (len(cells), cells[0].start_ns if cells else 0, cells[-1].start_ns if cells else 0)
+        if self._placed_for != where:
+            self._placed_for, self._placed = where, by_bar(self._fills, self.series.cell_at)
+        return self._placed
 
     def _cross(self) -> Cross | None:
         at = self.series.cell_at(self._cross_ns) if self._cross_ns else -1
