@@ -14,7 +14,7 @@ from math import ceil, floor
 from typing import TYPE_CHECKING
 
 from brokers.sandbox.orders import Origin
-from engine.manual_book import ENDS
+from engine.manual_book import ENDS, MANUAL_TAG
 from engine.seat import FlattenResult, StatusRow, Topic
 from schema.records import (
     ApprovedOrder,
@@ -95,6 +95,7 @@ class Books(Witness):
         self.arrived: dict[str, ApprovedOrder] = {}
         self.hands: set[str] = set()  # accounts the trader took out of a trade: what they hold is theirs
         self.guarded: set[str] = set()
+        self.by_hand: set[str] = set()  # accounts for which the trader gave orders from the desk
         self.equity = {name: Fraction(balance) for name, balance in run.plan.balances}
         self.journal_well_ns = 0
         self.checks = 0
@@ -135,7 +136,9 @@ class Books(Witness):
             self.rows.setdefault(copy.follower, deque(maxlen=_ROWS)).append((copy.signal_id, copy.follower))
 
     def commanded(self, name: str, args: tuple[str, ...]) -> None:
-        if name in ("toggle", "flatten") or (name == "manual" and args[0] != LEADER):
+        if name == "manual":
+            self.by_hand |= {args[0]} - {LEADER}
+        elif name in ("toggle", "flatten"):
             self.hands.add(args[0])
         elif name == "kill":
             self.hands |= set(self.run.exchange.ids)
@@ -200,7 +203,11 @@ class Books(Witness):
 
     def t_scope_of_others(self, copy: Copy) -> None:
         """T-SCOPE: who took part, whole, is out of the trade only by what was done to itself."""
-        if not copy.reason.startswith("missed the entry") or copy.follower in self.hands | self.guarded or self.mirrors:
+        if (
+            not copy.reason.startswith("missed the entry")
+            or copy.follower in self.hands | self.guarded | self.by_hand
+            or self.mirrors
+        ):
             return
         rows = [self.run.disk.copies[key] for key in self.rows.get(copy.follower, ())]
         took_part = rows and rows[-1].episode is Episode.JOINED and copy.net_before
@@ -331,8 +338,8 @@ class Books(Witness):
         least, most = self.resting.leader_may_hold()
         for follower in run.disk.config.followers:
             name, symbol = follower.account, symbol_of(follower)
-            held = run.exchange.net(name, symbol)
-            if name in self.hands or (self.drift is DriftPolicy.SHOW and not whole):
+            held = self.without_orders_by_hand(name, symbol)
+            if name in self.hands or held is None or (self.drift is DriftPolicy.SHOW and not whole):
                 continue
             targets = [share_of(follower, net, self.equity[name], self.equity[LEADER]) for net in (least, most)]
             # Lots beyond the cap (an entry filled behind an exit that was lost) are an accident: they go again.
@@ -340,6 +347,22 @@ class Books(Witness):
                 self.broken(f"T-CONV {where}: {name} holds {held:+d} {symbol} and should hold {targets} at most")
             elif whole and not min(targets) <= held <= max(targets) and follower.max_order is None:
                 self.broken(f"T-CONV {where}: {name} holds {held:+d} {symbol} and should hold {targets}")
+
+    def without_orders_by_hand(self, account: str, symbol: str) -> int | None:
+        """What an account holds without the lots of the trader's own orders; None where some of these may have closed
+        the copies' lots: how many depends on what the desk heard first."""
+        exchange = self.run.exchange
+        if account not in self.by_hand:
+            return exchange.net(account, symbol)
+        mine = copied = 0
+        for fill in exchange.fills[account]:
+            by_hand = fill.cl_ord_id.startswith(MANUAL_TAG)
+            if not by_hand and not fill.cl_ord_id:
+                return None  # closed by hand elsewhere, before the new trade
+            mine, copied = (mine + fill.net_qty, copied) if by_hand else (mine, copied + fill.net_qty)
+            if mine * copied < 0 or (by_hand and mine * fill.net_qty < 0):
+                return None
+        return exchange.net(account, symbol) - mine
 
     def t_foreign(self, where: str) -> None:
         """T-SCOPE: what the group does when somebody else trades on a follower is done to that follower alone."""
@@ -356,7 +379,7 @@ class Books(Witness):
         if run.leader.net or run.exchange.working(LEADER):
             return
         for follower in run.disk.config.followers:
-            if run.exchange.working(follower.account) and follower.account not in self.hands:
+            if run.exchange.working(follower.account) and follower.account not in self.hands | self.by_hand:
                 self.broken(f"T-ORPHAN {where}: {follower.account} has an order working for a leader that is out")
 
     def t_tally(self, where: str) -> None:
@@ -411,6 +434,7 @@ class Books(Witness):
                 run.command("toggle", follower.account)
         self.strangers.clear()
         self.hands.clear()
+        self.by_hand.clear()
         run._for(11.0)
         for _ in range(300):
             if all(login.adapter is None or login.adapter.spare_requests > 50 for login in run.logins.values()):

@@ -63,7 +63,11 @@ class Resting:
     def _look_at(self, follower: FollowerConfig, theirs: list[Order], *, covered: bool) -> None:
         """`theirs` is what the leader has working, `covered` whether that covers its position."""
         run, name = self._run, follower.account
-        if not self._well(name) or name in self._books.hands or self._books.drift is DriftPolicy.SHOW:
+        if (
+            not self._well(name)
+            or name in self._books.hands | self._books.by_hand
+            or self._books.drift is DriftPolicy.SHOW
+        ):
             self._since_ns.pop(("T-PROT", name), None)
             self._since_ns.pop(("T-ORPHAN", name), None)
             self._since_ns.pop(("T-PROT all", name), None)
@@ -100,7 +104,7 @@ class Resting:
         theirs = {order.terms.trail for order in run.exchange.working(LEADER)} - {None}
         for follower in run.disk.config.followers:
             name = follower.account
-            if not theirs or name in self._books.hands or self._books.drift is DriftPolicy.SHOW:
+            if not theirs or name in self._books.hands | self._books.by_hand or self._books.drift is DriftPolicy.SHOW:
                 continue
             wrong = {order.terms.trail for order in run.exchange.working(name)} - {None} - theirs
             if wrong:
