@@ -18,6 +18,7 @@ from textual.events import Resize
 from textual.geometry import Size
 from textual.timer import Timer
 from textual.widget import Widget
+from textual.widgets import Input
 
 from engine.seat import (
     AccountRow,
@@ -473,7 +474,8 @@ class CopydeskApp(PatientApp):
 
     def on_prompt_hint(self, event: Prompt.Hint) -> None:
         if self.prompt.is_open:
-            self.message.say(event.text, "detail")
+            line = self.prompt.query_one(Input).value if self.prompt.mode == "command" else ""
+            self.message.say(self.trading.foreseen(line, self._known) or event.text, "detail")
 
     def on_prompt_filtering(self, event: Prompt.Filtering) -> None:
         if self._filter_target is not None:

@@ -336,10 +336,10 @@ SYNTAX: tuple[Syntax, ...] = (
         "buy",
         (_ORDERED, _LOTS, _AT),
         "buy DEMO1001 2 ESZ6 @ 4795.25",
-        "show what the order would be, then send it; @ is a limit, stop 4810 a stop, neither the market",
+        "an order: @ 4795 limit, stop 4790, or at market; shown first",
     ),
     Syntax(
-        "sell", (_ORDERED, _LOTS, _AT), "sell main 1 stop 4790", "as buy; followers of a group get their rule's size"
+        "sell", (_ORDERED, _LOTS, _AT), "sell main 1 stop 4790", "as buy; a group's followers get their rule's size"
     ),
     Syntax(
         "cancel",
@@ -348,15 +348,15 @@ SYNTAX: tuple[Syntax, ...] = (
             Argument("contract or order", "working", optional=True, free=True),
         ),
         "cancel DEMO1000 ESZ6",
-        "show what works there, then cancel it; copies follow the leader's orders",
+        "cancel what works there; shown first",
     ),
     Syntax(
         "move",
         (Argument("order", "working", free=True), Argument("price", None), Argument("lots", None, optional=True)),
         "move 10234 4794.75",
-        "give a working order another price, and size; shown first",
+        "another price, and size; shown first",
     ),
-    Syntax("ladder", (_ORDERED, _LOTS), "ladder DEMO1000 1", "for whom and how many lots the ladder places; t arms it"),
+    Syntax("ladder", (_ORDERED, _LOTS), "ladder DEMO1000 1", "for whom, and how many lots, the ladder places"),
     Syntax(
         "set",
         (Argument("group", "groups"), Argument("field", FIELDS), Argument("value", None)),

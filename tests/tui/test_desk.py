@@ -276,7 +276,9 @@ async def test_help_lists_every_key_and_every_command() -> None:
         await on.until(lambda: isinstance(on.app.screen, HelpPage), "the page")
         await on.shows("Switch the follower under the cursor on or off")
         await on.pilot.press("end")
-        await on.shows("leave the desk; asks first when")
+        await on.shows("leave the desk; asks first")
+        await on.pilot.press("pageup")
+        await on.shows("switch a follower on or off")
         await on.pilot.press("escape")
         await on.until(lambda: not isinstance(on.app.screen, HelpPage), "the desk again")
 

@@ -124,6 +124,17 @@ async def test_an_order_that_is_typed_is_shown_and_a_second_key_sends_it() -> No
         await on.shows("1 order sent")
 
 
+async def test_while_an_order_is_typed_the_message_line_says_what_it_would_do() -> None:
+    async with desk() as on:
+        await on.type(":")
+        await on.until(lambda: on.app.prompt.is_open, "the command line")
+        await on.type("buy main 2 ")
+        await on.shows("buy 2 ESH4 at market on main · market 48")
+        await on.shows("20 followers get what its rule makes of it")
+        await on.pilot.press("escape")
+        assert on.seat.asked == []
+
+
 async def test_leaving_the_question_sends_nothing() -> None:
     async with desk() as on:
         for key in ("n", "escape"):
