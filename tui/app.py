@@ -387,7 +387,8 @@ class CopydeskApp(PatientApp):
         """Put the row under the cursor, or the pane, into the clipboard of the trader's machine."""
         if isinstance(self.focused, GridPane):
             lines, what = self.focused.lines_to_copy(whole=whole)
-            self.message.say(self.laptop.copy(lines, what) if lines else "No row is under the cursor.")
+            said = self.laptop.copy(lines, what) if lines else "No row is under the cursor."
+            self.call_after_refresh(self.message.say, said)  # after what the cursor said when it came here
 
     def action_hide(self) -> None:
         """Money and the names of accounts and logins, off a screen that is shared, and back."""
