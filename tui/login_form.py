@@ -17,7 +17,7 @@ from engine.seat import AccountRow, Chosen, CommandRefused, LoginAccounts, Seat,
 from engine.shown import PracticeLogin
 from schema.login import FOLLOW_ONLY, Credentials
 from schema.records import ConnectionConfig, Environment, VenueAccount
-from tui.page import Choice, Field, Page, PickList, labelled
+from tui.page import Choice, Field, Page, PickList, labelled, whole_number
 from tui.text import clean, counted
 
 _PROVEN = tuple(name for name, venue in VENUE_TABLE.items() if venue.proof)
@@ -58,13 +58,6 @@ PLACE_FIELDS = (
     Field("armed", "Armed", "no: A arms them by the checklist", choices=("no", "yes"), value="no"),
 )
 NO_PRACTICE = "no"
-
-
-def _count(field: str, text: str) -> int | None:
-    """A number of lots or requests, or nothing. Raises CommandRefused."""
-    if text and not (text.isascii() and text.isdecimal() and int(text) > 0):
-        raise CommandRefused(f"{field}: {text!r} is not a whole number; write 1 or more, or nothing.")
-    return int(text) if text else None
 
 
 class LoginPage(Page):
@@ -138,7 +131,7 @@ class LoginPage(Page):
             rest_url=self.text("rest_url") if http else "",
             ws_url=self.text("ws_url") if http else "",
             md_url=self.text("md_url") if keyed else "",
-            requests_per_min=_count("requests_per_min", self.text("requests_per_min")) if http else None,
+            requests_per_min=whole_number("requests_per_min", self.text("requests_per_min")) if http else None,
             fix=fix,
             ninja=ninja,
         )
@@ -232,7 +225,7 @@ class AccountsPage(Page):
             leader=leader,
             rule=parse_rule_words(self.text("rule")) if self.text("rule") else None,
             symbols=parse_maps(words_of(self.text("maps"))),
-            max_position=_count("max_position", self.text("max_position")),
+            max_position=whole_number("max_position", self.text("max_position")),
             armed=self.text("armed") == "yes",
         )
 

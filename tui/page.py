@@ -22,7 +22,7 @@ from textual.widget import Widget
 from textual.widgets import Button, Input, OptionList, Static
 from textual.widgets.option_list import Option
 
-from engine.seat import Seat
+from engine.seat import CommandRefused, Seat
 from tui.asking import REFUSED, outcome
 from tui.patient import PatientModal
 from tui.text import clean
@@ -287,3 +287,10 @@ def labelled(label: str, widget: Widget, hint: str = "") -> Vertical:
     name = Static(label, markup=False, classes="label")
     line = Horizontal(name, widget, *([Static(clean(hint), markup=False, classes="hint")] if hint else []))
     return Vertical(line, error, classes="line", id=f"line-{widget.id}")
+
+
+def whole_number(field: str, text: str) -> int | None:
+    """A number of lots or requests that was typed, or nothing. Raises CommandRefused."""
+    if text and not (text.isascii() and text.isdecimal() and int(text) > 0):
+        raise CommandRefused(f"{field}: {text!r} is not a whole number; write 1 or more, or nothing.")
+    return int(text) if text else None

@@ -17,7 +17,7 @@ from engine.seat import CommandRefused, Seat
 from engine.shown import RulePreview
 from schema.records import Rounding, Rule, RuleKind
 from tui.asking import outcome
-from tui.page import Choice, Field, Page
+from tui.page import Choice, Field, Page, whole_number
 from tui.text import clean, signed
 
 _WIDE = 100
@@ -83,10 +83,7 @@ class RulesPage(Page):
             raise CommandRefused(str(refused)) from None
 
     def _cap(self) -> int | None:
-        text = self.text("cap")
-        if text and not (text.isascii() and text.isdecimal() and int(text) > 0):
-            raise CommandRefused(f"cap: {text!r} is not a whole number of lots; write 1 or more, or nothing.")
-        return int(text) if text else None
+        return whole_number("cap", self.text("cap"))
 
     async def go_on(self) -> str:
         return await self._seat.set_size(self._target, self._rule(), self._cap())

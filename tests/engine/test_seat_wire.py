@@ -12,9 +12,9 @@ from engine.market.shown import BookLevel, BookShown, Print, SessionShown, TapeS
 from engine.remote import RemoteSeat
 from engine.row_changes import difference, patched
 from engine.seat import Row, Seat, Topic, View
-from engine.shown import ConnectionShown, CopyTimes, DriftRow, PostgresShown, ProcessShown, StageShown
+from engine.shown import CopyTimes, DriftRow, StageShown
 from schema.market import Aggressor, SessionState
-from schema.records import Environment
+from tests.tui.health_rows import connection, postgres, process
 from tests.tui.scripted_seat import ScriptedSeat
 
 _SHOWN: dict[Topic, tuple[Row, ...]] = {
@@ -32,44 +32,7 @@ _SHOWN: dict[Topic, tuple[Row, ...]] = {
             will="nothing",
         ),
     ),
-    Topic.HEALTH: (
-        ProcessShown(
-            pid=7,
-            rss_mb=88.4,
-            threads=5,
-            fds=61,
-            tasks=44,
-            loop_lag_p50_ms=0.2,
-            loop_lag_p99_ms=2.5,
-            collect_ms=12.0,
-        ),
-        PostgresShown(
-            up=True,
-            reason="",
-            commits=12,
-            commit_p50_ms=0.5,
-            commit_p99_ms=1.9,
-            commit_max_ms=2.4,
-            waiting=3,
-            flush_ms=0.8,
-        ),
-        ConnectionShown(
-            connection="login1",
-            venue="tradovate",
-            environment=Environment.DEMO,
-            accounts=5,
-            state="up",
-            reason="",
-            heard_ns=8,
-            reconnects=1,
-            unreadable=0,
-            breaker="open",
-            failures=5,
-            budget_left=70,
-            budget_per_min=80,
-            round_trip_ms=3.2,
-        ),
-    ),
+    Topic.HEALTH: (process(), postgres(), connection(breaker="open", failures=5)),
     Topic.LATENCY: (
         StageShown(stage="venue", count=1, p50=1.0, p99=2.0, max=3.0, budget_ms=800.0, over=0),
         CopyTimes(signal_id="S1", follower="DEMO1001", symbol="ESH4", at_ns=7, stages_ms=(-1.0, 2.0), total_ms=2.0),
