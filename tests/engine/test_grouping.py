@@ -1,9 +1,11 @@
 """Leaders, groups and accounts changed at a running desk: only at rest, and what the venue says of that counts."""
 
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from brokers.adapter import StreamDown
 from engine.seat import AccountRow, CommandRefused, Role, Topic
@@ -24,7 +26,7 @@ async def refused(asked: Any) -> str:
 
 async def test_a_leader_is_changed_only_while_nobody_of_its_group_holds_or_waits(state_dir: Path) -> None:
     async with practice(state_dir, "--venue", "tradovate", "--logins", "1") as desk:
-        first, second, *_ = sorted(desk.core.followers)
+        first, _, second, *_ = sorted(desk.core.followers)
         await desk.leader(+2)
         await desk.settled(5)
         said = await refused(desk.desk.lead(first, "main"))
@@ -57,10 +59,28 @@ async def test_a_leader_is_changed_only_while_nobody_of_its_group_holds_or_waits
         assert {signal.leader for signal, _ in await desk.store.recent_copies(4)} == {first}
         assert second in desk.core.followers
 
+        # What can't be asked is not taken for flat.
+        connection = desk.core.connection_of(second)
+        await desk.desk.adapters[connection].close()
+        desk.desk._emit(StreamDown(connection=connection, received_ns=desk.core.now_ns, reason="line cut"))
+        await until(lambda: not desk.core.up[connection], 5)
+        said = f"can't be said: {connection} is down: line cut"
+        for asked in (desk.desk.unfollow(second), desk.desk.lead(second, "main")):
+            assert said in await refused(asked)
+        assert "had +1 ESH4" in await refused(desk.desk.remove_account(second))  # as its venue last said
 
-async def test_accounts_change_places_and_leave_the_desk_at_rest(state_dir: Path) -> None:
+
+async def test_accounts_get_rules_change_places_and_leave_the_desk_at_rest(state_dir: Path) -> None:
     async with practice(state_dir, "--venue", "tradovate", "--logins", "2", "--accounts-per-login", "2") as desk:
-        one, two, three, four = sorted(desk.core.followers)
+        names = one, two, three, four = sorted(desk.core.followers)
+        fixed = Rule(kind=RuleKind.FIXED, value=Decimal(1))
+        assert await desk.desk.set_size("main", fixed, 3) == "4 followers now copy fixed 1, 3 lots at most."
+        assert {await desk.desk.sizing(name) for name in names} == {(fixed, 3)}
+        assert {step.held for step in (await desk.desk.preview(one, fixed, 3)).steps} <= {-1, 0, 1}
+        before = await desk.store.load_config()
+        assert "above 0" in await refused(desk.desk.set_size("main", replace(fixed, value=Decimal(-1)), 3))
+        assert await desk.store.load_config() == before, "all of them or none"
+
         assert await desk.desk.unfollow(one) == f"{one} is out of main; it stays on the desk."
         assert row(desk, one).role is Role.NONE
         assert "follows in no group" in await refused(desk.desk.unfollow(one))
@@ -95,30 +115,3 @@ async def test_accounts_change_places_and_leave_the_desk_at_rest(state_dir: Path
         status = desk.status()
         assert (status.connections_up, status.connections) == (2, 2)
         assert "followers" in await refused(desk.desk.remove_account(one))  # it leads one
-
-
-async def test_what_can_not_be_asked_is_not_taken_for_flat(state_dir: Path) -> None:
-    async with practice(state_dir, "--venue", "tradovate", "--logins", "1", "--accounts-per-login", "1") as desk:
-        (one,) = desk.core.followers
-        connection = desk.core.connection_of(one)
-        await desk.desk.adapters[connection].close()
-        desk.desk._emit(StreamDown(connection=connection, received_ns=desk.core.now_ns, reason="line cut"))
-        await until(lambda: not desk.core.up[connection], 5)
-        said = f"what {one} holds can't be said: {connection} is down: line cut"
-        for asked in (desk.desk.unfollow(one), desk.desk.lead(one, "main")):
-            assert said in await refused(asked)
-        assert (await desk.desk.remove_account(one)).startswith(f"{one} is off the desk")  # flat when last heard of
-
-
-async def test_a_group_s_rule_is_set_for_all_of_it_or_for_none(state_dir: Path) -> None:
-    async with practice(state_dir, "--venue", "tradovate", "--logins", "1") as desk:
-        names = sorted(desk.core.followers)
-        rule = Rule(kind=RuleKind.FIXED, value=Rule().value)
-        assert await desk.desk.set_size("main", rule, 3) == f"{len(names)} followers now copy fixed 1, 3 lots at most."
-        assert {await desk.desk.sizing(name) for name in names} == {(rule, 3)}
-        preview = await desk.desk.preview(names[0], rule, 3)
-        assert {step.held for step in preview.steps} <= {-1, 0, 1}
-        before = await desk.store.load_config()
-        bad = Rule(kind=RuleKind.FIXED, value=-Rule().value)
-        assert "above 0" in await refused(desk.desk.set_size("main", bad, 3))
-        assert await desk.store.load_config() == before

@@ -53,18 +53,19 @@ async def test_a_running_desk_tells_how_each_part_is_and_how_long_its_copies_too
         await until(lambda: logins()["desk1"].breaker == "open", 5)
         assert logins()["desk1"].failures == desk.core.limits.breaker_failures
 
-
-async def test_an_account_that_its_venue_locks_is_shown_as_locked_and_fails_the_checklist(state_dir: Path) -> None:
-    async with practice(state_dir, "--venue", "tradovate", "--logins", "1", "--accounts-per-login", "2") as desk:
-        one, two = sorted(desk.core.followers)
-        await desk.control("account", account=one, liquidate_only=True)
+        # An account that its venue locks is shown so, and fails the checklist.
+        locked, *others = sorted(name for name in desk.core.followers if desk.core.connection_of(name) == "desk1")
+        await desk.leader(-1)
+        await desk.settled(5)
+        desk.core.breakers["desk1"].succeeded()
+        await desk.control("account", account=locked, liquidate_only=True)
 
         def state(account: str) -> str:
             desk.desk.views.publish(SYSTEM_CLOCK.now_ns())
             rows = [row for row in desk.desk.view(Topic.ACCOUNTS).rows if isinstance(row, AccountRow)]
             return next(row.state for row in rows if row.account == account)
 
-        await until(lambda: state(one) == "locked", 5)
-        assert state(two) == "armed"
-        plan = await desk.desk.arm_checklist("main", ())
-        assert {line.account: line.passes for line in plan.lines} == {one: False, two: True}
+        await until(lambda: state(locked) == "locked", 5)
+        assert {state(name) for name in others} == {"armed"}
+        plan = await desk.desk.arm_checklist("main", ("projectx",))
+        assert [line.account for line in plan.lines if not line.passes] == [locked]
