@@ -142,10 +142,12 @@ async def test_a_pane_is_split_off_filled_and_closed_by_keys_and_its_neighbour_h
 
 async def test_a_pane_split_off_below_stands_below() -> None:
     async with desk() as on:
+        before = on.app.board.on_screen
         await keys(on, "s")
-        await on.until(lambda: "watch" in on.app.board.on_screen, "the watchlist, which was not shown")
-        await on.until(lambda: region(on, "watch").y == region(on, "accounts").bottom + 1, "below accounts")
-        await on.until(lambda: on.app.watchlist.has_focus, "the focus")
+        await on.until(lambda: on.app.board.on_screen > before, "a pane that was not shown")
+        (new,) = on.app.board.on_screen - before
+        await on.until(lambda: region(on, new).y == region(on, "accounts").bottom + 1, "below accounts")
+        await on.until(lambda: on.app._panes[new].has_focus, "the focus")
 
 
 async def test_panes_change_places_and_keep_their_cursor_and_filter() -> None:
