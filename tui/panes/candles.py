@@ -9,7 +9,7 @@ from typing import Any, ClassVar, NamedTuple
 from textual import events
 from textual.message import Message
 
-from engine.seat import AccountRow, Candles, CopyRow, OrderRow, Role, Topic, View
+from engine.seat import Candles, CopyRow, OrderRow, Topic, View
 from schema.market import Interval, IntervalKind
 from schema.records import Bar
 from tui.keymap import bindings
@@ -17,6 +17,7 @@ from tui.panes import chart
 from tui.panes.chart import Cross, Frame, Mode, Panel, Study
 from tui.panes.drawn import Line, LinePane, Run, fitted
 from tui.panes.fills import Fill, by_bar, fills_of, summed, told
+from tui.panes.ladder import leaders_of
 from tui.panes.series import Series
 from tui.text import DOWN, UP, clean, counted
 
@@ -112,8 +113,7 @@ class CandlePane(LinePane):
         elif view.topic is Topic.COPIES:
             self._copies = tuple(row for row in view.rows if isinstance(row, CopyRow))
         elif view.topic is Topic.ACCOUNTS:
-            accounts = (row for row in view.rows if isinstance(row, AccountRow))
-            leaders = frozenset(row.account for row in accounts if row.role is Role.LEADER)
+            leaders = leaders_of(view)
             if leaders == self._leaders:
                 return
             self._leaders = leaders

@@ -12,7 +12,7 @@ from textual import events
 from textual.message import Message
 
 from engine.market.shown import BookShown, Print, TapeShown
-from engine.seat import AccountRow, OrderRow, PositionRow, Role, Topic, View
+from engine.seat import OrderRow, PositionRow, Topic, View
 from schema.symbols import twin_of
 from tui.keymap import bindings
 from tui.panes import ladder as drawing
@@ -107,8 +107,7 @@ class DepthPane(LinePane):
         elif view.topic is Topic.POSITIONS:
             self._positions = tuple(row for row in view.rows if isinstance(row, PositionRow))
         elif view.topic is Topic.ACCOUNTS:
-            accounts = (row for row in view.rows if isinstance(row, AccountRow))
-            self._leaders = frozenset(row.account for row in accounts if row.role is Role.LEADER)
+            self._leaders = drawing.leaders_of(view)
         elif view.topic is Topic.TAPE:
             tape = next((row for row in view.rows if isinstance(row, TapeShown)), None)
             self._prints, self._tape_symbol = (tape.prints, tape.symbol) if tape else ((), "")

@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from engine.market.shown import BookShown, Print
-from engine.seat import OrderRow, PositionRow
+from engine.seat import AccountRow, OrderRow, PositionRow, Role, View
 from schema.market import Aggressor, SessionState
 from schema.records import LiveStatus, OrderType, Side
 from schema.symbols import twin_of
@@ -79,6 +79,12 @@ class Ladder(NamedTuple):
 def ticks_of(value: float | Decimal, tick: Decimal) -> int:
     """The nearest tick of a price."""
     return round(Decimal(str(value)) / tick)
+
+
+def leaders_of(accounts: View) -> frozenset[str]:
+    """The accounts that lead, of the topic ACCOUNTS."""
+    rows = (row for row in accounts.rows if isinstance(row, AccountRow))
+    return frozenset(row.account for row in rows if row.role is Role.LEADER)
 
 
 def is_alive(order: OrderRow) -> bool:
