@@ -34,6 +34,7 @@ from engine.seat import (
 from schema.listed import Listed
 from schema.watchlists import Scope, Watched
 from tui import commands, theme
+from tui.asking import outcome
 from tui.board import Board, Divider
 from tui.carrying import Carrying
 from tui.colourless import Colourless
@@ -429,13 +430,15 @@ class CopydeskApp(PatientApp):
         self.run_worker(self._older_bars(event), group="bars")
 
     async def _older_bars(self, asked: CandlePane.OlderWanted) -> None:
-        try:
+        async def ask() -> str:
             bars = await self._seat.stored_bars(asked.symbol, asked.interval, asked.until_ns, asked.limit)
-        except CommandRefused as refused:
+            asked.pane.take_older(bars, asked.until_ns)
+            return ""
+
+        said, look = await outcome(ask())
+        if said:
             asked.pane.older_failed()
-            self.message.say(str(refused), "refused")
-            return
-        asked.pane.take_older(bars, asked.until_ns)
+            self.message.say(said, look)
 
     # --- the command line ---------------------------------------------------------------------------------------------
 

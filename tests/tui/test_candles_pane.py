@@ -168,6 +168,21 @@ async def test_a_store_that_can_not_be_read_is_said_and_asked_again_by_the_next_
         await on.until(lambda: len(on.seat.stored_asked) > asked, "asked again")
 
 
+async def test_a_store_that_breaks_does_not_take_the_screen_down() -> None:
+    class Broken(ScriptedSeat):
+        async def stored_bars(self, symbol: str, interval: str, until_ns: int, limit: int) -> tuple[Bar, ...]:
+            raise RuntimeError("the loop is closed")
+
+    seat = Broken(publish_every=100)
+    seat.advance(400)
+    async with desk(seat=seat) as on:
+        await open_chart(on)
+        await on.pilot.press("home")
+        await on.shows("It was not done: RuntimeError.")
+        await on.pilot.press("end")
+        await on.until(lambda: "┃" in on.text, "the chart")
+
+
 async def test_fills_of_the_leader_and_its_copies_are_on_the_chart_and_under_the_crosshair() -> None:
     async with desk() as on:
         await open_chart(on)
