@@ -18,6 +18,7 @@ from msgspec.structs import replace
 
 from brokers.adapter import Capabilities
 from engine import foreign, guards, manual_change, manual_gate
+from engine.manual_rows import terms_of
 from engine.mirror_terms import Terms, is_stop, price_differs, terms_for
 from engine.rules import clash, map_for, reducing_part, symbol_for, target_net
 from engine.seat import OrderLine, Ticket
@@ -56,19 +57,9 @@ def order_lines(core: Core, ticket: Ticket, around: Around) -> tuple[OrderLine, 
         members = core.members.get(group.group, [])
         lines = [_share(core, ticket, follower, group.leader) for follower in members]
     else:
-        lines = [_bare(core, ticket.target, ticket.symbol, _terms(ticket))]
+        lines = [_bare(core, ticket.target, ticket.symbol, terms_of(ticket))]
     spent: Counter[str] = Counter()
     return tuple(_judged(core, line, ticket, around, spent) for line in lines)
-
-
-def _terms(ticket: Ticket) -> Terms:
-    return Terms(
-        side=ticket.side,
-        qty=ticket.qty,
-        order_type=ticket.order_type,
-        limit_price=ticket.limit_price,
-        stop_price=ticket.stop_price,
-    )
 
 
 def _bare(core: Core, account: str, symbol: str, terms: Terms, refused: str = "") -> OrderLine:
@@ -90,7 +81,7 @@ def _bare(core: Core, account: str, symbol: str, terms: Terms, refused: str = ""
 
 def _share(core: Core, ticket: Ticket, follower: FollowerConfig, leader: str) -> OrderLine:
     """What a follower's rule makes of a ticket for its group."""
-    symbol, asked = symbol_for(follower, ticket.symbol), _terms(ticket)
+    symbol, asked = symbol_for(follower, ticket.symbol), terms_of(ticket)
     scale = core.scale(follower, leader, ticket.symbol)
     lots = target_net(follower.rule, scale, ticket.qty * ticket.side.sign) if scale is not None else 0
     refused = guards.off_of(core, follower, flat=False) if not follower.enabled else ""

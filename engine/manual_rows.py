@@ -14,6 +14,7 @@ from engine import events as ev
 from engine.manual_book import Flight
 from engine.mirror_book import waits_for
 from engine.mirror_terms import Terms
+from engine.seat import OrderLine, Ticket
 from schema.records import DoneOrder, DoneStatus, Fill, ManualOrder, ManualState, VenueOrder
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ FIRST_NS = 500_000_000
 """How long an order whose outcome is unknown may still show itself before it is asked for."""
 
 
-def terms_of(order: ManualOrder) -> Terms:
+def terms_of(order: ManualOrder | OrderLine | Ticket) -> Terms:
     """What an order asks for."""
     return Terms(
         side=order.side,

@@ -19,8 +19,9 @@ from engine.core import Core
 from engine.manual import SENT_ALREADY
 from engine.manual_book import CHANGE_TAG, MANUAL_TAG
 from engine.manual_plan import Around
+from engine.manual_rows import terms_of
 from engine.market.market import Market
-from engine.mirror_terms import Terms, is_stop
+from engine.mirror_terms import is_stop
 from engine.rules import symbol_for
 from engine.seat import CommandRefused, OrderAct, OrderLine, OrderPlan, Ticket
 from schema.clock import Clock
@@ -235,19 +236,12 @@ class Manuals:
 
     async def _request(self, lines: Sequence[OrderLine], plan_id: str, *, cancel: bool) -> None:
         for line in lines:
-            terms = Terms(
-                side=line.side,
-                qty=line.qty,
-                order_type=line.order_type,
-                limit_price=line.limit_price,
-                stop_price=line.stop_price,
-            )
             change = ev.ManualChange(
                 at_ns=self._clock.now_ns(),
                 change_id=plan_id,
                 account=line.account,
                 order_id=line.order_id,
-                terms=None if cancel else terms,
+                terms=None if cancel else terms_of(line),
             )
             await self._handle(change)
         changes = [self._core.manual.changes[self._tag(line, plan_id)] for line in lines]
