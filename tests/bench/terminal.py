@@ -26,7 +26,6 @@ _WINDOWS, _WINDOW_S = 10, 1.0
 _STEPS = 24
 _IDLE_S = 5.0
 _STARTS = 5
-_MESSAGE_LINE = ROWS - 2
 _DIVIDER = "┃"
 
 
@@ -40,7 +39,7 @@ def _under_load() -> list[Measured]:
         desk.ready()
         desk.read_for(2.0)
         memory = [_rss_mb(desk.process.pid)]
-        keys = _keys(desk)
+        keys = desk.key_to_paint_ms(_KEYS)
         press = zlib.compressobj(6)
         cpu: list[float] = []
         raw: list[float] = []
@@ -67,21 +66,6 @@ def _under_load() -> list[Measured]:
         Measured("memory of the screen and its script", "MB", memory),
         Measured(f"its growth in {_WINDOWS * _WINDOW_S:.0f} s", "MB", [memory[-1] - memory[0]]),
     ]
-
-
-def _keys(desk: PtyDesk) -> list[float]:
-    """Milliseconds from each key to the message line that it changes, read."""
-    took_ms: list[float] = []
-    row = 0
-    for number in range(_KEYS):
-        step = 1 if (number // 20) % 2 == 0 else -1
-        row += step
-        name = f"DEMO{1000 + row}" if row else "LEAD1000"
-        desk.press("j" if step > 0 else "k")
-        took = desk.until(lambda name=name: desk.screen.lines[_MESSAGE_LINE].startswith(f" {name} "), 5, name)
-        took_ms.append(took * 1000)
-        desk.read_for(0.013 * (number % 5))
-    return took_ms
 
 
 def _steps(desk: PtyDesk) -> list[float]:

@@ -200,6 +200,21 @@ class PtyDesk(Terminal):
     def ready(self) -> None:
         self.until(lambda: "21 accounts" in self.screen.lines[2], 15, "the accounts pane")
 
+    def key_to_paint_ms(self, keys: int) -> list[float]:
+        """Milliseconds from each of so many cursor keys to the line about its row, read; keys fall at every phase of
+        the paint clock."""
+        took_ms: list[float] = []
+        row = 0
+        for number in range(keys):
+            step = 1 if (number // 20) % 2 == 0 else -1
+            row += step
+            name = f"DEMO{1000 + row}" if row else "LEAD1000"
+            self.press("j" if step > 0 else "k")
+            took = self.until(lambda name=name: self.screen.lines[ROWS - 2].startswith(f" {name} "), 5, name)
+            took_ms.append(took * 1000)
+            self.read_for(0.013 * (number % 5))
+        return took_ms
+
     def report(self, kind: str, within_s: float) -> dict[str, Any]:
         """The first report of a kind, waiting for it."""
         deadline = time.monotonic() + within_s

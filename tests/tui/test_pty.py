@@ -7,11 +7,10 @@ import time
 
 import pytest
 
-from tests.tui.pty_terminal import ROWS, PtyDesk
+from tests.tui.pty_terminal import PtyDesk
 
 pytestmark = pytest.mark.timeout(90)
 KEYS = 120
-MESSAGE_LINE = ROWS - 2
 
 
 def percentile(values: list[float], share: float) -> float:
@@ -23,16 +22,7 @@ def test_a_key_is_painted_within_80_ms_and_the_seat_takes_a_third_of_a_core_at_2
     with PtyDesk("--events", "2000") as desk:
         desk.ready()
         desk.read_for(1.0)
-        took_ms: list[float] = []
-        row = 0
-        for number in range(KEYS):
-            step = 1 if (number // 20) % 2 == 0 else -1
-            row += step
-            name = f"DEMO{1000 + row}" if row else "LEAD1000"
-            desk.press("j" if step > 0 else "k")
-            took = desk.until(lambda name=name: desk.screen.lines[MESSAGE_LINE].startswith(f" {name} "), 5, name)
-            took_ms.append(took * 1000)
-            desk.read_for(0.013 * (number % 5))
+        took_ms = desk.key_to_paint_ms(KEYS)
         first, bytes_before = desk.reports[-1], desk.bytes_read
         desk.read_for(5.0)
         last, bytes_after = desk.reports[-1], desk.bytes_read

@@ -10,6 +10,7 @@ import pytest
 from tests.tui.pty_terminal import ANSWER, ASK, PtyDesk
 
 pytestmark = pytest.mark.timeout(60)
+_MOUSE = re.compile(rb"\x1b\[\?100[0-3]h")
 _COLOURS = re.compile(rb"\x1b\[((?:\d+;)*)([34]8;[25];|[349][0-7]|10[0-7])[\d;]*m")
 
 
@@ -34,14 +35,9 @@ def first_second(*options: str, **environment: str) -> bytes:
 def test_a_terminal_gets_the_colours_it_has(environment: dict[str, str], some: bytes, none: tuple[bytes, ...]) -> None:
     sent = first_second(**environment)
     assert _COLOURS.search(sent)
+    assert _MOUSE.search(sent)
     assert some in sent
     assert not [each for each in none if each in sent]
-
-
-def test_with_no_color_not_one_colour_is_sent() -> None:
-    sent = first_second(NO_COLOR="1")
-    assert b"\x1b[7m" in sent or b";7" in sent, "neither focus nor cursor is seen"
-    assert not _COLOURS.search(sent)
 
 
 @pytest.mark.parametrize(
@@ -63,10 +59,11 @@ def test_without_utf8_the_whole_desk_is_drawn_in_ascii(options: tuple[str, ...],
         assert "?" * 4 not in "\n".join(desk.screen.lines), "glyphs without a stand-in"
 
 
-def test_the_mouse_is_taken_only_when_it_is_wanted() -> None:
-    assert b"\x1b[?1003h" in first_second()
-    without = first_second("--no-mouse")
-    assert b"\x1b[?1003h" not in without and b"\x1b[?1000h" not in without
+def test_with_no_color_not_one_colour_is_sent_and_without_the_mouse_it_is_not_taken() -> None:
+    without = first_second("--no-mouse", NO_COLOR="1")
+    assert not _MOUSE.search(without)
+    assert b"\x1b[7m" in without or b";7" in without, "neither focus nor cursor is seen"
+    assert not _COLOURS.search(without), "a colour was sent, and none is wanted"
 
 
 def test_a_terminal_that_is_behind_by_what_lies_between_gets_no_frame_until_it_has_shown_the_last() -> None:
