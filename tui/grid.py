@@ -197,7 +197,7 @@ class GridPane(ScrollView, Generic[R], can_focus=True):
             return [
                 "\t".join(column.title for column in self.COLUMNS),
                 *lines,
-            ], f"{self.heading()}, {counted(len(rows), *self.ROWS)}"
+            ], f"{self.heading()}, {counted(len(rows), 'row', 'rows')}"
         return lines, f"the row under the cursor of {self.heading()}"
 
     def cells_of(self, row: R) -> tuple[Cell, ...]:

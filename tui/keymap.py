@@ -382,7 +382,7 @@ KEYS: tuple[Key, ...] = (
     Key("arrange", "ctrl+w,W,shift+w", "Ctrl+W", "app.arrange", "layout", "Split, close, move.", "desk", hint=True),
     Key("jump", "J,shift+j", "J", "app.jump", "jump", "A letter on each pane; it goes there.", "desk", hint=True),
     Key("zoom", "z", "z", "app.zoom", "zoom", "Give the pane the whole screen, and back.", "desk", hint=True),
-    Key("hide", "H,shift+h", "H", "app.hide", "hide", "Hide money and names on a shared screen, and back.", "desk"),
+    Key("hide", "dollar_sign", "$", "app.hide", "hide", "Hide money and names on a shared screen, and back.", "desk"),
     Key("help", "question_mark", "?", "app.help", "help", "Show the keys and commands.", "desk", hint=True),
     Key("quit", "ctrl+q", "Ctrl+Q", "app.quit", "quit", "Leave; asks when positions are open.", "desk", hint=True),
 )  # fmt: skip

@@ -26,7 +26,7 @@ class Sharing:
             return "Money and names are shown again."
         self._gather()
         hide(self._instead)
-        return "Money and the names of accounts and logins are hidden on this screen; H shows them again."
+        return "Money and the names of accounts and logins are hidden on this screen; $ shows them again."
 
     def follow(self) -> bool:
         """Hide names that are new; whether there were any."""
