@@ -185,9 +185,6 @@ class Views:
         if slow:
             self._slow_ns = now_ns
             self._refresh_slow()
-        if slow or self._changed_orders:
-            live = (order.account for order in core.kept_orders.values() if isinstance(order, LiveOrder))
-            self._working = Counter(live)
         moved = (core.seq, self._market.version, slow and now_ns)
         if self._seen.get(Topic.ACCOUNTS) != moved:
             self._seen[Topic.ACCOUNTS] = moved
@@ -252,6 +249,8 @@ class Views:
             summary = stage.summary()
             self._latencies[account] = (summary.p50, summary.p99)
         self._rss_mb = self._process.memory_info().rss / 2**20
+        live = (order.account for order in self._core.kept_orders.values() if isinstance(order, LiveOrder))
+        self._working = Counter(live)
         self._publish(Topic.FEEDS, self.feeds())
         self._publish(Topic.TRUTH, self._market.truth())
         process = self._vitals.process(self.loop_lags_ms, self.collect_ms)

@@ -102,6 +102,13 @@ class LoginPage(Page):
         self.note(VENUE_TABLE[venue].policy)
         self.say("")
 
+    def action_enter(self) -> None:
+        """From a practice login straight to the button: the lines between may not be gone yet when keys come fast."""
+        if self._taken is not None and self.focused is self._typed["practice"]:
+            self.set_focus(self.query_one("#go", Button))
+        else:
+            super().action_enter()
+
     @property
     def _taken(self) -> PracticeLogin | None:
         """The practice login that is chosen."""
