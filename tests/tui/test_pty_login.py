@@ -100,6 +100,11 @@ def nets(sandbox: Sandbox) -> dict[str, Any]:
     return {each["account"]: each["positions"] for each in sandbox.control.order("state")["accounts"]}
 
 
+def stored(shell: Shell) -> dict[str, list[str]]:
+    """Every row but what the screen remembers of its own layout, which it does a moment after it is shown."""
+    return {table: rows for table, rows in shell.dump().items() if not table.startswith("layout")}
+
+
 def nowhere(shell: Shell, desk: Desk, secrets: list[str]) -> None:
     """Not on the screen, not in a log, not in any row or page of the database."""
     files = shell.files()
@@ -117,10 +122,10 @@ def test_a_new_desk_is_set_up_from_its_screen_and_copies_and_no_secret_shows(sta
 
         # Refused by the venue: nothing is stored, what was typed stays, and what is hidden stays hidden.
         desk.command("add", "Add a login")
-        before = shell.dump()
+        before = stored(shell)
         desk.press(f"\t\tboss\t{WRONG}{urls(sandbox)}\r")
         desk.shows("refused the login of boss: Incorrect username or password")
-        assert shell.dump() == before
+        assert stored(shell) == before
         assert "User name       boss " in desk.text and sandbox.ready["ws"] in desk.text
         assert "•" * len(WRONG) in desk.line("Password  ") and "canary" not in desk.text
 
@@ -199,10 +204,10 @@ def test_real_money_is_allowed_by_typing_its_names(state_dir: Path, shell: Shell
             if name == "paper":
                 desk.press("\x1b")
                 desk.says("Nothing was changed.")
-        before = shell.dump()
+        before = stored(shell)
         desk.press("\t" + RIGHT + "\t" * 7 + "\r")
         desk.shows("names: this is REAL MONEY: type their names, with commas, to allow it: LIVE1, LIVE2.")
-        assert shell.dump() == before
+        assert stored(shell) == before
         desk.press("LIVE1, LIVE2\t\r")
         desk.says("real: 2 accounts in group main; connecting.")
         desk.until(lambda: "♛ LIVE1" in desk.text and "○ LIVE2" in desk.text, 15, "both in the accounts pane")
