@@ -28,6 +28,7 @@ from schema.symbols import UnknownProduct, parse_contract
 
 ENV_PREFIX = "COPYDESK_"
 FILE_NAME = "copydesk.toml"
+KEYS_FILE_NAME = "keys.toml"
 _NOT_SETTINGS = {"COPYDESK_CONFIG", "COPYDESK_TAPE", "COPYDESK_PASSWORD", "COPYDESK_SEC"}
 """Variables that name a file or a secret of one command; they are no settings, and no mistakes either."""
 
@@ -115,6 +116,8 @@ class Settings(BaseSettings):
 
     notify: Literal["osc9", "osc777", "bell"] = "osc9"
     """How an alarm reaches the machine you sit at, besides the bell: the sequence that its terminal shows."""
+    keys_file: Path | None = Field(default=None, examples=["/home/me/keys.toml"])
+    """The trader's own keys; without it keys.toml beside this file or in ~/.config/copydesk, if it is there."""
 
     passphrase: SecretStr | None = Field(default=None, examples=["a long sentence"])
     """Unlocks the sealed logins; only from COPYDESK_PASSPHRASE. Without it a key file in `state_dir` is used."""
@@ -228,8 +231,17 @@ def config_file() -> Path | None:
     directory; None when there is none."""
     if named := os.environ.get("COPYDESK_CONFIG"):
         return Path(named)
-    home = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "copydesk"
-    return next((path for path in (Path(FILE_NAME), home / FILE_NAME) if path.is_file()), None)
+    return next((path for path in (Path(FILE_NAME), _home() / FILE_NAME) if path.is_file()), None)
+
+
+def _home() -> Path:
+    return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "copydesk"
+
+
+def _keys_beside(file: Path | None) -> Path | None:
+    """The trader's keys: `keys.toml` beside the settings file, else in the user's configuration directory."""
+    beside = [file.parent] if file is not None else []
+    return next((each / KEYS_FILE_NAME for each in (*beside, _home()) if (each / KEYS_FILE_NAME).is_file()), None)
 
 
 def load_settings(path: Path | None = None, **overrides: Any) -> Settings:
@@ -237,6 +249,8 @@ def load_settings(path: Path | None = None, **overrides: Any) -> Settings:
     Raises SettingsError."""
     file = path or config_file()
     values = _read(file) if file else {}
+    if keys := _keys_beside(file):
+        values.setdefault("keys_file", keys)
     places = {key: str(file) for key in values}
     for variable in os.environ:
         key = variable.removeprefix(ENV_PREFIX).lower()
@@ -266,15 +280,20 @@ def load_settings(path: Path | None = None, **overrides: Any) -> Settings:
         raise SettingsError(_sentence(error, places)) from None
 
 
-def _read(file: Path) -> dict[str, Any]:
+def read_toml(file: Path) -> dict[str, Any]:
+    """What a TOML file holds. Raises SettingsError."""
     try:
-        values = tomllib.loads(file.read_text("utf-8"))
+        return tomllib.loads(file.read_text("utf-8"))
     except OSError as error:
         raise SettingsError(f"{file}: can't be read ({error.strerror}); check the path and its permissions.") from None
     except UnicodeDecodeError:
         raise SettingsError(f"{file}: is not UTF-8 text; save it as UTF-8.") from None
     except tomllib.TOMLDecodeError as error:
         raise SettingsError(f"{file}: is not valid TOML: {error}; correct that line.") from None
+
+
+def _read(file: Path) -> dict[str, Any]:
+    values = read_toml(file)
     for key in values:
         if key not in Settings.model_fields:
             raise SettingsError(f"{file}: there is no setting {key!r}; {_nearest(key, list(Settings.model_fields))}")

@@ -41,14 +41,17 @@ from tui.colourless import Colourless
 from tui.commandline import Prompt
 from tui.commands import BadCommand, Known
 from tui.dialogs import HelpPage, StoryPage
+from tui.foresee import foresee
 from tui.grid import GridPane
 from tui.here import ALL, SIXTEEN, Here, told
+from tui.history import History
 from tui.jump import JumpPage, letters_for
-from tui.keymap import BY_ID, CONTEXTS, bindings, hints
+from tui.keymap import BY_ID, CONTEXTS, KEYS, Key, Keymap, bindings
 from tui.laptop import Laptop, Notify
 from tui.layouts import Layouts
 from tui.lists import Lists
 from tui.paint import TICKS_PER_S, PaintClock
+from tui.palette import Choice, Palette, choices
 from tui.panes.accounts import AccountsPane
 from tui.panes.alerts import AlertsPane
 from tui.panes.candles import CandlePane
@@ -72,14 +75,18 @@ REMEMBER_S = 1.0
 ANSWER_S = 0.5
 UNDER_A_PAGE = 10
 ALARMS_EVERY_S = 0.25
-MOVE_ON = ("command", "kill_switch", "filter", "pane", "find_symbol", "focus_next", "focus_previous", "arrange", "jump")
+_AT_THE_DESK = frozenset(
+    {key.action.removeprefix("app.").partition("(")[0] for key in KEYS if key.context == "desk" and key.id != "quit"}
+) | {"filter"}
+"""Actions of keys that belong to the panes, and so to nobody while something is typed or asked."""
 _REMOTE_FONT = re.compile(r"@font-face\s*{[^}]*}\s*")
 
 
 class CopydeskApp(PatientApp):
     """The desk's screen. `after_first_paint` is called once, when the first frame is out. `attached`: the desk goes on
     when it is left, so leaving asks nothing. `layout` is shown first; without one, what the user saw last. `here` is
-    the terminal it is shown on; `notify` how an alarm reaches the trader's machine besides the bell."""
+    the terminal it is shown on; `notify` how an alarm reaches the trader's machine besides the bell. `keymap` has the
+    trader's own keys, `history` what he typed before."""
 
     TITLE = "copydesk"
     ENABLE_COMMAND_PALETTE = False
@@ -97,8 +104,12 @@ class CopydeskApp(PatientApp):
         here: Here | None = None,
         ascii_only: bool = False,
         notify: Notify = "osc9",
+        keymap: Keymap | None = None,
+        history: History | None = None,
     ) -> None:
         super().__init__()
+        self.keymap = keymap or Keymap()
+        self.contexts: tuple[str, ...] = ("desk",)
         wanted = 0 if self.no_color else ALL
         self.here = here or Here(term="", colours=wanted, encoding="utf-8", tmux=False, ssh=False)
         self.ascii_only = ascii_only
@@ -127,7 +138,8 @@ class CopydeskApp(PatientApp):
         self.lists = Lists(seat, self.watchlist, self._filtered())
         self._status = StatusLine(id="status")
         self.message = MessageLine(id="message")
-        self.prompt = Prompt(self._known, id="prompt")
+        self._history = history or History()
+        self.prompt = Prompt(self._known, self._foreseen, self._history, id="prompt")
         self._hints = HintLine(id="hints")
         self.carrying = Carrying(self, seat, self.lists, self.message, attached=attached)
         self.trading = self.carrying.trading
@@ -170,6 +182,11 @@ class CopydeskApp(PatientApp):
         if self.theme != self._wanted_theme:
             names = ", ".join(theme.themes())
             self.message.say(f"theme: there is no {self._wanted_theme!r}; write one of {names}.", "refused")
+        if self.keymap.mistakes:
+            first, *more = self.keymap.mistakes
+            rest = f" {len(more)} more: `copydesk keys` tells them." if more else ""
+            self.message.say(f"{first}{rest}", "refused")
+        self.set_keymap(self.keymap.changed())
         self.call_after_refresh(self._first_paint)
 
     def _first_paint(self) -> None:
@@ -218,6 +235,8 @@ class CopydeskApp(PatientApp):
             self._seat.away,
         )
         self.board.set_class(bool(self._seat.away), "old")
+        self.prompt.look_again()
+        self._show_hints()
 
     def _follow_alarms(self) -> None:
         """Also under a page; while the terminal is behind they gather."""
@@ -289,7 +308,12 @@ class CopydeskApp(PatientApp):
             contexts = ("prompt",)
         else:
             contexts = ("desk",)
-        self._hints.show(hints(contexts))
+        self.contexts = contexts
+        self._show_hints()
+
+    def _show_hints(self) -> None:
+        keys = self.keymap.hints(self.contexts)
+        self._hints.show(keys, {key.id: reason for key in keys if (reason := self.why_not(key))})
 
     # --- keys -------------------------------------------------------------------------------------------------------
 
@@ -305,11 +329,14 @@ class CopydeskApp(PatientApp):
     def watched_at_hand(self) -> WatchRow | None:
         return self.watchlist.current
 
+    def why_not(self, key: Key) -> str | None:
+        """Why a key can't act now, or None."""
+        return key.disabled(self) if key.disabled else None
+
     async def action_guarded(self, key_id: str) -> None:
         """A key that may be unable to act now: say why, or act."""
         key = BY_ID[key_id]
-        reason = key.disabled(self) if key.disabled else None
-        if reason:
+        if reason := self.why_not(key):
             self.message.say(reason, "refused")
         else:
             await self.run_action(key.action)
@@ -363,8 +390,12 @@ class CopydeskApp(PatientApp):
             self.carrying.ask(self.lists.add((_watched(found),)))
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Keys that take the focus elsewhere act before any other, but not while something is typed or asked."""
-        if action in MOVE_ON:
+        """Keys of the panes act before any other where they take the focus elsewhere, but not while something is typed
+        or asked."""
+        at_the_desk = action in _AT_THE_DESK
+        if action == "guarded" and parameters and parameters[0] in BY_ID:
+            at_the_desk = BY_ID[str(parameters[0])].context == "desk"
+        if at_the_desk:
             return not self.prompt.is_open and len(self.screen_stack) == 1
         return super().check_action(action, parameters)
 
@@ -381,7 +412,7 @@ class CopydeskApp(PatientApp):
             self.focused.set_filter("")
 
     def action_kill_switch(self) -> None:
-        """The first of the two deliberate keys: Enter is the second."""
+        """Types the command; Enter shows what it does, and a key of its own does it."""
         self._open_prompt("command", "kill")
 
     def action_copy(self, whole: bool) -> None:
@@ -408,7 +439,32 @@ class CopydeskApp(PatientApp):
         self.push_screen(StoryPage("\n".join(told(self.here))))
 
     def action_help(self) -> None:
-        self.push_screen(HelpPage())
+        self.push_screen(HelpPage(self.keymap, self.contexts, self))
+
+    def action_flatten_account(self) -> None:
+        if (row := self.account_at_hand) is not None:
+            self.carrying.run(commands.Flatten(row.account))
+
+    def action_palette(self) -> None:
+        self.run_worker(self._palette(), group="find", exclusive=True)
+
+    async def _palette(self) -> None:
+        chosen = await self.push_screen_wait(Palette(choices(self.keymap, self.contexts, self._panes, self.why_not)))
+        if chosen is not None:
+            await self._choose(chosen)
+
+    async def _choose(self, chosen: Choice) -> None:
+        """Do what the palette found: press its key where it works, or type its command as far as is known."""
+        if chosen.key is None:
+            if chosen.line.endswith(" "):
+                self._open_prompt("command", chosen.line)
+            else:
+                self._enter(chosen.line)
+            return
+        context = chosen.key.context
+        if context in self._panes and context not in self.contexts:
+            self.action_pane(context)
+        await self.press(chosen.key)
 
     def action_help_quit(self) -> None:
         self.message.say("Ctrl+Q leaves the desk.", "refused")
@@ -416,11 +472,13 @@ class CopydeskApp(PatientApp):
     async def action_quit(self) -> None:
         self.carrying.run(commands.Quit())
 
+    async def press(self, key: Key) -> None:
+        """Do what a key does where the focus is."""
+        action = f"app.guarded('{key.id}')" if key.disabled else key.action
+        await self.run_action(action, self.prompt if self.prompt.is_open else self.focused or self)
+
     async def on_hint_line_pressed(self, event: HintLine.Pressed) -> None:
-        focused = self.focused
-        action = f"app.guarded('{event.key.id}')" if event.key.disabled else event.key.action
-        namespace = self.prompt if self.prompt.is_open else focused or self
-        await self.run_action(action, namespace)
+        await self.press(event.key)
 
     def on_grid_pane_chosen(self, event: GridPane.Chosen) -> None:
         if event.pane.has_focus:
@@ -486,11 +544,22 @@ class CopydeskApp(PatientApp):
             self._filter_target.set_filter(event.text)
 
     def on_prompt_entered(self, event: Prompt.Entered) -> None:
+        self._enter(event.line)
+
+    def _foreseen(self, line: str) -> str:
+        """What a line would do if Enter were pressed now; empty while it is no command."""
         try:
-            command = commands.parse(event.line, self._known())
+            return foresee(commands.parse(line, self._known()), self._seat.view)
+        except BadCommand:
+            return ""
+
+    def _enter(self, line: str) -> None:
+        try:
+            command = commands.parse(line, self._known())
         except BadCommand as refused:
             self.message.say(str(refused), "refused")
             return
+        self._history.keep(line)
         self.carrying.run(command)
 
     def export_svg(self, path: str) -> None:

@@ -45,6 +45,8 @@ def attach(config: Path | None, viewer: bool, demo: bool, layout: str) -> None:
                 after_first_paint=lambda: settle(by_hand=False),
                 attached=True,
                 layout=layout,
+                keys_file=settings.keys_file,
+                state_dir=state_dir,
             )
         finally:
             seat.stop()

@@ -15,7 +15,8 @@ from brokers.registry import VENUE_TABLE
 from engine.seat import AccountRow, CommandRefused, FlattenResult, ResyncPlan, Seat, Topic
 from tui import commands
 from tui.asking import outcome
-from tui.dialogs import ArmQuestion, HelpPage, QuitQuestion, ResyncQuestion, StoryPage
+from tui.dialogs import ArmQuestion, Confirm, QuitQuestion, ResyncQuestion, StoryPage
+from tui.foresee import HEADS, closing
 from tui.lists import Lists
 from tui.managing import Managing
 from tui.page import Page
@@ -55,7 +56,7 @@ class Carrying:
             case commands.ShowTerminal():
                 self._app.action_terminal()
             case commands.Help():
-                self._app.push_screen(HelpPage())
+                self._app.action_help()
             case commands.Quit():
                 self._app.run_worker(self._leave(), group="leave", exclusive=True)
             case commands.AddLogin():
@@ -64,14 +65,12 @@ class Carrying:
                 self._message.say(f"Sync {login}: asking the venue …")
                 self.ask(self._sync(login))
             case commands.Flatten(target):
-                self._message.say(f"Flattening {target} …")
-                self.ask(self._flattened(self._seat.flatten(target)))
+                self.ask(self._flatten(target))
             case commands.Resync(target):
                 self._message.say(f"Resync {target}: reading the venue …")
                 self.ask(self._resync(target))
             case commands.Kill():
-                self._message.say("Kill switch: the desk is halted, flattening all …")
-                self.ask(self._flattened(self._seat.kill()))
+                self.ask(self._kill())
             case commands.PlaceOrder() | commands.MoveOrder() | commands.CancelOrders():
                 self.trading.run(command)
             case commands.SetLadder(target, qty):
@@ -164,6 +163,28 @@ class Carrying:
         if policy and not await self._app.push_screen_wait(ArmQuestion(account, policy)):
             return f"{account} stays off."
         return await self._seat.toggle(account)
+
+    async def _flatten(self, target: str) -> str:
+        """Show what closes and what is canceled, and send it when the trader says so."""
+        would = closing(target, self._seat.view)
+        does = f"flatten {target if would.accounts == 1 else counted(would.accounts, 'account', 'accounts')}"
+        page = Confirm(f"Flatten {target}: {would.says}.", would.rows, does, heads=HEADS, notes=would.notes)
+        if not await self._app.push_screen_wait(page):
+            return "Nothing was sent."
+        self._message.say(f"Flattening {target} …")
+        return await self._flattened(self._seat.flatten(target))
+
+    async def _kill(self) -> str:
+        """As a flatten of all, with the desk halted before."""
+        would = closing("all", self._seat.view)
+        halted = "The desk is halted first: nothing is opened until :resume all."
+        heading, does = f"Kill switch: halts the desk, {would.says}.", "halt the desk and flatten all"
+        if not await self._app.push_screen_wait(
+            Confirm(heading, would.rows, does, heads=HEADS, notes=(halted, *would.notes))
+        ):
+            return "Nothing was sent."
+        self._message.say("Kill switch: the desk is halted, flattening all …")
+        return await self._flattened(self._seat.kill())
 
     async def _flattened(self, asked: Coroutine[Any, Any, FlattenResult]) -> str:
         result = await asked

@@ -20,6 +20,7 @@ _ELSEWHERE = {
     "groups": "tui.groups:groups",
     "guard": "tui.kill:guard",
     "health": "tui.health:health",
+    "keys": "tui.keys:keys",
     "kill": "tui.kill:kill",
     "replay": "tui.replay:replay_command",
     "report": "tui.report:report_command",

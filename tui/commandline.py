@@ -1,7 +1,8 @@
 """The line at the bottom where commands and filters are typed. `tui/app.py` opens it and carries out what it says.
 
-Completion and checking live in `tui/commands.py`; this is only the typing: Tab goes through the matches, the arrow
-keys through the history, and the message line above shows what comes next.
+Completion and checking live in `tui/commands.py`, what a line would do in `tui/foresee.py`; this is only the typing:
+Tab goes through the matches, the arrow keys through the history, Ctrl+R searches it, and the message line above shows
+what the line would do now, or what comes next.
 """
 
 from collections.abc import Callable
@@ -14,10 +15,10 @@ from textual.suggester import Suggester
 from textual.widgets import Input, Static
 
 from tui.commands import Known, complete, usage
-from tui.keymap import bindings
+from tui.history import History
+from tui.keymap import bindings, shown_key
 from tui.text import hidden
 
-_HISTORY_KEPT = 200
 _SHOWN = 12
 
 
@@ -35,7 +36,7 @@ class _FirstMatch(Suggester):
 
 
 class Prompt(Container):
-    """Closed until `open`; then it has the focus until Enter or Escape."""
+    """Closed until `open`; then it has the focus until Enter or Escape. `foreseen` says what a line would do now."""
 
     BINDINGS: ClassVar[list[Any]] = bindings("prompt")
 
@@ -62,22 +63,34 @@ class Prompt(Container):
             self.kept = kept
 
     class Hint(Message):
-        """What could come next, for the message line."""
+        """What the line would do, or what could come next, for the message line."""
 
         def __init__(self, text: str) -> None:
             super().__init__()
             self.text = text
 
-    def __init__(self, known: Callable[[], Known], *, id: str | None = None) -> None:
+    def __init__(
+        self,
+        known: Callable[[], Known],
+        foreseen: Callable[[str], str],
+        history: History,
+        *,
+        id: str | None = None,
+    ) -> None:
         super().__init__(id=id)
         self._known = known
+        self._foreseen = foreseen
+        self._history = history
         self.mode: Literal["command", "filter"] = "command"
         self._mark = Static(":", markup=False)
         self._input = Input(compact=True, suggester=_FirstMatch(self._matches), select_on_focus=False)
-        self._history: list[str] = []
         self._history_at = 0
         self._cycle: list[str] = []
         self._cycle_at = 0
+        self._before_search: str | None = None
+        """What was typed before Ctrl+R; None while the history is not searched."""
+        self._found_at = 0
+        self._said = ""
 
     def compose(self) -> ComposeResult:
         yield self._mark
@@ -87,10 +100,15 @@ class Prompt(Container):
     def is_open(self) -> bool:
         return self.has_class("-open")
 
+    @property
+    def is_searching(self) -> bool:
+        return self._before_search is not None
+
     def open(self, mode: Literal["command", "filter"], text: str = "") -> None:
         self.mode = mode
+        self._before_search = None
         self._mark.update(":" if mode == "command" else "/")
-        self._history_at = len(self._history)
+        self._history_at = len(self._history.lines)
         self._cycle = []
         self.add_class("-open")
         self.display = True  # now, not with the next styles: the next key already belongs to the line
@@ -103,19 +121,46 @@ class Prompt(Container):
     def _close(self, kept: bool) -> None:
         self.remove_class("-open")
         self.display = False
+        self._said = ""
         self.post_message(self.Closed(self.mode, kept))
 
     def _matches(self, line: str) -> list[str]:
-        return complete(line, self._known()) if self.mode == "command" else []
+        return complete(line, self._known()) if self.mode == "command" and not self.is_searching else []
+
+    # --- what is said above the line ----------------------------------------------------------------------------------
 
     def _hint(self, line: str) -> None:
-        if self.mode != "command":
+        if self.mode == "command":
+            self._said = self._found_text(line) if self.is_searching else self._next_text(line)
+            self.post_message(self.Hint(self._said))
+
+    def look_again(self) -> None:
+        """Say anew what the line would do, if that is something else by now."""
+        if not self.is_open or self.mode != "command" or self.is_searching:
             return
+        said = self._next_text(self._input.value)
+        if said != self._said:
+            self._said = said
+            self.post_message(self.Hint(said))
+
+    def _next_text(self, line: str) -> str:
+        foreseen = self._foreseen(line) if line.strip() else ""
         matches = self._matches(line)
         words = [match.rstrip().rpartition(" ")[2] for match in matches]
         more = f"  +{len(words) - _SHOWN}" if len(words) > _SHOWN else ""
-        parts = [usage(line), "  ".join(words[:_SHOWN]) + more]
-        self.post_message(self.Hint("   │  ".join(part for part in parts if part)))
+        others = "  ".join(words[:_SHOWN]) + more
+        parts = [foreseen, others if len(words) > 1 else ""] if foreseen else [usage(line), others]
+        return "   │  ".join(part for part in parts if part)
+
+    def _found_text(self, text: str) -> str:
+        found = self._history.matching(text)
+        if not found:
+            return "No command with that was typed." if text else "No command was typed yet."
+        self._found_at %= len(found)
+        again = f"{shown_key(self.app, 'search')}  an older one"
+        return f"{self._found_at + 1} of {len(found)}   :{found[self._found_at]}   │  Enter  take it    {again}"
+
+    # --- typing -------------------------------------------------------------------------------------------------------
 
     def on_input_changed(self, event: Input.Changed) -> None:
         event.stop()
@@ -123,21 +168,55 @@ class Prompt(Container):
             return
         if self.mode == "filter":
             self.post_message(self.Filtering(event.value))
-        elif event.value not in self._cycle:
-            self._cycle = []
+        elif self.is_searching:
+            self._found_at = 0
+            self._hint(event.value)
+        else:
+            if event.value not in self._cycle:
+                self._cycle = []
             self._hint(event.value)
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         event.stop()
+        if self.is_searching:
+            found = self._history.matching(event.value)
+            self._end_search(found[self._found_at % len(found)] if found else self._before_search or "")
+            return
         line = event.value.strip()
         self._close(kept=True)
         if self.mode == "command" and line:
-            if not self._history or self._history[-1] != line:
-                self._history = [*self._history[-_HISTORY_KEPT:], line]
+            self._history.remember(line)
             self.post_message(self.Entered(line))
 
+    async def action_run(self) -> None:
+        await self._input.action_submit()
+
     def action_leave(self) -> None:
-        self._close(kept=False)
+        """Leave the search first, then the line."""
+        if self.is_searching:
+            self._end_search(self._before_search or "")
+        else:
+            self._close(kept=False)
+
+    def action_search(self) -> None:
+        """Search what was typed before; again: an older match. Enter takes the match into the line, and only there it
+        can be run."""
+        if self.mode != "command":
+            return
+        if self.is_searching:
+            self._found_at += 1
+        else:
+            self._before_search, self._found_at = self._input.value, 0
+            self._mark.update("?")
+            with self.prevent(Input.Changed):
+                self._input.value = ""
+        self._hint(self._input.value)
+
+    def _end_search(self, line: str) -> None:
+        self._before_search = None
+        self._mark.update(":")
+        self._put(line)
+        self._hint(line)
 
     def action_complete(self, step: int) -> None:
         if not self._cycle:
@@ -151,11 +230,12 @@ class Prompt(Container):
             self._cycle = []
 
     def action_history(self, step: int) -> None:
-        if self.mode != "command" or not self._history:
+        if self.mode != "command" or self.is_searching or not self._history.lines:
             return
-        self._history_at = max(0, min(self._history_at + step, len(self._history)))
+        lines = self._history.lines
+        self._history_at = max(0, min(self._history_at + step, len(lines)))
         self._cycle = []
-        self._put(self._history[self._history_at] if self._history_at < len(self._history) else "")
+        self._put(lines[self._history_at] if self._history_at < len(lines) else "")
 
     def _put(self, text: str) -> None:
         self._input.value = text

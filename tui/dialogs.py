@@ -1,107 +1,123 @@
-"""The pages over the desk: the questions before quitting, before a resync and before an account is armed whose venue
-demands something, the keys and commands, and the story of a copy. Opened by `tui/app.py`."""
+"""The pages over the desk: the one that asks before anything is sent, the questions made of it, the keys and commands,
+and the story of a copy. Opened by `tui/app.py` and `tui/carrying.py`."""
 
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
+from rich.cells import cell_len
 from textual.app import ComposeResult
-from textual.binding import Binding
 from textual.containers import Vertical, VerticalScroll
 from textual.widgets import Static
 
 from engine.seat import ResyncLine, ResyncPlan, WatchlistRow
 from schema.watchlists import SavedFilter
 from tui.commands import SYNTAX
-from tui.keymap import CONTEXTS, KEYS
+from tui.keymap import CONTEXTS, Key, Keymap, KeyState, binding, bindings, shown_key
 from tui.patient import PatientModal
-from tui.text import clean, counted
+from tui.text import clean, counted, fit
+from tui.textpage import TextPage
 
 
-class QuitQuestion(PatientModal[bool]):
+class Confirm(PatientModal[bool]):
+    """What would happen, account by account, and the one key that does it: the second deliberate key, after the one
+    that opened the page. Enter, held down or typed ahead, never is.
+
+    `heading` says it in one line; `rows` are the accounts, positions and orders it would happen to, under `heads`;
+    `does` is what the key does (``flatten 7 accounts``), empty when there is nothing to do: then the page can only be
+    closed. `notes` are sentences below the table; `leave` is what any other answer means. Text from venues may be given
+    as it came. Dismissed with whether to go on.
+    """
+
+    BINDINGS: ClassVar[list[Any]] = bindings("confirm")
+
+    def __init__(
+        self,
+        heading: str,
+        rows: Sequence[Sequence[str]] = (),
+        does: str = "",
+        *,
+        heads: Sequence[str] = (),
+        notes: Sequence[str] = (),
+        leave: str = "leave everything as it is",
+    ) -> None:
+        super().__init__()
+        self._heading = heading
+        self._rows = rows
+        self._heads = heads
+        self._does = does
+        self._notes = notes
+        self._leave = leave
+
+    def compose(self) -> ComposeResult:
+        with Vertical():
+            yield Static(clean(self._heading), markup=False, classes="heading")
+            if self._rows:
+                with VerticalScroll():
+                    yield Static(table_text(self._rows, self._heads), markup=False)
+            for note in self._notes:
+                yield Static(clean(note), markup=False, classes="note")
+            go_on = f"{shown_key(self.app, 'confirm')}  {self._does}    " if self._does else ""
+            answer = f"{go_on}{shown_key(self.app, 'decline')}  {self._leave}"
+            yield Static(clean(answer), markup=False, classes="answer")
+
+    def action_answer(self, go_on: bool) -> None:
+        self.dismiss(go_on and bool(self._does))
+
+
+def table_text(rows: Sequence[Sequence[str]], heads: Sequence[str] = ()) -> str:
+    """Columns as wide as their widest cell, under their heads; the last one is not padded."""
+    cells = [[clean(cell) for cell in row] for row in ((heads, *rows) if heads else rows)]
+    widths = [max(cell_len(row[at]) for row in cells) for at in range(len(cells[0]) - 1)]
+    return "\n".join(
+        "  ".join([*(fit(cell, width) for cell, width in zip(row, widths, strict=False)), row[-1]]).rstrip()
+        for row in cells
+    )
+
+
+class QuitQuestion(Confirm):
     """Asked when accounts hold positions, or when the desk can't say (`holding` None)."""
 
-    BINDINGS: ClassVar[list[Any]] = [
-        Binding("y", "answer(True)", "quit"),
-        Binding("n,escape", "answer(False)", "stay"),
-    ]
-
     def __init__(self, holding: int | None) -> None:
-        super().__init__()
-        self._holding = holding
-
-    def compose(self) -> ComposeResult:
-        if self._holding is None:
+        if holding is None:
             open_now = "The desk does not answer, so whether positions are open is not known."
         else:
-            holds = "holds" if self._holding == 1 else "hold"
-            open_now = f"{counted(self._holding, 'account', 'accounts')} {holds} a position."
-        with Vertical():
-            yield Static(open_now, markup=False)
-            yield Static("Quitting stops the copying. Positions and working orders stay at the venue.", markup=False)
-            yield Static("y  quit    n  stay", markup=False, classes="answer")
-
-    def action_answer(self, leave: bool) -> None:
-        self.dismiss(leave)
+            holds = "holds" if holding == 1 else "hold"
+            open_now = f"{counted(holding, 'account', 'accounts')} {holds} a position."
+        stays = "Quitting stops the copying. Positions and working orders stay at the venue."
+        super().__init__(open_now, does="quit", notes=(stays,), leave="stay")
 
 
-class ArmQuestion(PatientModal[bool]):
+class ArmQuestion(Confirm):
     """What a venue demands of where a desk runs, before an account of it is switched on."""
 
-    BINDINGS: ClassVar[list[Any]] = [
-        Binding("y", "answer(True)", "switch on"),
-        Binding("n,escape", "answer(False)", "leave off"),
-    ]
-
     def __init__(self, account: str, policy: str) -> None:
-        super().__init__()
-        self._account = account
-        self._policy = policy
-
-    def compose(self) -> ComposeResult:
-        with Vertical():
-            yield Static(clean(self._policy), markup=False)
-            yield Static(f"Switch {clean(self._account)} on?", markup=False)
-            yield Static("y  switch it on    n  leave it off", markup=False, classes="answer")
-
-    def action_answer(self, arm: bool) -> None:
-        self.dismiss(arm)
+        super().__init__(f"Switch {account} on?", does="switch it on", notes=(policy,), leave="leave it off")
 
 
-class ResyncQuestion(PatientModal[bool]):
+class ResyncQuestion(Confirm):
     """What a resync would send, a line for each follower and contract. With nothing to send it can only be closed."""
 
-    BINDINGS: ClassVar[list[Any]] = [
-        Binding("y", "answer(True)", "send"),
-        Binding("n,escape", "answer(False)", "leave"),
-    ]
-
     def __init__(self, plan: ResyncPlan) -> None:
-        super().__init__()
-        self._plan = plan
+        orders = counted(plan.orders, "order", "orders")
+        super().__init__(
+            f"Resync {plan.target}: {orders if plan.orders else 'nothing can be sent'}",
+            _resync_rows(plan),
+            f"send {orders}, exits first" if plan.orders else "",
+            heads=_RESYNC_HEADS,
+        )
 
-    def compose(self) -> ComposeResult:
-        plan = self._plan
-        with Vertical():
-            with VerticalScroll():
-                yield Static(resync_text(plan), markup=False)
-            send = f"y  send {counted(plan.orders, 'order', 'orders')}, exits first    " if plan.orders else ""
-            yield Static(f"{send}n  leave everything as it is", markup=False, classes="answer")
 
-    def action_answer(self, send: bool) -> None:
-        self.dismiss(send and self._plan.orders > 0)
+_RESYNC_HEADS = ("account", "contract", "held", "target", "order", "leader in at", "now", "")
 
 
 def resync_text(plan: ResyncPlan) -> str:
     """The difference as a table: what is held, what the rule asks for, the order, and what the price says about it."""
-    heads = ("account", "contract", "held", "target", "order", "leader in at", "now", "")
-    rows = [heads, *(_resync_row(line) for line in plan.lines)]
-    rows += [(account, "", "?", "?", "", "", "", f"not read: {why}") for account, why in plan.unread]
-    rows = [tuple(map(clean, row)) for row in rows]
-    widths = [max(len(row[at]) for row in rows) for at in range(len(heads) - 1)]
-    return "\n".join(
-        "  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=False)) + f"  {row[-1]}".rstrip()
-        for row in rows
-    )
+    return table_text(_resync_rows(plan), _RESYNC_HEADS)
+
+
+def _resync_rows(plan: ResyncPlan) -> list[tuple[str, ...]]:
+    rows = [_resync_row(line) for line in plan.lines]
+    return rows + [(account, "", "?", "?", "", "", "", f"not read: {why}") for account, why in plan.unread]
 
 
 def _resync_row(line: ResyncLine) -> tuple[str, ...]:
@@ -126,29 +142,21 @@ def _resync_row(line: ResyncLine) -> tuple[str, ...]:
     )
 
 
-class HelpPage(PatientModal[None]):
-    """Every key by context, then every command."""
+class HelpPage(TextPage):
+    """The keys of the pane that has the focus, then those that work everywhere, then the others and every command."""
 
-    BINDINGS: ClassVar[list[Any]] = [Binding("escape,q,question_mark", "dismiss(None)", "close")]
+    BINDINGS: ClassVar[list[Any]] = [binding("help", "dismiss(None)")]
 
-    def compose(self) -> ComposeResult:
-        with VerticalScroll():
-            yield Static(help_text(), markup=False)
+    def __init__(
+        self, keymap: Keymap | None = None, here: Sequence[str] = ("desk",), state: KeyState | None = None
+    ) -> None:
+        super().__init__(help_text(keymap, here, state), "Shift-drag selects text with the mouse.")
 
 
-class StoryPage(PatientModal[None]):
+class StoryPage(TextPage):
     """The story of one copy."""
 
-    BINDINGS: ClassVar[list[Any]] = [Binding("escape,q,w", "dismiss(None)", "close")]
-
-    def __init__(self, story: str) -> None:
-        super().__init__()
-        self._story = story
-
-    def compose(self) -> ComposeResult:
-        with VerticalScroll():
-            yield Static("\n".join(clean(line) for line in self._story.splitlines()), markup=False)
-            yield Static("Esc closes this page.", markup=False, classes="answer")
+    BINDINGS: ClassVar[list[Any]] = [binding("why", "dismiss(None)")]
 
 
 def lists_text(lists: Sequence[WatchlistRow], filters: Sequence[SavedFilter]) -> str:
@@ -164,14 +172,20 @@ def lists_text(lists: Sequence[WatchlistRow], filters: Sequence[SavedFilter]) ->
     return "\n".join([*lines, ""])
 
 
-def help_text() -> str:
-    """The page, from the key table and the command table."""
+def help_text(keymap: Keymap | None = None, here: Sequence[str] = ("desk",), state: KeyState | None = None) -> str:
+    """The page: the contexts of `here` first, where a key that can't act now says why, then the others."""
+    keys = keymap or Keymap()
     lines: list[str] = []
-    for context, heading in CONTEXTS.items():
-        lines.append(heading)
-        lines += [f"  {key.shown:<10} {key.description:<15} {key.tooltip}" for key in KEYS if key.context == context]
+    for context in dict.fromkeys((*here, *CONTEXTS)):
+        lines.append(CONTEXTS[context] + (", now" if context in here and context != "desk" else ""))
+        lines += [_help_line(key, state if context in here else None) for key in keys.of(context)]
         lines.append("")
     lines.append("Commands, after :")
     lines += [f"  {syntax.example:<36} {syntax.does}" for syntax in SYNTAX]
-    lines += ["", "Hold Shift to select text with the mouse. Esc closes this page."]
     return "\n".join(lines)
+
+
+def _help_line(key: Key, state: KeyState | None) -> str:
+    line = f"  {key.shown:<12} {key.description:<15} {key.tooltip}"
+    reason = key.disabled(state) if key.disabled and state is not None else None
+    return f"{line} Not now: {reason}" if reason else line

@@ -1,13 +1,13 @@
-"""The one table of keys. Bindings, the hint line, the `?` page and the README's key page all come from it.
+"""The one table of keys: bindings, hint line, `?` page, palette, `copydesk keys` and README come from it.
 
-A key belongs to a context: `desk` works everywhere, `grid` in any table, `accounts` and `copies` in their panes,
-`layout` after Ctrl+W (`tui/board.py`), `split` on a divider, `prompt` while typing. A key that can't act now says why
-(`disabled`) instead of doing nothing.
+A key belongs to a context: `desk` works everywhere, `grid` in any table, a pane's name in that pane, `layout` after
+Ctrl+W (`tui/board.py`), `split` on a divider, `prompt` while typing, and pages have theirs. A key that can't act now
+says why (`disabled`) instead of doing nothing. `tui/user_keys.py` reads what the trader calls them.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from textual.binding import Binding
 
@@ -87,7 +87,7 @@ def _no_copy(state: KeyState) -> str | None:
 
 
 def _no_symbol(state: KeyState) -> str | None:
-    return None if state.watched_at_hand else "No symbol is under the cursor; f finds one for the list."
+    return None if state.watched_at_hand else "No symbol is under the cursor; find symbol puts one on the list."
 
 
 CONTEXTS = {
@@ -103,7 +103,27 @@ CONTEXTS = {
     "alerts": "In the alerts",
     "split": "On a divider",
     "prompt": "While typing",
+    "choose": "In the palette and the symbol search",
+    "confirm": "On a page that asks",
+    "text": "On a page of text",
 }
+_TABLES = ("accounts", "positions", "orders", "copies", "watch", "alerts", "drift", "health", "latency")
+_ALONE = ("layout", "prompt", "choose", "confirm", "text")
+TYPED = ("prompt", "choose")
+"""Contexts in which letters are typed, so that no letter can be a key."""
+
+
+def chain(context: str) -> tuple[str, ...]:
+    """The contexts whose keys work where this one's do, the nearest first."""
+    if context == "desk" or context in _ALONE:
+        return (context,)
+    return (context, "grid", "desk") if context in _TABLES else (context, "desk")
+
+
+def meet(one: str, other: str) -> bool:
+    """Whether keys of both contexts work in one place."""
+    return one in chain(other) or other in chain(one)
+
 
 KEYS: tuple[Key, ...] = (
     Key(
@@ -194,6 +214,17 @@ KEYS: tuple[Key, ...] = (
     Key("alerts_read", "X,shift+x", "X", "acknowledge_all", "all read", "All that are shown were read.", "alerts"),
     Key("alerts_clear", "c", "c", "clear", "clear", "Take what was read off this screen.", "alerts", hint=True),
     Key("alert_level", "v", "v", "next_level", "level", "Show all, warnings, or alarms alone.", "alerts", hint=True),
+    Key(
+        "flatten_account",
+        "F,shift+f",
+        "F",
+        "app.flatten_account",
+        "flatten",
+        "Show what flattening the account under the cursor closes and cancels; y does it.",
+        "accounts",
+        hint=True,
+        disabled=_no_account,
+    ),
     Key(
         "why",
         "w,enter",
@@ -360,9 +391,27 @@ KEYS: tuple[Key, ...] = (
     Key("complete_back", "shift+tab", "Shift+Tab", "complete(-1)", "previous match", "The match before.", "prompt"),
     Key("older", "up", "↑", "history(-1)", "history", "An older command.", "prompt", hint=True),
     Key("newer", "down", "↓", "history(1)", "newer", "A newer command.", "prompt"),
+    Key("search", "ctrl+r", "Ctrl+R", "search", "search", "Search earlier commands.", "prompt", hint=True),
     Key("leave", "escape", "Esc", "leave", "leave", "Leave without doing anything.", "prompt", hint=True),
+    Key("choose_next", "down,tab", "↓ Tab", "step(1)", "next", "The next of the list.", "choose"),
+    Key("choose_previous", "up,shift+tab", "↑ Shift+Tab", "step(-1)", "previous", "The one before.", "choose"),
+    Key("choose", "enter", "Enter", "choose", "take", "Take the one that is lit.", "choose"),
+    Key("choose_none", "escape", "Esc", "dismiss(None)", "close", "Leave without taking any.", "choose"),
+    Key("confirm", "y", "y", "answer(True)", "do it", "The second key: what the page shows is done.", "confirm"),
+    Key("decline", "n,escape", "n Esc", "answer(False)", "leave it", "Close the page; nothing is sent.", "confirm"),
+    Key("text_find", "slash", "/", "find", "find", "Find text on this page.", "text"),
+    Key("text_next", "n", "n", "step(1)", "next match", "Go to the next match.", "text"),
+    Key("text_previous", "N,shift+n", "N", "step(-1)", "match before", "Go to the match before.", "text"),
+    Key("text_up", "up,k", "↑ k", "scroll(-1)", "up", "Move up a line.", "text"),
+    Key("text_down", "down,j", "↓ j", "scroll(1)", "down", "Move down a line.", "text"),
+    Key("text_page_up", "pageup", "PgUp", "turn(-1)", "page up", "Move up a page.", "text"),
+    Key("text_page_down", "pagedown,space", "PgDn Space", "turn(1)", "page down", "Move down a page.", "text"),
+    Key("text_top", "home,g", "Home g", "edge(0)", "first line", "Go to the first line.", "text"),
+    Key("text_bottom", "end,G,shift+g", "End G", "edge(1)", "last line", "Go to the last line.", "text"),
+    Key("text_close", "escape,q", "Esc q", "leave", "close", "Close the page; leave the search first.", "text"),
     Key("command", "colon", ":", "app.command", "command", "Type a command; Tab completes.", "desk", hint=True),
-    Key("kill", "K,shift+k", "K", "app.kill_switch", "kill", "Type :kill; Enter halts and flattens all.", "desk"),
+    Key("palette", "ctrl+p", "Ctrl+P", "app.palette", "palette", "Find a key or command by name.", "desk"),
+    Key("kill", "K,shift+k", "K", "app.kill_switch", "kill", "Type :kill; Enter shows what closes, y does it.", "desk"),
     Key("accounts", "1", "1", "app.pane('accounts')", "accounts", "Go to accounts.", "desk"),
     Key("positions", "2", "2", "app.pane('positions')", "positions", "Go to positions.", "desk"),
     Key("orders", "3", "3", "app.pane('orders')", "orders", "Go to orders.", "desk"),
@@ -390,6 +439,7 @@ KEYS: tuple[Key, ...] = (
 FIRST = (
     "quit",
     "command",
+    "palette",
     "kill",
     "filter",
     "next",
@@ -409,39 +459,79 @@ FIRST = (
     "find",
     "arrange",
     "jump",
+    "choose_next",
+    "choose_previous",
 )
-"""The keys that take the focus elsewhere."""
+"""The keys that take the focus elsewhere, and those that must act before the line they are pressed in."""
 BY_ID = {key.id: key for key in KEYS}
 
 
+@dataclass(frozen=True)
+class Keymap:
+    """The table with the trader's own keys in it (`tui/user_keys.py`). `mistakes` are sentences about his file."""
+
+    keys: tuple[Key, ...] = KEYS
+    mistakes: tuple[str, ...] = ()
+
+    def __getitem__(self, key_id: str) -> Key:
+        return next(key for key in self.keys if key.id == key_id)
+
+    def of(self, context: str) -> list[Key]:
+        """The keys of a context."""
+        return [key for key in self.keys if key.context == context]
+
+    def hints(self, contexts: Iterable[str]) -> list[Key]:
+        """The keys of the hint line, nearest context first."""
+        return [key for context in contexts for key in self.of(context) if key.hint]
+
+    def changed(self) -> dict[str, str]:
+        """What differs from the table, as `App.set_keymap` takes it."""
+        return {key.id: key.keys for key in self.keys if key.keys != BY_ID[key.id].keys}
+
+
+def binding(key_id: str, action: str = "", *, priority: bool = False) -> Binding:
+    """Textual's binding of one key, for another `action` where that key does something else. A key with `disabled`
+    goes through the app, which asks it first."""
+    key = BY_ID[key_id]
+    return Binding(
+        key.keys,
+        action or (f"app.guarded('{key.id}')" if key.disabled else key.action),
+        key.description,
+        tooltip=key.tooltip,
+        show=False,
+        # Acted on before the next key is looked at: what is typed after `:` must reach the line, never a pane,
+        # and a space after `4` must not reach the pane that had the focus before.
+        priority=priority or (not action and (key.id in FIRST or key.context == "layout")),
+        id=key.id,
+    )
+
+
 def bindings(context: str) -> list[Binding]:
-    """Textual's bindings of a context. A key with `disabled` goes through the app, which asks it first."""
-    return [
-        Binding(
-            key.keys,
-            f"app.guarded('{key.id}')" if key.disabled else key.action,
-            key.description,
-            tooltip=key.tooltip,
-            show=False,
-            # Acted on before the next key is looked at: what is typed after `:` must reach the line, never a pane,
-            # and a space after `4` must not reach the pane that had the focus before.
-            priority=key.id in FIRST or key.context == "layout",
-        )
-        for key in KEYS
-        if key.context == context
-    ]
+    """Textual's bindings of a context."""
+    return [binding(key.id) for key in KEYS if key.context == context]
 
 
 def hints(contexts: tuple[str, ...]) -> list[Key]:
-    """The keys of the hint line, nearest context first."""
-    return [key for context in contexts for key in KEYS if key.context == context and key.hint]
+    """The keys of the hint line as the table has them, nearest context first."""
+    return Keymap().hints(contexts)
 
 
-def key_table_markdown() -> str:
+def keymap_of(app: Any) -> Keymap:
+    """The keys as an app's trader has them; the table where the app has none."""
+    found = getattr(app, "keymap", None)
+    return found if isinstance(found, Keymap) else Keymap()
+
+
+def shown_key(app: Any, key_id: str) -> str:
+    """What a page calls a key."""
+    return keymap_of(app)[key_id].shown
+
+
+def key_table_markdown(keymap: Keymap | None = None) -> str:
     """The README's key page."""
     lines: list[str] = []
     for context, heading in CONTEXTS.items():
         lines += [f"**{heading}**", "", "| key | does | |", "|---|---|---|"]
-        lines += [f"| `{key.shown}` | {key.description} | {key.tooltip} |" for key in KEYS if key.context == context]
+        lines += [f"| `{key.shown}` | {key.description} | {key.tooltip} |" for key in (keymap or Keymap()).of(context)]
         lines.append("")
     return "\n".join(lines)

@@ -55,6 +55,8 @@ def sit_down(engine: EngineThread, seat: ThreadSeat, settings: Settings, layout:
             notify=settings.notify,
             after_first_paint=settle,
             layout=layout,
+            keys_file=settings.keys_file,
+            state_dir=settings.state_dir,
         )
     except NoTerminal as refusal:
         click.echo(str(refusal), err=True)

@@ -4,12 +4,12 @@ from collections.abc import Awaitable, Callable
 from typing import Any, ClassVar
 
 from textual.app import ComposeResult
-from textual.binding import Binding
 from textual.containers import Vertical
 from textual.widgets import Input, Static
 
 from engine.symbol_search import How, Match
 from schema.listed import Listed
+from tui.keymap import bindings
 from tui.panes.lines import Span, SpanLines
 from tui.patient import PatientModal
 from tui.text import clean, fit
@@ -43,11 +43,7 @@ class Matches(SpanLines):
 class SymbolSearch(PatientModal[Listed | None]):
     """Answers change with every letter; Enter takes the lit one, Escape none."""
 
-    BINDINGS: ClassVar[list[Any]] = [
-        Binding("escape", "dismiss(None)", "close"),
-        Binding("down,tab", "step(1)", "next", priority=True),
-        Binding("up,shift+tab", "step(-1)", "previous", priority=True),
-    ]
+    BINDINGS: ClassVar[list[Any]] = bindings("choose")
 
     def __init__(self, find: Callable[[str], Awaitable[tuple[Match, ...]]], list_name: str) -> None:
         super().__init__()
@@ -88,6 +84,9 @@ class SymbolSearch(PatientModal[Listed | None]):
         if self._matches:
             self._chosen = max(0, min(self._chosen + by, len(self._matches) - 1))
             self._show()
+
+    async def action_choose(self) -> None:
+        await self._input.action_submit()
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         event.stop()

@@ -4,13 +4,16 @@
 import os
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Literal
 
 from engine.seat import Seat
 from tui.app import CopydeskApp
+from tui.history import History, history_file
 from tui.laptop import Notify
 from tui.terminal import check_terminal, hung_up, this_terminal
 from tui.theme import DEFAULT
+from tui.user_keys import keymap_from
 
 
 class NoTerminal(Exception):
@@ -27,8 +30,11 @@ def sit(
     after_first_paint: Callable[[], None] | None = None,
     attached: bool = False,
     layout: str = "",
+    keys_file: Path | None = None,
+    state_dir: Path | None = None,
 ) -> CopydeskApp:
-    """Show the desk in a layout (without one, as it was shown last) until the trader leaves, SIGTERM comes or the
+    """Show the desk in a layout (without one, as it was shown last), with the trader's own keys of `keys_file` and the
+    commands that he typed before, kept in `state_dir`, until the trader leaves, SIGTERM comes or the
     terminal hangs up; the returned app says which (`hung_up`, `terminated`). Main thread only. Raises NoTerminal.
     After a hang-up standard streams that were that terminal lead to ``/dev/null``, so that nothing later
     fails by writing to a terminal that is gone."""
@@ -44,6 +50,8 @@ def sit(
         here=here,
         ascii_only=glyphs == "ascii" or (glyphs == "auto" and not here.utf8),
         notify="bell" if here.term == "linux" else notify,  # a console has nowhere to show it
+        keymap=keymap_from(keys_file),
+        history=History(history_file(state_dir) if state_dir is not None else None),
     )
     app.run(mouse=mouse)
     if app.hung_up:

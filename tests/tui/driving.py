@@ -10,6 +10,7 @@ from textual.pilot import Pilot
 from tests.tui.scripted_seat import ScriptedSeat
 from tui.app import CopydeskApp
 from tui.commandline import Prompt
+from tui.dialogs import Confirm
 
 DEADLINE_TURNS = 200
 
@@ -61,6 +62,11 @@ class Driver:
         await self.until(lambda: self.app.prompt.is_open, "the command line")
         await self.type(line)
         await self.pilot.press("enter")
+
+    async def confirmed(self) -> None:
+        """Press the second key on the page that asks."""
+        await self.until(lambda: isinstance(self.app.screen, Confirm), "the page that asks")
+        await self.pilot.press("y")
 
 
 @asynccontextmanager

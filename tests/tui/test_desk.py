@@ -12,7 +12,7 @@ from engine.seat import AccountRow, CommandRefused, FlattenResult
 from tests.tui.driving import desk
 from tests.tui.scripted_seat import ScriptedSeat
 from tui.commands import Export
-from tui.dialogs import HelpPage, QuitQuestion, StoryPage
+from tui.dialogs import Confirm, HelpPage, QuitQuestion, StoryPage
 from tui.grid import GridPane
 from tui.panes.lines import StatusLine
 
@@ -107,6 +107,7 @@ async def test_only_changed_cells_are_repainted() -> None:
 async def test_flatten_all_closes_and_says_what_the_venue_confirmed() -> None:
     async with desk() as on:
         await on.command("flatten all")
+        await on.confirmed()
         await on.shows("21 accounts are flat after 0.2 s, checked with the venue.")
         assert await on.seat.open_positions() == 0
         await on.shows("Every account is flat.")
@@ -119,6 +120,7 @@ async def test_a_flatten_that_failed_names_who_is_not_flat_and_why() -> None:
 
     async with desk(seat=Stubborn()) as on:
         await on.command("flatten all")
+        await on.confirmed()
         await on.shows("NOT flat: DEMO1001: the market is closed. 1 account is flat after 2.0 s.")
 
 
@@ -514,5 +516,9 @@ async def test_the_kill_switch_takes_two_deliberate_keys() -> None:
         await on.pilot.press("escape")
         assert await on.seat.open_positions() > 0 and not on.seat.guarded
         await on.pilot.press("K", "enter")
+        await on.until(lambda: isinstance(on.app.screen, Confirm), "the page")
+        await on.pilot.press("enter", "enter")
+        assert await on.seat.open_positions() > 0 and not on.seat.guarded, "Enter was the second key too"
+        await on.confirmed()
         await on.shows("21 accounts are flat after 0.2 s, checked with the venue.")
         assert on.seat.guarded == "all halt"

@@ -164,6 +164,8 @@ def test_flatten_all_ends_with_the_venue_showing_everyone_flat(state_dir: Path) 
         desk.until(lambda: "flat" not in desk.held().values() or not desk.off_rule(), 3, "everybody in the market")
         assert list(desk.held().values()).count("flat") < 3
         desk.press(":flatten all\r")
+        desk.shows("flatten 21 accounts")
+        desk.press("y")
         desk.says("21 accounts are flat after")
         books = desk.books()  # what the venue has when the message comes
         assert desk.message.endswith("checked with the venue.")

@@ -84,7 +84,7 @@ async def test_a_key_that_has_no_symbol_to_act_on_says_so() -> None:
     async with desk() as on:
         await on.command("list empty")
         await on.pilot.press("6", "d")
-        await on.shows("No symbol is under the cursor; f finds one for the list.")
+        await on.shows("No symbol is under the cursor; find symbol puts one on the list.")
 
 
 async def test_a_symbol_that_is_not_there_is_answered_with_the_nearest() -> None:

@@ -1,7 +1,9 @@
 """The fixed lines of the screen: status on top, messages and key hints at the bottom. `tui/app.py` feeds them."""
 
+from collections.abc import Mapping
 from typing import ClassVar, NamedTuple
 
+from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
 from textual import events
@@ -176,10 +178,10 @@ class MessageLine(SpanLines):
 
 
 class HintLine(SpanLines):
-    """The keys that work here; a hint is also a button."""
+    """The keys that work here; a hint is also a button. Under the mouse it says what its key does, or why it can't."""
 
     PREFIX = "hint"
-    COMPONENT_CLASSES: ClassVar[set[str]] = {"hint--key", "hint--text"}
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"hint--key", "hint--text", "hint--off", "hint--told"}
 
     class Pressed(Message):
         """A hint was clicked."""
@@ -191,29 +193,71 @@ class HintLine(SpanLines):
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self._keys: list[Key] = []
+        self._why_not: Mapping[str, str] = {}
+        self._under: Key | None = None
 
-    def show(self, keys: list[Key]) -> None:
-        """Hints that do not fit are left out; the `?` page has them all."""
-        self._keys = keys
+    def show(self, keys: list[Key], why_not: Mapping[str, str] | None = None) -> None:
+        """Hints that do not fit are left out; the `?` page has them all. `why_not`: by id, why one can't act now."""
+        self._keys, self._why_not = keys, why_not or {}
+        if self._under not in keys:
+            self._under = None
+        self._draw()
+
+    def _draw(self) -> None:
         line: list[Span] = []
-        room = self.size.width
-        for key in keys:
-            room -= _hint_length(key)
-            if room >= 0:
-                line += [Span(f" {key.shown}", "key"), Span(f" {key.description} ", "text")]
+        x, width = 0, self.size.width
+        for key in self._keys:
+            if x + _hint_length(key) > width:
+                break
+            off = key.id in self._why_not
+            looks = ("off", "off") if off else ("key", "text")
+            hint = [Span(f" {key.shown}", looks[0]), Span(f" {key.description} ", looks[1])]
+            if key == self._under:
+                line = self._telling(key, line, hint, x)
+                break
+            line += hint
+            x += _hint_length(key)
         self.set_lines([line])
 
+    def _telling(self, key: Key, before: list[Span], hint: list[Span], x: int) -> list[Span]:
+        """The hint under the mouse where it stands, and what it does on the side of it that has the room."""
+        reason = self._why_not.get(key.id)
+        told = f" {key.tooltip} Not now: {reason}" if reason else f" {key.tooltip}"
+        told = clean(told)
+        right = self.size.width - x - _hint_length(key)
+        if right >= len(told) or right >= x:
+            return [*before, *hint, Span(told, "told")]
+        return [Span(fit(told, x), "told"), *hint]
+
     def on_resize(self, _event: events.Resize) -> None:
-        self.show(self._keys)
+        self._draw()
+
+    def _at(self, x: int) -> Key | None:
+        """The key whose hint stands at `x`."""
+        start = 0
+        for key in self._keys:
+            end = start + _hint_length(key)
+            if end > self.size.width:
+                return None
+            if start <= x < end:
+                return key
+            start = end
+        return None
+
+    def on_mouse_move(self, event: events.MouseMove) -> None:
+        under = self._at(event.x)
+        if under != self._under:
+            self._under = under
+            self._draw()
+
+    def on_leave(self, _event: events.Leave) -> None:
+        self._under = None
+        self._draw()
 
     def on_click(self, event: events.Click) -> None:
-        x = 0
-        for key in self._keys:
-            x += _hint_length(key)
-            if event.x < x <= self.size.width:
-                self.post_message(self.Pressed(key))
-                return
+        if (key := self._at(event.x)) is not None:
+            self.post_message(self.Pressed(key))
 
 
 def _hint_length(key: Key) -> int:
-    return len(key.shown) + len(key.description) + 3
+    return cell_len(key.shown) + cell_len(key.description) + 3
