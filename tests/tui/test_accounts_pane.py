@@ -65,19 +65,19 @@ async def test_each_group_has_a_heading_with_its_totals() -> None:
 async def test_a_group_folds_into_its_heading_and_back_and_the_cursor_stays_with_it() -> None:
     async with desk(seat=two_groups()) as on:
         pane = on.app.accounts
-        await on.pilot.press("down", "o")
+        await on.pilot.press("down", "c")
         await on.until(lambda: "▸ main" in on.text, "the folded group")
         assert "DEMO1001" not in "\n".join(line[:60] for line in on.lines[3:30])
         assert pane.group_at_hand == "main" and pane.current is None
         assert "21 accounts" in on.lines[2]
         await on.pilot.press("down")
         assert pane.current is not None and pane.current.account == "DEMO1015"
-        await on.pilot.press("up", "o")
+        await on.pilot.press("up", "c")
         await on.until(lambda: "▾ main" in on.text, "the group again")
         assert pane.current is not None and pane.current.account == "LEAD1000"
-        await on.pilot.press("O")
+        await on.pilot.press("C")
         assert [len(pane.shown), pane.group_at_hand] == [0, "main"]
-        await on.pilot.press("O")
+        await on.pilot.press("C")
         assert len(pane.shown) == 21
 
 
@@ -94,7 +94,7 @@ async def test_the_cursor_stands_on_accounts_and_not_on_headings() -> None:
 
 async def test_a_filter_finds_accounts_of_a_folded_group() -> None:
     async with desk(seat=two_groups()) as on:
-        await on.pilot.press("O")
+        await on.pilot.press("C")
         on.app.accounts.set_filter("1018")
         await on.shows("DEMO1018")
         assert [row.account for row in on.app.accounts.shown] == ["DEMO1018"]

@@ -14,6 +14,8 @@ from tui.palette import Palette
 from tui.textpage import TextPage
 
 TRADES = ("flatten", "kill", "resync", "place", "move", "cancel", "set_rule")
+SHOWN_AT = {"resync": 1, "place": 1, "move": 4, "cancel": 2}
+"""Where among its arguments a command has what it showed; without it, it only shows."""
 
 
 class SpySeat(ScriptedSeat):
@@ -24,14 +26,22 @@ class SpySeat(ScriptedSeat):
         self.traded: list[str] = []
 
     def __getattribute__(self, name: str) -> Any:
-        if name in TRADES:
-            object.__getattribute__(self, "traded").append(name)
-        return object.__getattribute__(self, name)
+        found = object.__getattribute__(self, name)
+        if name not in TRADES:
+            return found
+
+        def noted(*given: Any, **named: Any) -> Any:
+            if name not in SHOWN_AT or len(given) > SHOWN_AT[name] or named.get("shown") is not None:
+                self.traded.append(name)
+            return found(*given, **named)
+
+        return noted
 
 
 async def go(on: Driver, context: str) -> None:
     """Have the keys of a context at hand."""
     app = on.app
+    app.trading.ladder.disarm()  # the key before may have armed it, and two keys may trade
     if context in app._panes:
         app.action_pane(context)
     elif context == "grid":

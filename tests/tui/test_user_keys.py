@@ -118,5 +118,5 @@ async def test_the_desk_opens_with_the_good_keys_and_says_what_is_wrong_with_the
         assert app.accounts.size.width < 200
         await pilot.press("Z")
         await on.until(lambda: app.accounts.size.width == 200, "zoom by the trader's own key")
-        await pilot.press("question_mark")
+        await pilot.press("question_mark", "slash", *"zoom", "enter")
         await on.shows("Z            zoom")
