@@ -1,11 +1,11 @@
 """How followers were copied to: outcomes with their reasons, slippage against the leader, and the delay of every stage.
 Pure; `engine/report.py` calls it.
 
-A copy's stages are the desk's budget (FIELD.md 7.1) over its six times: *detect* from the leader's fill at its venue
-to our door, *publish* to the end of the journal's commit (normalised, planned, durable), *fan-out* to its bytes at
-the socket, *venue* to the venue's first answer, *collect* to its last fill, *total* from the leader's fill to the
-last of the follower. An order that rests waits for its price and no one else, so it has neither of the last two, and
-*detect* only where a fill of the leader asked for it.
+A copy's stages are the desk's budget (FIELD.md 7.1) over its six times: *detect* from the leader's fill at its venue to
+our door, *publish* to the end of the journal's commit (normalised, planned, durable), *fan-out* to its bytes at the
+socket, *venue* to the venue's first answer, *collect* to its last fill, *total* from the leader's fill to the last
+of the follower. An order that rests waits for its price and no one else, so it has neither of the last two; *detect* is
+of copies that a fill of the leader asked for.
 """
 
 import math

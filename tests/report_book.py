@@ -33,6 +33,7 @@ from schema.records import (
     SymbolMap,
 )
 from schema.store import Batch, Store
+from schema.store_report import AccountFact, FillFact, ReportFacts
 from schema.trading_day import ends_ns, trading_day
 
 DAY = date(2026, 11, 25)
@@ -137,6 +138,22 @@ async def write(store: Store) -> None:
     }
     for each, copies in pairs.items():
         assert await store.commit_signal(each, copies)
+
+
+def book_facts() -> ReportFacts:
+    """The day's fills, as the store would tell them, and no copies."""
+    told = [
+        FillFact(account=f.account, symbol=f.symbol, net_qty=f.net_qty, price=f.price, fee=f.fee, venue_ns=f.venue_ns)
+        for f in FILLS
+    ]
+    return ReportFacts(
+        accounts=tuple(
+            AccountFact(account=name, connection=login, venue="v", environment="demo", group="main", role=role)
+            for name, login, role in (("LEAD", "one", "leader"), ("F1", "one", "follower"), ("F2", "two", "follower"))
+        ),
+        before=tuple(each for each in told if each.venue_ns < BEGINS_NS),
+        fills=tuple(each for each in told if BEGINS_NS <= each.venue_ns < ENDS_NS),
+    )
 
 
 assert trading_day(BEGINS_NS) == trading_day(ENDS_NS - 1) == DAY != trading_day(ENDS_NS)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from brokers.registry import VENUE_TABLE
+from engine.reported import ReportAsked
 from engine.seat import AccountRow, CommandRefused, FlattenResult, ResyncPlan, Seat, Topic
 from tui import commands
 from tui.asking import outcome
@@ -21,6 +22,7 @@ from tui.lists import Lists
 from tui.managing import Managing
 from tui.page import Page
 from tui.panes.lines import MessageLine
+from tui.report_page import ReportPage
 from tui.text import counted
 from tui.trading import Trading
 
@@ -111,6 +113,8 @@ class Carrying:
                 self._app.push_screen(StoryPage(self._app.layouts.text()))
             case commands.PutPane(name):
                 self._app.board.put(name)
+            case commands.ShowReport(day):
+                self.ask(self._report(day))
             case commands.Export(what, path, account):
                 self.ask(self._seat.export(what, str(Path(path).expanduser()), account))
 
@@ -125,6 +129,11 @@ class Carrying:
         """Open the page with the story that is awaited."""
         story = await asked
         self._app.push_screen(StoryPage(story))
+        return ""
+
+    async def _report(self, day: str | None) -> str:
+        """Open the page with a day's report."""
+        self._app.push_screen(ReportPage(self._seat, await self._seat.report(ReportAsked(day=day))))
         return ""
 
     async def _show_list(self, name: str) -> str:

@@ -11,6 +11,7 @@ from decimal import Decimal
 from difflib import get_close_matches
 from typing import Any, Literal, NamedTuple
 
+from engine.export import EVERYTHING as EXPORTS
 from engine.rules import RuleRefused, parse_rule
 from engine.seat import Ticket
 from schema.group_words import CHOICES, FIELDS, GroupRefused, changed
@@ -26,8 +27,6 @@ from schema.watchlists import (
     filter_of,
 )
 from tui.order_words import BadOrder, lots, number, ticket_of
-
-EXPORTS = ("orders", "copies", "positions", "accounts")
 
 
 class BadCommand(ValueError):
@@ -110,6 +109,13 @@ class Export:
     what: str
     path: str
     account: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ShowReport:
+    """Of a trading day; None for today's."""
+
+    day: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,6 +266,7 @@ Command = (
     | SetRule
     | Manage
     | Export
+    | ShowReport
     | Why
     | Watch
     | Unwatch
@@ -399,6 +406,12 @@ SYNTAX: tuple[Syntax, ...] = (
         (Argument("what", EXPORTS), Argument("file", None), Argument("account", "accounts", optional=True)),
         "export copies copies.csv",
         "write a CSV file",
+    ),
+    Syntax(
+        "report",
+        (Argument("day", ("today", "yesterday"), optional=True, free=True),),
+        "report yesterday",
+        "P&L, copies, slippage and latency of a trading day, today's without one",
     ),
     Syntax(
         "why",
@@ -541,6 +554,8 @@ def _command(name: str, values: Sequence[str]) -> Command:
             return Manage("remove", account)
         case "export", what, path, *account:
             return Export(what, path, account[0] if account else None)
+        case "report", *day:
+            return ShowReport(day[0] if day else None)
         case "why", account, *at:
             return Why(account, at[0] if at else None)
         case "add", *_:

@@ -50,6 +50,12 @@ def _built(figure: Any) -> str:
     return "\n".join(line.rstrip() for line in text.splitlines())
 
 
+def _y_ticks(figure: Any, low: float, high: float, form: str) -> None:
+    """Numbers that a person reads, where plotext would write 1.2e4."""
+    at = [low + (high - low) * number / (_TICKS - 1) for number in range(_TICKS)]
+    figure.ruler("y").ticks(at, labels=[format(value, form) for value in at])
+
+
 def _equity(report: Report, width: int) -> str:
     points = report.equity
     if len(points) < 2:
@@ -62,6 +68,8 @@ def _equity(report: Report, width: int) -> str:
     curve = figure.signal(xs, [float(point.net) for point in points])
     curve.lines(True)
     figure.draw(curve)
+    nets = [float(point.net) for point in points]
+    _y_ticks(figure, min(nets), max(nets) if max(nets) > min(nets) else min(nets) + 1, ",.0f")
     span_s = max((last_ns - first_ns) / 1e9, 1.0)
     form = "%H:%M:%S" if span_s < 3600 else "%H:%M" if span_s * 1e9 < _DAY_NS else "%m-%d %H:%M"
     places = [span_s * number / (_TICKS - 1) for number in range(_TICKS)]
@@ -70,7 +78,7 @@ def _equity(report: Report, width: int) -> str:
 
 
 def _by_account(report: Report, width: int) -> str:
-    """Bars to the right for a profit and to the left for a loss: no height limit, one line an account."""
+    """Bars to the right for a profit and to the left for a loss, a line each: by plotext they would have no names."""
     traded = [line for line in report.accounts if line.result.fills]
     if not traded:
         return ""
@@ -86,6 +94,7 @@ def _histogram(title: str, of: Sequence[Bin], width: int) -> str:
         return ""
     figure = _figure(title, width, _HEIGHT)
     figure.draw(figure.bar([f"{each.low:f}" for each in of], [each.count for each in of]))
+    _y_ticks(figure, 0, max(each.count for each in of), ",.0f")
     return _built(figure)
 
 

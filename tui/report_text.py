@@ -17,9 +17,15 @@ _RESULT = ("realised", "fees", "net", "lots", "trades", "won", "drawdown")
 def text_of(report: Report) -> str:
     """All of it."""
     parts = [title(report)]
-    for heading, lines in sections(report):
-        parts += ["", heading, *(f"  {line}".rstrip() for line in lines)]
+    for section in sections(report):
+        parts += ["", *section_lines(section)]
     return "\n".join(parts)
+
+
+def section_lines(section: Section) -> list[str]:
+    """A heading, and its lines under it."""
+    heading, lines = section
+    return [heading, *(f"  {line}".rstrip() for line in lines)]
 
 
 def title(report: Report) -> str:

@@ -14,6 +14,9 @@ from random import Random
 from msgspec import structs
 
 from engine.market.shown import BookLevel, BookShown, Print, SessionShown, TapeShown, Truth
+from engine.report import report
+from engine.reported import Report, ReportAsked
+from engine.reporting import days_of
 from engine.seat import (
     AccountRow,
     AlertRow,
@@ -77,7 +80,9 @@ from schema.records import (
     Side,
     VenueAccount,
 )
+from schema.store_report import ReportFacts
 from schema.watchlists import AddSymbols, Edit, ListRefused, UserLists, Watched, edited
+from tests.report_book import DAY, ENDS_NS, book_facts
 
 START_NS = 1_703_500_200_000_000_000  # 2023-12-25 10:30 UTC
 EVENT_NS = 20_000_000
@@ -777,6 +782,12 @@ class ScriptedSeat:
         text = "".join(",".join(str(getattr(row, field)) for field in row.__struct_fields__) + "\r\n" for row in rows)
         Path(path).write_bytes(text.encode())
         return f"{len(rows)} {what} written to {path}."
+
+    async def report(self, asked: ReportAsked) -> Report:
+        """The script's trades are nobody's fills: the book of `tests/report_book.py` on its day, and nothing on others;
+        without a day, that one."""
+        since, until = days_of(asked, ENDS_NS - 1)
+        return report(book_facts() if since == DAY else ReportFacts(), since, until, ENDS_NS - 1)
 
     async def why(self, account: str, at: str | None = None, signal_id: str | None = None) -> str:
         if account not in self.accounts:

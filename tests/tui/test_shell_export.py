@@ -72,7 +72,7 @@ def test_a_file_holds_what_standard_output_shows(shell: Shell) -> None:
     ("arguments", "says"),
     [
         (["order"], "export: 'order' can't be exported; did you mean orders?"),
-        ([], "Missing argument 'orders|copies|positions|accounts'."),
+        ([], "Missing argument 'WHAT'."),
         (["orders", "--from", "yesterday"], "from: 'yesterday' is not a day or a time; write one like 2026-11-21"),
         (["orders", "--to", "2026-02-30"], "to: '2026-02-30' is not a day or a time"),
         (["orders", "--from", "2026-02-02", "--to", "2026-02-01"], "to: 2026-02-01 is not after 2026-02-02;"),
