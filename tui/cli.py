@@ -71,7 +71,11 @@ def main(context: click.Context, config: Path | None, layout: str) -> None:
 
 @main.command()
 @click.option("--tape", type=click.Path(exists=True, dir_okay=False, path_type=Path), envvar="COPYDESK_TAPE")
-@click.option("--speed", type=click.FloatRange(min=0.01, max=1000), default=20.0, show_default=True)
+@click.option(
+    "--speed",
+    type=click.FloatRange(min=0.01, max=1000),
+    help="The market's time per real time.  [20 with a tape, else 1: a made market's time is ours]",
+)
 @click.option("--seed", type=int, default=1, show_default=True)
 @click.option("--headless", is_flag=True, help="No screen: run, settle, report.")
 @click.option("--seconds", type=click.FloatRange(min=1), default=30.0, show_default=True, help="With --headless.")
@@ -88,7 +92,7 @@ def main(context: click.Context, config: Path | None, layout: str) -> None:
 def demo(
     config: Path | None,
     tape: Path | None,
-    speed: float,
+    speed: float | None,
     seed: int,
     headless: bool,
     seconds: float,
@@ -102,6 +106,7 @@ def demo(
 
     settings = settings_with_log(config)
     with refusals():
+        speed = speed or (20.0 if tape else 1.0)
         practice = Demo(settings, tape=tape, speed=speed, seed=seed, venues=venues or VENUES, latency_ms=venue_latency)
         sys.exit(practice.headless(seconds, as_json=as_json) if headless else practice.open(layout))
 
