@@ -117,7 +117,11 @@ def test_a_command_is_understood(line: str, meant: object) -> None:
         ("set main late withn", "late: 'withn' is not known; did you mean within?"),
         ("set main late_s soon", "late_s: 'soon' is not a whole number; write one from 0 to 1000000."),
         ("set man late never", "group: there is no 'man' here; did you mean main?"),
-        ("export trades x.csv", "what: there is no 'trades' here; write orders, copies, positions or accounts."),
+        (
+            "export trades x.csv",
+            "what: there is no 'trades' here; write orders, copies, positions, accounts, alerts, report, "
+            "candles, depth, tape, watchlists, drift, health, feeds or latency.",
+        ),
         ("export orders", ":export needs a file, as in :export copies copies.csv."),
         ("theme dsk", "theme: there is no 'dsk' here; did you mean desk?"),
         ('export orders "x', "A quotation mark is never closed."),
@@ -143,7 +147,8 @@ def test_a_mistake_gets_one_sentence(line: str, sentence: str) -> None:
             "set main late n",
             ["set main late next_flat", "set main late never", "set main late no_worse", "set main late within"],
         ),
-        ("export p", ["export positions ", "export copies "]),
+        ("export p", [f"export {what} " for what in ("positions", "copies", "report", "depth", "tape")]),
+        ("report y", ["report yesterday", "report today"]),
         ("theme l", ["theme light"]),
         ("unwatch esz6 n", ["unwatch esz6 NQZ6"]),
         ("list m", ["list majors"]),
