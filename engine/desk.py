@@ -27,8 +27,8 @@ from engine.arming import Arming
 from engine.collector import collect
 from engine.core import Core
 from engine.exits import Exits
-from engine.export import REPORT, ExportRefused, counted_rows, export, export_pane, export_report
-from engine.export_panes import PANES
+from engine.export import ExportRefused, counted_rows, export, export_pane, export_report
+from engine.export_panes import PANES, REPORT
 from engine.flatten import exposure_of
 from engine.grouping import Grouping
 from engine.inbox import Inbox

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from engine import report_table
-from engine.export_panes import PANES, ViewOf, of_accounts, table
+from engine.export_panes import EVERYTHING, PANES, REPORT, STORED, ViewOf, of_accounts, table
 from engine.reported import Report, ReportAsked
 from engine.reporting import make
 from schema.clock import SYSTEM_CLOCK, from_datetime
@@ -98,11 +98,8 @@ _TABLES = {
     ),
     "alerts": _Table(columns="at_ns, level, text", source="alerts", account="", at_ns="at_ns", order="seq"),
 }
-REPORT = "report"
-WHAT = (*_TABLES, REPORT)
+WHAT = (*STORED, REPORT)
 """What can be exported with or without a running desk."""
-EVERYTHING = (*WHAT, *PANES)
-"""What can be exported."""
 
 
 async def export(

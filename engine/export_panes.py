@@ -129,6 +129,10 @@ _PANES: dict[str, Callable[[ViewOf], Table]] = {
 }
 PANES = tuple(_PANES)
 """What can be exported of a running desk alone."""
+STORED = ("orders", "copies", "positions", "accounts", "alerts")
+REPORT = "report"
+EVERYTHING = (*STORED, REPORT, *PANES)
+"""What can be exported; the others are in the database (`engine/export.py`)."""
 
 
 def table(what: str, view_of: ViewOf, account: str | None = None) -> Table:

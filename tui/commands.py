@@ -11,7 +11,7 @@ from decimal import Decimal
 from difflib import get_close_matches
 from typing import Any, Literal, NamedTuple
 
-from engine.export import EVERYTHING as EXPORTS
+from engine.export_panes import EVERYTHING as EXPORTS
 from engine.rules import RuleRefused, parse_rule
 from engine.seat import Ticket
 from schema.group_words import CHOICES, FIELDS, GroupRefused, changed

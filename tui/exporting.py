@@ -5,8 +5,8 @@ from pathlib import Path
 
 import click
 
-from engine.export import EVERYTHING, counted_rows, export, export_pane
-from engine.export_panes import PANES
+from engine.export import counted_rows, export, export_pane
+from engine.export_panes import EVERYTHING, PANES
 from schema.clock import SYSTEM_CLOCK
 from schema.settings import Settings
 from schema.store import Store

@@ -10,7 +10,6 @@ from textual.app import ComposeResult
 from textual.containers import Vertical, VerticalScroll
 from textual.widgets import Static
 
-from engine.export import ExportRefused, counted_rows, export_report
 from engine.reported import Report, ReportAsked
 from engine.seat import CommandRefused, Seat
 from tui.asking import REFUSED, outcome
@@ -73,6 +72,8 @@ class ReportPage(PatientModal[None]):
 
     def action_export(self) -> None:
         """Write the CSV into the folder that this seat runs in."""
+        from engine.export import ExportRefused, counted_rows, export_report  # a seat loads no database to sit down
+
         days = [str(day) for day in dict.fromkeys((self._report.since, self._report.until))]
         path = Path.cwd() / f"report-{'-to-'.join(days)}.csv"
         try:

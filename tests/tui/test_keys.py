@@ -5,12 +5,14 @@ from typing import Any
 
 import pytest
 
+from engine.reported import ReportAsked
 from tests.tui.driving import Driver, desk
 from tests.tui.scripted_seat import ScriptedSeat
 from tui.dialogs import Confirm, HelpPage
 from tui.history import History
 from tui.keymap import CONTEXTS, KEYS, Key
 from tui.palette import Palette
+from tui.report_page import ReportPage
 from tui.textpage import TextPage
 
 TRADES = ("flatten", "kill", "resync", "place", "move", "cancel", "set_rule")
@@ -58,6 +60,9 @@ async def go(on: Driver, context: str) -> None:
     elif context == "confirm":
         app.push_screen(Confirm("Do it?", does="do it"))
         await on.until(lambda: isinstance(app.screen, Confirm), "the page")
+    elif context == "report":
+        app.push_screen(ReportPage(on.seat, await on.seat.report(ReportAsked())))
+        await on.until(lambda: isinstance(app.screen, ReportPage), "the report")
     elif context == "text":
         app.push_screen(TextPage("line\n" * 200))
         await on.until(lambda: isinstance(app.screen, TextPage), "the page")
@@ -65,8 +70,11 @@ async def go(on: Driver, context: str) -> None:
 
 
 @pytest.mark.parametrize("context", CONTEXTS)
-async def test_no_single_key_trades_in_any_context_and_each_is_taken(context: str) -> None:
+async def test_no_single_key_trades_in_any_context_and_each_is_taken(
+    context: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Pressed where it works, every key of the table reaches its action, and none reaches what sends an order."""
+    monkeypatch.chdir(tmp_path)  # a key writes a report there
     seat = SpySeat()
     seat.advance(800)
     taken: set[str] = set()
