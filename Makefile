@@ -13,12 +13,12 @@ TAPE ?= $(firstword $(wildcard ../shared/data/*.csv.gz))
 demo: $(READY)
 	$(BIN)/copydesk demo $(if $(TAPE),--tape $(TAPE)) $(ARGS)
 
-# Most tests wait more than they work, so three run at a time; then, alone, those that measure. On a machine that others
+# Most tests wait more than they work, so four run at a time; then, alone, those that measure. On a machine that others
 # use too, what failed is tried once more by itself, and what fails twice has failed. (5: none was chosen.)
 BESIDE := -m "not bench and not soak and not alone"
 ALONE := -m "alone and not bench and not soak"
 test: $(READY)
-	$(BIN)/pytest -n 3 --dist worksteal $(BESIDE) $(ARGS) || [ $$? -eq 5 ] || $(BIN)/pytest --last-failed $(BESIDE) $(ARGS)
+	$(BIN)/pytest -n 4 --dist worksteal $(BESIDE) $(ARGS) || [ $$? -eq 5 ] || $(BIN)/pytest --last-failed $(BESIDE) $(ARGS)
 	$(BIN)/pytest $(ALONE) $(ARGS) || [ $$? -eq 5 ] || $(BIN)/pytest --last-failed $(ALONE) $(ARGS)
 
 lint: $(READY)
