@@ -119,15 +119,17 @@ class SymbolIndex:
 
     def _by_symbol(self, query: str, text: str, begins: int, limit: int) -> list[Match]:
         """Symbols that begin with the query; the shortest of them are the query, letter for letter."""
-        literal = text.strip().casefold()
+        literal, size = text.strip().casefold(), len(query)
+        found = _lowest(begins, limit)
+        if found and len(self._keys[found[-1]]) == size:  # there may be more of them, and the one that is meant
+            found = [at for at in _lowest(begins, _NAMESAKES) if len(self._keys[at]) == size]
         matches = [
-            Match(listed=self._listed[at], how=How.EXACT if len(self._keys[at]) == len(query) else How.PREFIX)
-            for at in _lowest(begins, limit)
+            Match(listed=self._listed[at], how=How.EXACT if len(self._keys[at]) == size else How.PREFIX) for at in found
         ]
         matches.sort(
             key=lambda match: (match.how, match.how is How.EXACT and match.listed.symbol.casefold() != literal)
         )
-        return matches
+        return matches[:limit]
 
     def _by_typo(self, query: str) -> int:
         """Symbols that begin with the query but for one letter: right up to it, and right after it with the rest of the

@@ -109,7 +109,7 @@ CONTEXTS = {
     "text": "On a page of text",
 }
 _TABLES = ("accounts", "positions", "orders", "copies", "watch", "alerts", "drift", "health", "latency")
-_ALONE = ("layout", "prompt", "choose", "confirm", "text")
+_ALONE = ("layout", "prompt", "choose", "confirm", "text", "report")
 TYPED = ("prompt", "choose")
 """Contexts in which letters are typed, so that no letter can be a key."""
 
