@@ -21,6 +21,7 @@ import contextlib
 import logging
 import socket as sockets
 import ssl
+import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -40,6 +41,9 @@ from brokers.text import NOT_READ, clean
 from schema.clock import Clock
 
 OPEN_S = 10.0
+_FLOOD = 100  # records that wait
+_FLOOD_TURN_S = 0.0005
+_FLOOD_REST_S = 0.001
 _PING, _PONG = 0x9, 0xA
 _PORTS = {"https": 443, "wss": 443, "http": 80, "ws": 80}
 OnMessage = Callable[[wire.HubMessage, str, int], None]
@@ -148,6 +152,7 @@ class Hub:
         self._threads = ThreadPoolExecutor(max_workers=2, thread_name_prefix="projectx hub")
         self._transport: Any = None
         self._records: deque[tuple[str, int]] = deque()
+        self._flooded = False
 
     async def open(self, token: str) -> None:
         """Connect and shake hands. Raises HubLost."""
@@ -218,6 +223,8 @@ class Hub:
 
     def _from_thread(self, records: list[str]) -> None:
         self._hand_over(self._on_records, records, self._clock.now_ns())
+        if self._flooded:  # else this thread, too, would take the interpreter from the loop
+            time.sleep(_FLOOD_REST_S)
 
     def _hand_over(self, act: Callable[..., None], *arguments: Any) -> None:
         """From the library's thread to the loop; a loop that has ended needs nothing any more."""
@@ -237,18 +244,26 @@ class Hub:
                 done.set_exception(HubLost(reason))
 
     def _on_records(self, records: list[str], now_ns: int) -> None:
-        """Take records in one at a time: between two of them the other logins have their turn."""
-        waited = bool(self._records)
+        """Take records in one at a time: between two of them the other logins have their turn. A flood of them, which
+        no trading makes but a venue that tells a whole session again, has a third of the loop's time at most, and is
+        read no faster."""
+        waited = bool(self._records) or self._flooded
         self._records.extend((record, now_ns) for record in records)
         if not waited:
             self._next_record()
 
     def _next_record(self) -> None:
+        began_s = time.perf_counter()
         if self.lost.done():
             self._records.clear()  # everything is read anew
         if self._records:
             self._on_record(*self._records.popleft())
-        if self._records:
+        self._flooded = bool(self._records) and (self._flooded or len(self._records) >= _FLOOD)
+        if self._flooded:
+            while self._records and time.perf_counter() - began_s < _FLOOD_TURN_S and not self.lost.done():
+                self._on_record(*self._records.popleft())
+            self._loop.call_later(_FLOOD_REST_S, self._next_record)
+        elif self._records:
             self._loop.call_soon(self._next_record)
 
     def _on_record(self, record: str, now_ns: int) -> None:

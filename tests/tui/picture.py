@@ -1,4 +1,4 @@
-"""``python -m tests.tui.picture [FILE]``: draw the README's picture from the practice desk.
+"""``python -m tests.tui.picture [FILE] [--layout NAME]``: draw a picture of the README from the practice desk.
 
 Runs `copydesk demo`'s desk against its sandbox for a while behind a screen of 200x50 that no terminal shows, and
 writes what the screen holds then as an SVG. `--tape FILE` replays a recorded market.
@@ -20,8 +20,8 @@ CURSOR_ON = 6
 """The row of the accounts pane that the cursor is on, so that the message line has something to say."""
 
 
-async def draw(seat: ThreadSeat, file: Path, seconds: float) -> None:
-    app = CopydeskApp(seat, after_first_paint=settle)
+async def draw(seat: ThreadSeat, file: Path, seconds: float, layout: str) -> None:
+    app = CopydeskApp(seat, after_first_paint=settle, layout=layout)
     async with app.run_test(size=SIZE) as pilot:
         await pilot.pause(seconds)
         await pilot.press(*["down"] * CURSOR_ON)
@@ -32,9 +32,10 @@ async def draw(seat: ThreadSeat, file: Path, seconds: float) -> None:
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("file", nargs="?", type=Path, default=Path("docs/desk.svg"))
+    arguments.add_argument("--layout", default="")
     arguments.add_argument("--tape", type=Path)
     arguments.add_argument("--seconds", type=float, default=20.0)
-    arguments.add_argument("--speed", type=float, default=60.0)
+    arguments.add_argument("--speed", type=float, default=1.0)
     options = arguments.parse_args()
     with tempfile.TemporaryDirectory(prefix="copydesk-picture-") as folder:
         Path(folder).chmod(0o711)  # as root the database runs under another account
@@ -42,7 +43,7 @@ def main() -> None:
 
         def work(_sandbox: Sandbox, _engine: EngineThread, seat: ThreadSeat) -> int:
             options.file.parent.mkdir(parents=True, exist_ok=True)
-            asyncio.run(draw(seat, options.file, options.seconds))
+            asyncio.run(draw(seat, options.file, options.seconds, options.layout))
             return 0
 
         demo.session(work)
