@@ -18,7 +18,6 @@ from textual.events import Resize
 from textual.geometry import Size
 from textual.timer import Timer
 from textual.widget import Widget
-from textual.widgets import Input
 
 from engine.seat import (
     AccountRow,
@@ -536,8 +535,7 @@ class CopydeskApp(PatientApp):
 
     def on_prompt_hint(self, event: Prompt.Hint) -> None:
         if self.prompt.is_open:
-            line = self.prompt.query_one(Input).value if self.prompt.mode == "command" else ""
-            self.message.say(self.trading.foreseen(line, self._known) or event.text, "detail")
+            self.message.say(event.text, "detail")
 
     def on_prompt_filtering(self, event: Prompt.Filtering) -> None:
         if self._filter_target is not None:

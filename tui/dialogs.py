@@ -74,7 +74,14 @@ def table_text(rows: Sequence[Sequence[str]], heads: Sequence[str] = ()) -> str:
     )
 
 
-class QuitQuestion(Confirm):
+class Question(Confirm):
+    """A question without a table: what is the case, and sentences about it."""
+
+    def __init__(self, heading: str, *notes: str, does: str, leave: str) -> None:
+        super().__init__(heading, does=does, notes=notes, leave=leave)
+
+
+class QuitQuestion(Question):
     """Asked when accounts hold positions, or when the desk can't say (`holding` None)."""
 
     def __init__(self, holding: int | None) -> None:
@@ -84,14 +91,14 @@ class QuitQuestion(Confirm):
             holds = "holds" if holding == 1 else "hold"
             open_now = f"{counted(holding, 'account', 'accounts')} {holds} a position."
         stays = "Quitting stops the copying. Positions and working orders stay at the venue."
-        super().__init__(open_now, does="quit", notes=(stays,), leave="stay")
+        super().__init__(open_now, stays, does="quit", leave="stay")
 
 
-class ArmQuestion(Confirm):
+class ArmQuestion(Question):
     """What a venue demands of where a desk runs, before an account of it is switched on."""
 
     def __init__(self, account: str, policy: str) -> None:
-        super().__init__(f"Switch {account} on?", does="switch it on", notes=(policy,), leave="leave it off")
+        super().__init__(f"Switch {account} on?", policy, does="switch it on", leave="leave it off")
 
 
 class ResyncQuestion(Confirm):

@@ -5,7 +5,7 @@ Called by `tui/app.py` while a line is typed, and by `tui/carrying.py` for the p
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import TypeVar
@@ -13,17 +13,17 @@ from typing import TypeVar
 from msgspec.structs import replace
 
 from engine.rules import RuleRefused, parse_rule, scale_for, symbol_for, target_net
-from engine.seat import AccountRow, OrderRow, PositionRow, Role, Topic, View
+from engine.seat import AccountRow, OrderRow, PositionRow, Role, Topic
 from schema.records import FollowerConfig, Guard, LiveStatus, Rounding, Rule, SymbolMap
-from tui import commands
+from tui import commands, trading
 from tui.text import counted, money, price, signed
+from tui.ticket import Look
 
 ORDERS_SEEN = 500
 """As many orders as a snapshot has (`OrderRow`); with so many there may be older ones at work."""
 _NAMED = 3
 _LIVE = frozenset(map(str, LiveStatus))
 
-Look = Callable[[Topic], View]
 _R = TypeVar("_R")
 
 
@@ -44,6 +44,8 @@ def foresee(command: commands.Command, look: Look) -> str:
             return _guard(target, guard, look)
         case commands.Toggle(account):
             return _toggle(account, look)
+        case commands.PlaceOrder() | commands.MoveOrder() | commands.CancelOrders():
+            return trading.foresee(command, look)
         case _:
             return ""
 

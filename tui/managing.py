@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from engine.seat import AccountRow, CommandRefused, Role, Seat, Topic
 from tui.arm_page import ArmPage
+from tui.dialogs import Question
 from tui.group_page import GroupPage
-from tui.questions import Question
 from tui.rules_page import RulesPage
 
 if TYPE_CHECKING:
@@ -79,8 +79,8 @@ class Managing:
         question = Question(
             about,
             f"Every account of it must be at rest: the venues are asked. Have {account} lead {group}?",
-            yes=f"{account} leads",
-            no="leave it as it is",
+            does=f"{account} leads",
+            leave="leave it as it is",
         )
         if not await self._app.push_screen_wait(question):
             return NOTHING
@@ -98,8 +98,8 @@ class Managing:
         row = self._row(account)
         question = Question(
             f"{account} follows in {row.group}. Out of it, it copies nothing; it stays on the desk.",
-            yes="take it out",
-            no="leave it there",
+            does="take it out",
+            leave="leave it there",
         )
         if not await self._app.push_screen_wait(question):
             return NOTHING
@@ -111,8 +111,8 @@ class Managing:
         login = f" Its login {row.connection} has no other account and goes with it." if last else ""
         question = Question(
             f"{account} comes off the desk; nothing is done at its venue, and its history stays.{login}",
-            yes=f"remove {account}",
-            no="keep it",
+            does=f"remove {account}",
+            leave="keep it",
         )
         if not await self._app.push_screen_wait(question):
             return NOTHING

@@ -8,21 +8,17 @@ two deliberate keys stand between a page and an order.
 from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
-from typing import Any, ClassVar
 
 import msgspec
-from textual.app import ComposeResult
-from textual.binding import Binding
-from textual.containers import Vertical, VerticalScroll
-from textual.widgets import Input, Static
+from textual.widgets import Input
 
 from engine.seat import Candles, CommandRefused, OrderPlan, Seat, Ticket, Topic, View, WatchlistRow
 from schema.records import OrderType, Side, TimeInForce
 from schema.symbols import UnknownProduct, parse_contract, product
+from tui.dialogs import Confirm
 from tui.order_words import HEADS, BadOrder, away_words, came_of, line_row, lots, number, ticket_words
 from tui.page import Choice, Field, Page
-from tui.patient import PatientModal
-from tui.text import clean, counted
+from tui.text import counted
 
 Look = Callable[[Topic], View]
 """The newest snapshot of a topic."""
@@ -45,44 +41,19 @@ _FIELDS = (
 )
 
 
-class OrderQuestion(PatientModal[bool]):
+class OrderQuestion(Confirm):
     """What would be sent, a line for each account or order. With nothing to send it can only be closed."""
 
-    BINDINGS: ClassVar[list[Any]] = [
-        Binding("y", "answer(True)", "send"),
-        Binding("n,escape", "answer(False)", "leave"),
-    ]
-
     def __init__(self, plan: OrderPlan, about: str) -> None:
-        super().__init__()
-        self._plan = plan
-        self._about = about
-
-    def compose(self) -> ComposeResult:
-        plan = self._plan
         real = any(line.live and not line.refused for line in plan.lines)
-        with Vertical():
-            heading = f"{'REAL MONEY: ' if real else ''}{self._about}"
-            yield Static(clean(heading), markup=False, classes="heading")
-            with VerticalScroll():
-                yield Static(plan_text(plan), markup=False)
-            does = {"place": "send", "move": "move", "cancel": "cancel"}[plan.act]
-            send = f"y  {does} {counted(plan.orders, 'order', 'orders')}    " if plan.orders else ""
-            yield Static(f"{send}n  send nothing", markup=False, classes="answer")
-
-    def action_answer(self, send: bool) -> None:
-        self.dismiss(send and self._plan.orders > 0)
-
-
-def plan_text(plan: OrderPlan) -> str:
-    """A preview as a table."""
-    rows = [HEADS, *(line_row(line) for line in plan.lines)]
-    widths = [max(len(row[at]) for row in rows) for at in range(len(HEADS) - 1)]
-    return "\n".join(
-        "  ".join(f"{clean(cell):<{width}}" for cell, width in zip(row, widths, strict=False)).rstrip()
-        + f"  {clean(row[-1])}".rstrip()
-        for row in rows
-    )
+        does = {"place": "send", "move": "move", "cancel": "cancel"}[plan.act]
+        super().__init__(
+            f"{'REAL MONEY: ' if real else ''}{about}",
+            [line_row(line) for line in plan.lines],
+            f"{does} {counted(plan.orders, 'order', 'orders')}" if plan.orders else "",
+            heads=HEADS,
+            leave="send nothing",
+        )
 
 
 class TicketPage(Page):

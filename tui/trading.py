@@ -35,7 +35,6 @@ from tui.ticket import Look, OrderQuestion, TicketPage, beside_market, chart_sym
 ARMED_S = 10
 """How long the ladder stays armed after the last key."""
 _LIVE = tuple(LiveStatus)
-_TYPED = ("buy ", "sell ", "move ", "cancel ")
 _SIDES = {"buy": Side.BUY, "sell": Side.SELL, "buy_stop": Side.BUY, "sell_stop": Side.SELL}
 
 
@@ -76,18 +75,6 @@ class Trading:
             return "Nothing was sent."
         self._message.say(f"{about}: {counted(shown.orders, 'request goes', 'requests go')} …")
         return _came_of(await asked(shown))
-
-    def foreseen(self, line: str, known: Callable[[], commands.Known]) -> str:
-        """What an order that is being typed would do now; empty while it is none."""
-        if not line.startswith(_TYPED):
-            return ""
-        try:
-            command = commands.parse(line, known())
-        except commands.BadCommand:
-            return ""
-        if isinstance(command, commands.PlaceOrder | commands.MoveOrder | commands.CancelOrders):
-            return foresee(command, self._seat.view)
-        return ""
 
     def open_ticket(self, begun: Ticket) -> None:
         """The page on which an order is written."""
