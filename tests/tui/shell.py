@@ -4,9 +4,11 @@ embedded database in a state directory of their own."""
 import asyncio
 import os
 import re
+import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -112,6 +114,26 @@ def server_kept_up(state_dir: Path) -> Iterator[None]:
         yield
     finally:
         asyncio.run(server.discard())
+
+
+@contextmanager
+def filled(fill_in: Callable[[Store], Awaitable[None]]) -> Iterator[Shell]:
+    """A state directory whose database `fill_in` has written to, and which no desk runs in."""
+    folder = Path(tempfile.mkdtemp(prefix="copydesk-test-"))
+    folder.chmod(0o711)
+    shell = Shell(folder / "state")
+
+    async def fill() -> None:
+        store = await Store.open(load_settings(state_dir=shell.state_dir), SYSTEM_CLOCK)
+        try:
+            await fill_in(store)
+        finally:
+            await store.close()
+
+    with server_kept_up(shell.state_dir):
+        asyncio.run(fill())
+        yield shell
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager

@@ -1,21 +1,15 @@
 """`copydesk export` without a desk: a file a spreadsheet can open safely, or one sentence."""
 
-import asyncio
 import csv
 import io
-import shutil
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from schema.clock import SYSTEM_CLOCK
 from schema.records import DoneOrder, DoneStatus, OrderType, Side
-from schema.settings import load_settings
 from schema.store import Batch, Store
 from tests.schema import rows
-from tests.tui.shell import Shell, server_kept_up
+from tests.tui.shell import Shell, filled
 
 FORMULAS = ('=HYPERLINK("http://x")', "+1+1", "-2+3", "@SUM(A1)", "\tx", "\rx", "\nx")
 
@@ -23,35 +17,26 @@ FORMULAS = ('=HYPERLINK("http://x")', "+1+1", "-2+3", "@SUM(A1)", "\tx", "\rx", 
 @pytest.fixture(scope="module")
 def shell() -> Iterator[Shell]:
     """A state directory with accounts and orders whose texts a spreadsheet would run."""
-    folder = Path(tempfile.mkdtemp(prefix="copydesk-test-"))
-    folder.chmod(0o711)
-    shell = Shell(folder / "state")
-    with server_kept_up(shell.state_dir):
-        asyncio.run(fill_in(shell.state_dir))
+    with filled(fill_in) as shell:
         yield shell
-    shutil.rmtree(folder, ignore_errors=True)
 
 
-async def fill_in(state_dir: Path) -> None:
-    store = await Store.open(load_settings(state_dir=state_dir), SYSTEM_CLOCK)
-    try:
-        names = await rows.desk(store)
-        orders = [
-            DoneOrder(
-                account=names[0],
-                order_id=str(number),
-                symbol="ESH4",
-                side=Side.SELL,
-                order_type=OrderType.MARKET,
-                qty=1,
-                status=DoneStatus.REJECTED,
-                text=text,
-            )
-            for number, text in enumerate(FORMULAS)
-        ]
-        await store.record(Batch(orders=tuple(orders)))
-    finally:
-        await store.close()
+async def fill_in(store: Store) -> None:
+    names = await rows.desk(store)
+    orders = [
+        DoneOrder(
+            account=names[0],
+            order_id=str(number),
+            symbol="ESH4",
+            side=Side.SELL,
+            order_type=OrderType.MARKET,
+            qty=1,
+            status=DoneStatus.REJECTED,
+            text=text,
+        )
+        for number, text in enumerate(FORMULAS)
+    ]
+    await store.record(Batch(orders=tuple(orders)))
 
 
 def test_no_cell_can_run_in_a_spreadsheet(shell: Shell) -> None:

@@ -1,22 +1,15 @@
 """`copydesk report` without a desk: the day's figures as text, numbers and plots, or one sentence."""
 
-import asyncio
 import csv
 import io
 import json
-import shutil
-import tempfile
 from collections.abc import Iterator
 from decimal import Decimal
-from pathlib import Path
 
 import pytest
 
-from schema.clock import SYSTEM_CLOCK
-from schema.settings import load_settings
-from schema.store import Store
 from tests import report_book
-from tests.tui.shell import Shell, server_kept_up
+from tests.tui.shell import Shell, filled
 
 DAY = ("--day", "2026-11-25")
 
@@ -24,21 +17,8 @@ DAY = ("--day", "2026-11-25")
 @pytest.fixture(scope="module")
 def shell() -> Iterator[Shell]:
     """A state directory with the book of `tests/report_book.py`."""
-    folder = Path(tempfile.mkdtemp(prefix="copydesk-test-"))
-    folder.chmod(0o711)
-    shell = Shell(folder / "state")
-    with server_kept_up(shell.state_dir):
-        asyncio.run(fill_in(shell.state_dir))
+    with filled(report_book.write) as shell:
         yield shell
-    shutil.rmtree(folder, ignore_errors=True)
-
-
-async def fill_in(state_dir: Path) -> None:
-    store = await Store.open(load_settings(state_dir=state_dir), SYSTEM_CLOCK)
-    try:
-        await report_book.write(store)
-    finally:
-        await store.close()
 
 
 def test_it_is_plain_text_in_a_pipe_with_every_section(shell: Shell) -> None:
