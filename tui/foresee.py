@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from engine.rules import RuleRefused, parse_rule, scale_for, symbol_for, target_net
 from engine.seat import AccountRow, OrderRow, PositionRow, Role, Topic
-from schema.records import FollowerConfig, Guard, LiveStatus, Rounding, Rule, SymbolMap
+from schema.records import FollowerConfig, Guard, Rounding, Rule, SymbolMap
 from tui import commands, trading
 from tui.text import counted, money, price, signed
 from tui.ticket import Look
@@ -22,7 +22,6 @@ from tui.ticket import Look
 ORDERS_SEEN = 500
 """As many orders as a snapshot has (`OrderRow`); with so many there may be older ones at work."""
 _NAMED = 3
-_LIVE = frozenset(map(str, LiveStatus))
 
 _R = TypeVar("_R")
 
@@ -72,8 +71,7 @@ def closing(target: str, look: Look) -> Closing:
     accounts = _named(target, look)
     names = {row.account for row in accounts}
     held = [row for row in _rows(look, Topic.POSITIONS, PositionRow) if row.account in names and row.net_qty]
-    seen = _rows(look, Topic.ORDERS, OrderRow)
-    working = [row for row in seen if row.account in names and row.status in _LIVE]
+    working = [row for row in trading.working(look) if row.account in names]
     unknown = {row.account for row in accounts if row.position == "?"}
     rows: list[tuple[str, ...]] = []
     for row in accounts:
@@ -91,7 +89,7 @@ def closing(target: str, look: Look) -> Closing:
                 "  ".join(_order(each) for each in orders[:_NAMED]) + (" …" if len(orders) > _NAMED else ""),
             )
         )
-    at_least = "at least " if len(seen) >= ORDERS_SEEN else ""
+    at_least = "at least " if len(look(Topic.ORDERS).rows) >= ORDERS_SEEN else ""
     parts = [f"closes {_positions(held)}" if held else "closes nothing"]
     if working or at_least:
         parts.append(f"cancels {at_least}{counted(len(working), 'order', 'orders')}")
@@ -178,7 +176,7 @@ _GUARDED = {
 def _guard(target: str, guard: Guard, look: Look) -> str:
     followers = [row for row in _named(target, look) if row.role is Role.FOLLOWER]
     names = {row.account for row in followers}
-    resting = sum(row.account in names and row.status in _LIVE for row in _rows(look, Topic.ORDERS, OrderRow))
+    resting = sum(row.account in names for row in trading.working(look))
     holding = sum(row.position not in ("flat", "?") for row in followers)
     stands = f"{counted(holding, 'holds', 'hold')} a position, {counted(resting, 'order rests', 'orders rest')}"
     return f"Now: {counted(len(followers), 'follower', 'followers')}: {_GUARDED[guard]} ({stands})."
