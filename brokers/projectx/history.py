@@ -42,8 +42,8 @@ class ProjectXHistory:
         host: str,
         *,
         lane: Lane = Lane.HISTORY,
+        page: int,
         ids: dict[str, str] | None = None,
-        page: int = _PAGE,
     ) -> None:
         self._rest = rest
         self._host = host
@@ -114,7 +114,7 @@ async def logged_in(
     try:
         await login.log_in()
         rest = Rest(http, login, budget, RequestBudget(clock, _PER_MIN, 0))
-        yield ProjectXHistory(rest, http.host, lane=Lane.QUERY)
+        yield ProjectXHistory(rest, http.host, lane=Lane.QUERY, page=_PAGE)
     finally:
         await login.close()
         await http.close()

@@ -8,7 +8,8 @@ what is done instead:
 - it takes a WebSocket's own pings and pongs for messages: they are answered and skipped;
 - without its reconnecting it sends no pings: `ping` does, on the caller's beat; reconnecting is the session's work;
 - its `stop` waits for a thread that waits for bytes: the socket is shut down first;
-- it connects without a limit, and calls a refused handshake "connected": here opening has a deadline and its own proof;
+- it connects without a limit, calls a refused handshake "connected" and says nothing of a connection that ends within
+  the handshake: here opening has a deadline and its own proof, and every end is told;
 - it decodes messages with `json` in its thread: here they are handed on as text and decoded once, exactly;
 - it takes a frame or a record of any length: what is longer than any message ends the hub.
 """
@@ -132,6 +133,20 @@ class _Transport(WebsocketTransport):
             on_close=self.on_socket_close,
             on_open=self.on_socket_open,
         )
+
+    def on_socket_open(self) -> None:
+        try:
+            super().on_socket_open()
+        except Exception:  # noqa: BLE001 - whatever it is, the thread ends with it and nobody would know
+            self._on_close()
+
+    def on_socket_close(self) -> None:
+        super().on_socket_close()
+        self._on_close()
+
+    def on_socket_error(self, error: Exception) -> None:
+        super().on_socket_error(error)
+        self._on_close()
 
 
 class Hub:

@@ -66,6 +66,7 @@ async def test_a_logins_chart_has_no_gap_and_no_candle_twice_through_lost_connec
     venue: str, settings: Settings, store: Store, market: MarketStore, tmp_path: Path
 ) -> None:
     async with keeping(venue, settings, store, tmp_path) as (bench, desk):
+        await until(lambda: is_up(desk, 0), 15.0)
         badges = {chart(desk).badge}
 
         def live() -> bool:
@@ -73,7 +74,7 @@ async def test_a_logins_chart_has_no_gap_and_no_candle_twice_through_lost_connec
             return chart(desk).badge == "live" and len(chart(desk).bars) > 100
 
         await until(live, 15.0)  # what ended less than 5 s before is asked for again when it has
-        assert "loading" in badges
+        assert badges <= {"loading", "live"}  # a fast venue has told all before the first look
         for number in range(1, CUTS + 1):
             heard = desk.market.quoted(SYMBOL)
             await bench.control("disconnect")
