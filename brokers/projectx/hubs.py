@@ -42,9 +42,9 @@ from brokers.text import NOT_READ, clean
 from schema.clock import Clock
 
 OPEN_S = 10.0
-_FLOOD = 100  # records that wait
-_FLOOD_TURN_S = 0.0005
-_FLOOD_REST_S = 0.001
+_READ_PER_S = 5_000  # records, once _READ_AT_ONCE are read: a whole session told again is read in its time
+_READ_AT_ONCE = 200
+_READ_REST_S = 0.002
 _PING, _PONG = 0x9, 0xA
 _PORTS = {"https": 443, "wss": 443, "http": 80, "ws": 80}
 OnMessage = Callable[[wire.HubMessage, str, int], None]
@@ -167,7 +167,8 @@ class Hub:
         self._threads = ThreadPoolExecutor(max_workers=2, thread_name_prefix="projectx hub")
         self._transport: Any = None
         self._records: deque[tuple[str, int]] = deque()
-        self._flooded = False
+        self._may_read = float(_READ_AT_ONCE)
+        self._read_s = 0.0
 
     async def open(self, token: str) -> None:
         """Connect and shake hands. Raises HubLost."""
@@ -237,9 +238,15 @@ class Hub:
             raise HubLost(f"{self._host} takes no messages: {_why(error)}") from None
 
     def _from_thread(self, records: list[str]) -> None:
+        """Hand records over, and read no faster than any trading needs: a flood of them would take the interpreter, and
+        the loop, from the copies of all the other logins."""
         self._hand_over(self._on_records, records, self._clock.now_ns())
-        if self._flooded:  # else this thread, too, would take the interpreter from the loop
-            time.sleep(_FLOOD_REST_S)
+        now_s = time.monotonic()
+        self._may_read += (now_s - self._read_s) * _READ_PER_S
+        self._may_read = min(self._may_read, _READ_AT_ONCE) - len(records)
+        self._read_s = now_s
+        if self._may_read < 0:
+            time.sleep(max(_READ_REST_S, -self._may_read / _READ_PER_S))
 
     def _hand_over(self, act: Callable[..., None], *arguments: Any) -> None:
         """From the library's thread to the loop; a loop that has ended needs nothing any more."""
@@ -259,26 +266,18 @@ class Hub:
                 done.set_exception(HubLost(reason))
 
     def _on_records(self, records: list[str], now_ns: int) -> None:
-        """Take records in one at a time: between two of them the other logins have their turn. A flood of them, which
-        no trading makes but a venue that tells a whole session again, has a third of the loop's time at most, and is
-        read no faster."""
-        waited = bool(self._records) or self._flooded
+        """Take records in one at a time: between two of them the other logins have their turn."""
+        waited = bool(self._records)
         self._records.extend((record, now_ns) for record in records)
         if not waited:
             self._next_record()
 
     def _next_record(self) -> None:
-        began_s = time.perf_counter()
         if self.lost.done():
             self._records.clear()  # everything is read anew
         if self._records:
             self._on_record(*self._records.popleft())
-        self._flooded = bool(self._records) and (self._flooded or len(self._records) >= _FLOOD)
-        if self._flooded:
-            while self._records and time.perf_counter() - began_s < _FLOOD_TURN_S and not self.lost.done():
-                self._on_record(*self._records.popleft())
-            self._loop.call_later(_FLOOD_REST_S, self._next_record)
-        elif self._records:
+        if self._records:
             self._loop.call_soon(self._next_record)
 
     def _on_record(self, record: str, now_ns: int) -> None:
