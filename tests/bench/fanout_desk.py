@@ -123,7 +123,10 @@ class Driver(threading.Thread):
             if row.copied == self._signals * self._followers:
                 return
             time.sleep(0.05)
-        raise RuntimeError(f"{row.copied} of {self._signals * self._followers} orders were copied")
+        raise RuntimeError(
+            f"{row.copied} of {self._signals * self._followers} orders were copied: {row.signals} signals, "
+            f"{row.skipped} skipped, {row.rejected} rejected, {row.expired} expired, {row.unknown} unknown"
+        )
 
     async def _open_feed(self) -> None:
         assert self._engine.desk is not None
