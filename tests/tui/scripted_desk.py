@@ -13,6 +13,7 @@ import threading
 import time
 
 from engine.collector import settle
+from schema.layouts import SavedLayout, UserLayouts
 from schema.watchlists import UserLists, Watched, Watchlist
 from tests.tui.scripted_seat import ScriptedSeat
 from tui.app import CopydeskApp
@@ -20,6 +21,11 @@ from tui.sit import sit
 
 ALARM = "DEMO1003 is NOT flat: the venue does not answer"
 WATCHED = tuple(Watched(source="contracts", symbol=name) for name in ("ESH4", "NQH4", "CLG4", "GCG4"))
+EIGHT = (
+    "row(92:column(16:accounts,10:positions,10:orders,10:copies),36:depth,"
+    "70:column(24:candles,22:row(38:tape,31:watch)))"
+)
+"""Eight panes at 200x50, all of them live."""
 
 
 class Feed(threading.Thread):
@@ -99,6 +105,7 @@ def main() -> None:
     parser.add_argument("--theme", default="desk")
     parser.add_argument("--alarm-after", type=float, default=0.0, help="seconds from the first frame to an alarm")
     parser.add_argument("--watch", action="store_true", help="have a watchlist")
+    parser.add_argument("--layout", default="", help="the layout of a name; `eight` is EIGHT")
     parser.add_argument("--glyphs", default="auto")
     parser.add_argument("--notify", default="osc9")
     parser.add_argument("--no-mouse", action="store_true")
@@ -107,6 +114,8 @@ def main() -> None:
     seat = ScriptedSeat(publish_every=max(1, options.events // 20))
     if options.watch:
         seat.mine = UserLists(lists=(Watchlist(name="mine", symbols=WATCHED),))
+    if options.layout == "eight":
+        seat.layouts = UserLayouts(layouts=(SavedLayout(name="eight", tree=EIGHT),))
     seat.advance(1200)  # three signals: everybody holds something
     feed = Feed(seat, options.events, options.feed_for)
 
@@ -126,6 +135,7 @@ def main() -> None:
         mouse=not options.no_mouse,
         glyphs=options.glyphs,
         notify=options.notify,
+        layout=options.layout,
         after_first_paint=painted,
     )
     if options.report >= 0:
