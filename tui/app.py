@@ -60,6 +60,7 @@ from tui.panes.lines import HintLine, MessageLine, StatusLine
 from tui.panes.orders import OrdersPane
 from tui.panes.positions import PositionsPane
 from tui.panes.registry import PANES, PaneKind
+from tui.panes.seeking import CAN_BE
 from tui.panes.watch import WatchPane
 from tui.patient import PatientApp
 from tui.search import SymbolSearch
@@ -76,7 +77,7 @@ UNDER_A_PAGE = 10
 ALARMS_EVERY_S = 0.25
 _AT_THE_DESK = frozenset(
     {key.action.removeprefix("app.").partition("(")[0] for key in KEYS if key.context == "desk" and key.id != "quit"}
-) | {"filter"}
+) | {"filter", "seek"}
 """Actions of keys that belong to the panes, and so to nobody while something is typed or asked."""
 _REMOTE_FONT = re.compile(r"@font-face\s*{[^}]*}\s*")
 
@@ -149,6 +150,7 @@ class CopydeskApp(PatientApp):
         self._remembering: Timer | None = None
         self._back_to: Widget | None = None
         self._filter_target: GridPane[Any] | None = None
+        self._seek_target: CandlePane | None = None
         self._beat = 0
         self._status_version = -1
         self._spoke_s = time.monotonic()
@@ -406,6 +408,12 @@ class CopydeskApp(PatientApp):
             self._filter_target = self.focused
             self._open_prompt("filter", self.focused.filter_text)
 
+    def action_seek(self) -> None:
+        if isinstance(self.focused, CandlePane):
+            self._seek_target = self.focused
+            self._open_prompt("seek", "")
+            self.message.say(f"Enter goes to {CAN_BE}.", "detail")
+
     def action_unfilter(self) -> None:
         if isinstance(self.focused, GridPane):
             self.focused.set_filter("")
@@ -526,7 +534,7 @@ class CopydeskApp(PatientApp):
         self._hints.display = not again
         if event.mode == "filter" and not event.kept and self._filter_target is not None:
             self._filter_target.set_filter("")
-        if event.mode == "command" and not again:
+        if event.mode != "filter" and not again:
             self.message.say("")
         if not again:
             back = self._back_to
@@ -540,6 +548,13 @@ class CopydeskApp(PatientApp):
     def on_prompt_filtering(self, event: Prompt.Filtering) -> None:
         if self._filter_target is not None:
             self._filter_target.set_filter(event.text)
+
+    def on_prompt_sought(self, event: Prompt.Sought) -> None:
+        if self._seek_target is not None:
+            self._seek_target.seek(event.text)
+
+    def on_candle_pane_said(self, event: CandlePane.Said) -> None:
+        self.message.say(event.text, event.look)
 
     def on_prompt_entered(self, event: Prompt.Entered) -> None:
         self._enter(event.line)

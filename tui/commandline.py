@@ -1,4 +1,5 @@
-"""The line at the bottom where commands and filters are typed. `tui/app.py` opens it and carries out what it says.
+"""The line at the bottom where commands, filters and what is looked for in a chart are typed. `tui/app.py` opens it and
+carries out what it says.
 
 Completion and checking live in `tui/commands.py`, what a line would do in `tui/foresee.py`; this is only the typing:
 Tab goes through the matches, the arrow keys through the history, Ctrl+R searches it, and the message line above shows
@@ -20,6 +21,7 @@ from tui.keymap import bindings, shown_key
 from tui.text import hidden
 
 _SHOWN = 12
+Mode = Literal["command", "filter", "seek"]
 
 
 class _FirstMatch(Suggester):
@@ -46,6 +48,13 @@ class Prompt(Container):
         def __init__(self, line: str) -> None:
             super().__init__()
             self.line = line
+
+    class Sought(Message):
+        """Enter was pressed on what is looked for."""
+
+        def __init__(self, text: str) -> None:
+            super().__init__()
+            self.text = text
 
     class Filtering(Message):
         """The filter's text as it is typed."""
@@ -81,7 +90,7 @@ class Prompt(Container):
         self._known = known
         self._foreseen = foreseen
         self._history = history
-        self.mode: Literal["command", "filter"] = "command"
+        self.mode: Mode = "command"
         self._mark = Static(":", markup=False)
         self._input = Input(compact=True, suggester=_FirstMatch(self._matches), select_on_focus=False)
         self._history_at = 0
@@ -104,7 +113,7 @@ class Prompt(Container):
     def is_searching(self) -> bool:
         return self._before_search is not None
 
-    def open(self, mode: Literal["command", "filter"], text: str = "") -> None:
+    def open(self, mode: Mode, text: str = "") -> None:
         self.mode = mode
         self._before_search = None
         self._mark.update(":" if mode == "command" else "/")
@@ -187,6 +196,8 @@ class Prompt(Container):
         if self.mode == "command" and line:
             self._history.remember(line)
             self.post_message(self.Entered(line))
+        elif self.mode == "seek" and line:
+            self.post_message(self.Sought(line))
 
     async def action_run(self) -> None:
         await self._input.action_submit()

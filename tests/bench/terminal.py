@@ -40,7 +40,7 @@ def measure() -> list[Measured]:
 
 def _under_load() -> list[Measured]:
     with eight_panes(EVENTS_PER_S) as desk:
-        memory = [_rss_mb(desk.process.pid)]
+        memory = [rss_mb(desk.process.pid)]
         keys = desk.key_to_paint_ms(_KEYS)
         press = zlib.compressobj(6)
         cpu: list[float] = []
@@ -56,7 +56,7 @@ def _under_load() -> list[Measured]:
             cpu.append(100 * (after["seat_cpu_s"] - before["seat_cpu_s"]) / (after["at_s"] - before["at_s"]))
             raw.append(sum(map(len, desk.chunks)) / took_s / 1000)
             packed.append(_packed(press, desk.chunks) / took_s / 1000)
-            memory.append(_rss_mb(desk.process.pid))
+            memory.append(rss_mb(desk.process.pid))
         steps = _steps(desk)
         lag_ms = desk.reports[-1]["lag_p99_ms"]
     named = f"200x50, {EVENTS_PER_S:,} events/s"
@@ -158,7 +158,7 @@ def _starting() -> list[Measured]:
                     seat.until(lambda seat=seat: "ACCOUNTS" in seat.screen.lines[2], 30, "the first frame")
                     first_ms.append((time.monotonic() - started) * 1000)
                     seat.read_for(2.0)
-                    memory.append(_rss_mb(seat.process.pid))
+                    memory.append(rss_mb(seat.process.pid))
                     seat.press("\x11")
                     while seat.process.poll() is None and time.monotonic() - started < 30:
                         seat.pump(0.02)
@@ -171,7 +171,8 @@ def _starting() -> list[Measured]:
     ]
 
 
-def _rss_mb(pid: int) -> float:
+def rss_mb(pid: int) -> float:
+    """Resident memory of a process, MB."""
     return psutil.Process(pid).memory_info().rss / 1e6
 
 

@@ -12,12 +12,13 @@ from textual.message import Message
 from engine.seat import Candles, CopyRow, OrderRow, Topic, View
 from schema.market import Interval, IntervalKind
 from schema.records import Bar
-from tui.keymap import bindings
+from tui.keymap import bindings, shown_key
 from tui.panes import chart
 from tui.panes.chart import Cross, Frame, Mode, Panel, Study
 from tui.panes.drawn import Line, LinePane, Run, fitted
 from tui.panes.fills import Fill, by_bar, fills_of, summed, told
 from tui.panes.ladder import leaders_of
+from tui.panes.seeking import Sought, sought
 from tui.panes.series import Series
 from tui.text import DOWN, UP, clean, counted
 
@@ -78,6 +79,14 @@ class CandlePane(LinePane):
         def control(self) -> "CandlePane":
             return self.pane
 
+    class Said(Message):
+        """What came of looking for something, for the message line; `look` is ``refused`` when nothing did."""
+
+        def __init__(self, text: str, look: str = "") -> None:
+            super().__init__()
+            self.text = text
+            self.look = look
+
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self._candles: Candles | None = None
@@ -96,6 +105,8 @@ class CandlePane(LinePane):
         self._newest_ns = 0  # the last cell that is shown; 0 follows the newest
         self._cross_ns = 0  # the cell under the crosshair; 0 for none
         self._cross_price: float | None = None  # None: the close of its cell
+        self._sought: Sought | None = None
+        self._seeking = False  # in the bars that were asked for
         self.series = Series()
         self.mode = Mode.CANDLES
         self.overlays: frozenset[str] = frozenset()
@@ -136,7 +147,8 @@ class CandlePane(LinePane):
         if not same:
             self._older, self._asked_ns, self._no_older = (), 0, False
             self._newest_ns = self._cross_ns = 0
-            self._cross_price = self._fills = None
+            self._cross_price = self._fills = self._sought = None
+            self._seeking = False
         elif before is not None and candles is not None and before.bars and candles.bars:
             # The snapshot holds the newest bars only: those that fall out of it are kept.
             gone = next((i for i, bar in enumerate(before.bars) if bar.start_ns >= candles.bars[0].start_ns), 0)
@@ -151,12 +163,15 @@ class CandlePane(LinePane):
         self._asked_ns = 0
         self._no_older = not bars
         self._older = (*(bar for bar in bars if bar.start_ns < until_ns), *self._older)[-_MOST_OLDER:]
+        first_ns = self.series.cells[0].start_ns
         self.series.take((*self._older, *self._candles.bars), self._candles.interval_s)
         self.rebuild()
+        if self._seeking:
+            self._seek(self.series.cell_at(first_ns))
 
     def older_failed(self) -> None:
         """They could not be had: they are asked for again with the next key."""
-        self._asked_ns = 0
+        self._asked_ns, self._seeking = 0, False
 
     def _ask_older(self) -> None:
         base = self.series.base
@@ -405,6 +420,51 @@ class CandlePane(LinePane):
             self._ask_older()
         stop = max(least, stop)
         self._newest_ns = 0 if stop >= len(cells) else cells[stop - 1].start_ns
+
+    # --- keys: looking for something ----------------------------------------------------------------------------------
+
+    def seek(self, text: str) -> None:
+        """Put the crosshair on the bar of a moment, or on the newest that traded at a price; what is stored from before
+        the chart is asked for when it is not in it. Said when it is none (`Said`)."""
+        cells = self.series.cells
+        if self._frame is None:
+            self.post_message(self.Said("There are no bars to look in yet.", "refused"))
+            return
+        try:
+            self._sought = sought(text, cells[-1].start_ns)
+        except ValueError as refused:
+            self.post_message(self.Said(str(refused), "refused"))
+        else:
+            self._seek(len(cells))
+
+    def action_again(self, by: int) -> None:
+        """The next older bar (below 0) that traded at the price, or the next newer."""
+        cross = self._cross()
+        if self._sought is None or not self._sought.price or cross is None:
+            key = shown_key(self.app, "chart_find")
+            self.post_message(self.Said(f"No price was looked for here; {key} does.", "refused"))
+        else:
+            self._seek(cross.bar, by)
+
+    def _seek(self, beside: int, by: int = -1) -> None:
+        """Go to the first cell before `beside`, or after it, that is what is sought."""
+        cells, what = self.series.cells, self._sought
+        assert what is not None
+        if what.price:
+            through = range(beside - 1, -1, -1) if by < 0 else range(beside + 1, len(cells))
+            at = next((at for at in through if cells[at].low <= what.price <= cells[at].high), -1)
+        else:
+            at = self.series.cell_at(what.at_ns)
+        more = by < 0 and not self._no_older and len(self._older) < _MOST_OLDER
+        self._seeking = at < 0 and more
+        if at >= 0:
+            self._put_cross(at, what.price or None)
+        elif more:
+            self._ask_older()
+        price = f"{what.price:,.{chart.decimals_of(self.series.base)}f}"
+        none = f"{'older' if by < 0 else 'newer'} bar {f'traded at {price}' if what.price else 'is stored'}"
+        said = "Looking in the bars that are stored …" if self._seeking else "" if at >= 0 else f"No {none}."
+        self.post_message(self.Said(said, "refused" if said and not self._seeking else ""))
 
     # --- mouse --------------------------------------------------------------------------------------------------------
 
