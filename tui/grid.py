@@ -344,8 +344,9 @@ class GridPane(ScrollView, Generic[R], can_focus=True):
         self._drawn[y] = line
         strip = self._strips.get(line)
         if strip is None:
-            if len(self._strips) > 400:
-                self._strips.clear()
+            if len(self._strips) > 2 * self.size.height:
+                drawn = set(self._drawn.values())
+                self._strips = {each: strip for each, strip in self._strips.items() if each in drawn}
             strip = self._strips[line] = self._row_strip(line, placed, width)
         return strip
 

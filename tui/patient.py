@@ -24,6 +24,7 @@ from rich.color import ColorSystem
 from rich.console import Console, RenderableType
 from rich.style import Style
 from textual._compositor import ChopsUpdate
+from textual._styles_cache import StylesCache
 from textual.app import App
 from textual.events import Idle
 from textual.screen import ModalScreen, Screen, ScreenResultType
@@ -117,6 +118,10 @@ class PatientScreen(Screen[ScreenResultType]):
 
 class PatientModal(PatientScreen[ScreenResultType], ModalScreen[ScreenResultType]):
     """A modal that waits like the screen under it."""
+
+    def on_unmount(self) -> None:
+        """Textual keeps two colours for each widget that was ever painted, and with them every line of it."""
+        StylesCache.get_inner_outer.cache_clear()
 
 
 class PatientApp(App[None]):

@@ -12,7 +12,8 @@ import sys
 import threading
 import time
 
-from engine.collector import settle
+from engine.collector import collect, settle
+from schema.clock import SYSTEM_CLOCK
 from schema.layouts import SavedLayout, UserLayouts
 from schema.watchlists import UserLists, Watched, Watchlist
 from tests.tui.scripted_seat import ScriptedSeat
@@ -26,6 +27,8 @@ EIGHT = (
     "70:column(24:candles,22:row(38:tape,31:watch)))"
 )
 """Eight panes at 200x50, all of them live."""
+COLLECT_EVERY_S = 30.0
+"""As the desk collects garbage by hand (`engine/desk.py`)."""
 
 
 class Feed(threading.Thread):
@@ -42,7 +45,7 @@ class Feed(threading.Thread):
 
     def run(self) -> None:
         started = time.monotonic()
-        played = 0
+        played, collected = 0, started
         while not self.over.wait(0.01):
             self.beats += 1
             elapsed = time.monotonic() - started
@@ -52,6 +55,9 @@ class Feed(threading.Thread):
                 self._seat.publish()
             if self._stop_after_s and elapsed > self._stop_after_s:
                 continue
+            if time.monotonic() - collected > COLLECT_EVERY_S:
+                collected = time.monotonic()
+                collect(SYSTEM_CLOCK)
             due = int(elapsed * self._per_s)
             self._seat.advance(min(due - played, self._per_s))
             played = due

@@ -29,6 +29,7 @@ _HALVES = {(True, True): "█", (True, False): "▀", (False, True): "▄"}
 _EIGHTHS = " ▁▂▃▄▅▆▇█"
 _WICKS = frozenset("│╵╷ ┈")
 _STEPS_S = (60, 300, 600, 900, 1800, 3600, 7200, 14400, 28800, 86400, 172800, 432000, 864000)
+_LEAST_SPAN = 1e-300
 _DAY_S = 86_400
 _LABEL_EVERY = 10
 _VOLUME_FROM_HEIGHT = 10
@@ -357,7 +358,7 @@ def _panel(panel: Panel, frame: Frame) -> list[Line]:
     low, high = panel.ends or (min(known, default=0.0), max(known, default=1.0))
     if any(study.bars for study in panel.studies):
         low, high = min(low, 0.0), max(high, 0.0)
-    if high <= low:
+    if high - low < _LEAST_SPAN:  # less would be no number of rows
         high, low = high + 1, low - 1
     scale = (2 * rows - 1) / (high - low)
     for guide in panel.guides:
