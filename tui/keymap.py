@@ -102,14 +102,14 @@ CONTEXTS = {
     "tape": "In the tape",
     "alerts": "In the alerts",
     "split": "On a divider",
-    "report": "On a report",
+    "report": "On a report, besides those of a page of text",
     "prompt": "While typing",
     "choose": "In the palette and the symbol search",
     "confirm": "On a page that asks",
     "text": "On a page of text",
 }
 _TABLES = ("accounts", "positions", "orders", "copies", "watch", "alerts", "drift", "health", "latency")
-_ALONE = ("layout", "prompt", "choose", "confirm", "text", "report")
+_ALONE = ("layout", "prompt", "choose", "confirm", "text")
 TYPED = ("prompt", "choose")
 """Contexts in which letters are typed, so that no letter can be a key."""
 
@@ -118,6 +118,8 @@ def chain(context: str) -> tuple[str, ...]:
     """The contexts whose keys work where this one's do, the nearest first."""
     if context == "desk" or context in _ALONE:
         return (context,)
+    if context == "report":
+        return ("report", "text")
     return (context, "grid", "desk") if context in _TABLES else (context, "desk")
 
 
@@ -396,7 +398,6 @@ KEYS: tuple[Key, ...] = (
     Key("report_csv", "e", "e", "export", "CSV", "Write its rows to a file in the folder you started in.", "report"),
     Key("day_before", "left_square_bracket", "[", "day(-1)", "day before", "The trading day before.", "report"),
     Key("day_after", "right_square_bracket", "]", "day(1)", "day after", "The trading day after.", "report"),
-    Key("report_close", "escape,q", "Esc", "close", "close", "Back to the panes.", "report"),
     Key("run", "enter", "Enter", "run", "run", "Carry out what is typed.", "prompt", hint=True),
     Key("complete", "tab", "Tab", "complete(1)", "complete", "Complete the word.", "prompt", hint=True),
     Key("complete_back", "shift+tab", "Shift+Tab", "complete(-1)", "previous match", "The match before.", "prompt"),

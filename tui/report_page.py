@@ -7,33 +7,31 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from textual.app import ComposeResult
-from textual.containers import Vertical, VerticalScroll
 from textual.widgets import Static
 
 from engine.reported import Report, ReportAsked
 from engine.seat import CommandRefused, Seat
 from tui.asking import REFUSED, outcome
-from tui.keymap import bindings
-from tui.patient import PatientModal
+from tui.keymap import bindings, keymap_of
 from tui.report_text import section_lines, sections, title
 from tui.text import clean
+from tui.textpage import TextPage
 
 _PLOT_WIDTH = 100
-_KEYS = "↑ ↓ scroll, Tab next section, p plots, e CSV, [ ] day before and after, Esc closes"
 
 
-class ReportPage(PatientModal[None]):
+class ReportPage(TextPage):
     """One report; other days are asked of the seat."""
 
     BINDINGS: ClassVar[list[Any]] = bindings("report")
 
     def __init__(self, seat: Seat, report: Report) -> None:
-        super().__init__()
+        super().__init__("", wraps=False)
         self._seat = seat
         self._report = report
         self._plots = False
+        self._tops: list[int] = []
         self._title = Static(title(report), markup=False, classes="heading")
-        self._body = VerticalScroll(id="report")
         self._said = Static("", markup=False, classes="said")
 
     @property
@@ -41,20 +39,14 @@ class ReportPage(PatientModal[None]):
         """What is shown."""
         return self._report
 
-    def compose(self) -> ComposeResult:
-        with Vertical():
-            yield self._title
-            with self._body:
-                yield from self._sections()
-            yield self._said
-            yield Static(_KEYS, markup=False, classes="keys")
+    def heading(self) -> ComposeResult:
+        yield self._title
+        yield self._said
 
-    def _sections(self) -> ComposeResult:
-        for section in sections(self._report):
-            yield Static("\n".join([*section_lines(section), ""]), markup=False, classes="section")
-
-    def on_mount(self) -> None:
-        self._body.focus()
+    async def on_mount(self) -> None:
+        keys = (keymap_of(self.app)[key_id] for key_id in ("section", "report_plots", "report_csv", "day_before"))
+        self._about = "  ".join(f"{key.shown} {key.description}" for key in keys)
+        await self._draw()
 
     def say(self, text: str, look: str = "") -> None:
         self._said.update(clean(text))
@@ -64,11 +56,10 @@ class ReportPage(PatientModal[None]):
 
     def action_section(self, step: int) -> None:
         """Scroll the next heading, or the one before, to the top."""
-        tops = [each.virtual_region.y for each in self._body.query(".section")]
-        at = round(self._body.scroll_y)
-        further = [top for top in tops if (top > at if step > 0 else top < at)]
+        at = self.text.top
+        further = [top for top in self._tops if (top > at if step > 0 else top < at)]
         if further:
-            self._body.scroll_to(y=further[0] if step > 0 else further[-1], animate=False)
+            self.text.go_to(further[0] if step > 0 else further[-1])
 
     def action_export(self) -> None:
         """Write the CSV into the folder that this seat runs in."""
@@ -99,25 +90,26 @@ class ReportPage(PatientModal[None]):
         self._report = found
         self._title.update(title(found))
         await self._draw()
-        self._body.scroll_home(animate=False)
+        self.text.go_to(0)
         return ""
 
     async def action_plots(self) -> None:
         self._plots = not self._plots
         await self._draw()
         if self._plots:
-            self._body.scroll_end(animate=False)
+            self.text.go_to(len(self.text.lines))
 
     async def _draw(self) -> None:
-        drawn: list[str] = []
+        """The sections, and the plots under them where they are wanted."""
+        parts = [section_lines(section) for section in sections(self._report)]
         if self._plots:
             from tui.report_plot import plots
 
             drawn = await asyncio.to_thread(plots, self._report, _PLOT_WIDTH)
-        await self._body.remove_children()
-        await self._body.mount(
-            *self._sections(), *(Static(f"{plot}\n", markup=False, classes="section plot") for plot in drawn)
-        )
-
-    def action_close(self) -> None:
-        self.dismiss(None)
+            parts += [plot.splitlines() for plot in drawn]
+        lines: list[str] = []
+        self._tops = []
+        for part in parts:
+            self._tops.append(len(lines))
+            lines += [*part, ""]
+        self.tell("\n".join(lines))

@@ -84,8 +84,9 @@ class TextLines(ScrollView, can_focus=True, inherit_bindings=False):
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {"text--match", "text--chosen"}
 
-    def __init__(self, text: str, *, id: str | None = None) -> None:
+    def __init__(self, text: str, *, wraps: bool = True, id: str | None = None) -> None:
         super().__init__(id=id)
+        self._wraps = wraps
         self.lines = [clean(line) for line in text.splitlines()] or [""]
         self.matches: list[Match] = []
         self.chosen = 0
@@ -96,7 +97,8 @@ class TextLines(ScrollView, can_focus=True, inherit_bindings=False):
         self._wrap()
 
     def _wrap(self) -> None:
-        self._pieces = wrapped(self.lines, self.size.width)
+        whole = [Piece(at, 0, len(line)) for at, line in enumerate(self.lines)]
+        self._pieces = wrapped(self.lines, self.size.width) if self._wraps else whole
         self.virtual_size = Size(self.size.width, len(self._pieces))
         self.refresh()
 
@@ -132,6 +134,17 @@ class TextLines(ScrollView, can_focus=True, inherit_bindings=False):
                 self.scroll_to(y=max(0, row - height // 3), animate=False, immediate=True)
         self.refresh()
 
+    @property
+    def top(self) -> int:
+        """The line at the top of what is seen."""
+        at = self.scroll_offset.y
+        return self._pieces[at].line if at < len(self._pieces) else 0
+
+    def go_to(self, line: int) -> None:
+        """Have a line at the top, or as near to it as the end lets it come."""
+        row = next((at for at, each in enumerate(self._pieces) if each.line >= line), len(self._pieces))
+        self.move(row - self.scroll_offset.y)
+
     def move(self, by: int) -> None:
         self.scroll_to(y=self.scroll_offset.y + by, animate=False, immediate=True)
 
@@ -165,26 +178,38 @@ class TextLines(ScrollView, can_focus=True, inherit_bindings=False):
 
 
 class TextPage(PatientModal[None]):
-    """A page of `text`. Closed with Escape or `q`; `about` is what its last line says besides."""
+    """A page of `text`, whose lines are wrapped unless `wraps` is False. Closed with Escape or `q`; `about` is what its
+    last line says besides."""
 
     BINDINGS: ClassVar[list[Any]] = bindings("text")
 
-    def __init__(self, text: str, about: str = "") -> None:
+    def __init__(self, text: str, about: str = "", *, wraps: bool = True) -> None:
         super().__init__()
         self._about = about
-        self.text = TextLines(text)
+        self.text = TextLines(text, wraps=wraps)
         self._input = Input(compact=True, placeholder="text on this page")
         self._input.display = False
         self._foot = Static("", markup=False, classes="answer")
 
     def compose(self) -> ComposeResult:
         with Vertical():
+            yield from self.heading()
             yield self.text
             yield self._input
             yield self._foot
 
-    def on_mount(self) -> None:
+    def heading(self) -> ComposeResult:
+        """What stands over the text, and is not searched."""
+        yield from ()
+
+    async def on_mount(self) -> None:
         self.text.focus()
+        self._say()
+
+    def tell(self, text: str) -> None:
+        """Other text instead, searched for what was searched for."""
+        self.text.tell(text)
+        self.text.search(self._input.value)
         self._say()
 
     @property

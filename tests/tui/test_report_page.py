@@ -75,3 +75,20 @@ async def test_a_day_that_cannot_be_meant_is_one_sentence() -> None:
     async with desk() as on:
         await on.command("report 2026-13-01")
         await on.shows("day: '2026-13-01' is not a trading day; write one like 2026-11-21, today or yesterday.")
+
+
+async def test_slash_finds_text_of_the_report_and_n_goes_on() -> None:
+    async with desk(120, 16) as on:
+        page = await opened(on)
+        await on.pilot.press("slash", *"FIRM", "enter")
+        await on.shows("BY FIRM")
+        await on.shows("/FIRM  1 of 1")
+        await on.pilot.press("escape", "slash", *"lots", "enter")
+        await on.shows("/lots  4 of 5")  # the first that is not above what is seen
+        await on.pilot.press("n", "n")
+        await on.shows("/lots  1 of 5")
+        await on.shows("realised +937.50")
+        await on.pilot.press("slash", *"nowhere", "enter")
+        await on.shows("/nowhere  not on this page")
+        await on.pilot.press("escape", "escape")
+        await on.until(lambda: on.app.screen is not page, "the panes")
