@@ -12,9 +12,9 @@ from textual.widgets import Static
 from engine.reported import Report, ReportAsked
 from engine.seat import CommandRefused, Seat
 from tui.asking import REFUSED, outcome
-from tui.keymap import bindings, keymap_of
+from tui.keymap import bindings, keymap_of, shown_key
 from tui.report_text import section_lines, sections, title
-from tui.text import clean
+from tui.text import clean, hidden
 from tui.textpage import TextPage
 
 _PLOT_WIDTH = 100
@@ -94,6 +94,11 @@ class ReportPage(TextPage):
         return ""
 
     async def action_plots(self) -> None:
+        if hidden():
+            self.say(
+                f"Plots are of money, which is hidden; {shown_key(self.app, 'hide')} at the panes shows it.", REFUSED
+            )
+            return
         self._plots = not self._plots
         await self._draw()
         if self._plots:

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from engine.reported import AccountLine, Delay, Outcomes, Report, Result, ResultLine, Slippage
 from schema.clock import to_datetime
-from tui.text import clean, counted, millis
+from tui.text import MASK, clean, counted, hidden, millis, plain_money
 
 Section = tuple[str, list[str]]
 """A heading and its lines."""
@@ -59,7 +59,10 @@ def sections(report: Report) -> list[Section]:
 
 
 def amount(value: Decimal) -> str:
-    """``+1,234.50``, ``-12.50``, ``0.00``; a sign where there is one, to be read without colour."""
+    """``+1,234.50``, ``-12.50``, ``0.00``; a sign where there is one, to be read without colour. Masked on a shared
+    screen."""
+    if hidden():
+        return MASK
     rounded = round(value, 2)
     return f"{rounded:+,.2f}" if rounded else "0.00"
 
@@ -68,7 +71,7 @@ def _fees(result: Result) -> str:
     if result.fees is None:
         return "not told" if result.fills else ""
     some = "" if result.fills_with_fee == result.fills else f" ({result.fills_with_fee}/{result.fills})"
-    return f"{result.fees:,.2f}{some}"
+    return f"{plain_money(result.fees)}{some}"
 
 
 def _won(result: Result) -> str:

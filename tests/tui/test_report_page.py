@@ -92,3 +92,18 @@ async def test_slash_finds_text_of_the_report_and_n_goes_on() -> None:
         await on.shows("/nowhere  not on this page")
         await on.pilot.press("escape", "escape")
         await on.until(lambda: on.app.screen is not page, "the panes")
+
+
+async def test_a_shared_screen_shows_a_report_without_money_or_names() -> None:
+    async with desk(130, 50) as on:
+        await on.pilot.press("dollar_sign")
+        await opened(on)
+        await on.shows("realised •••, fees ••• (5/10), net •••")
+        shown = "\n".join(line for line in on.text.splitlines() if "│" in line)
+        assert not any(told in shown for told in ("937.50", "928.50", "741.00", "12.50", "9.00"))
+        await on.pilot.press("p")
+        await on.shows("Plots are of money, which is hidden")
+        await on.pilot.press("escape")
+        await on.until(lambda: not isinstance(on.app.screen, ReportPage), "the panes")
+        await on.pilot.press("dollar_sign")
+        await on.shows("Money and names are shown again.")
