@@ -92,7 +92,9 @@ async def test_t_roll_within_seven_days_nothing_opens_until_it_is_acknowledged_a
         reason = row(desk, copied[0]).why
         assert reason.startswith("ESH4 expires in ") and reason.endswith(" days; roll, or acknowledge with :ack ESH4")
         second = await decided(desk, +2)
-        assert {(second[name].decision, second[name].reason) for name in copied} == {(Decision.SKIPPED, reason)}
+        assert {second[name].decision for name in copied} == {Decision.SKIPPED}
+        # A small ratio or a small part of the equities may want no more than it holds already.
+        assert {second[name].reason for name in copied if "at target" not in second[name].reason} == {reason}
         exits = await decided(desk, -4)
         assert {exits[name].decision for name in copied} == {Decision.COPIED}
         assert all(desk.core.ledger.net(name, "ESH4") == 0 for name in copied)
