@@ -455,6 +455,7 @@ FIRST = (
     "kill",
     "filter",
     "chart_find",
+    "text_find",
     "next",
     "previous",
     "accounts",

@@ -240,6 +240,10 @@ class TextPage(PatientModal[None]):
         self._input.display = False
         self.text.focus()
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Its key is a letter of what is searched for while that is typed."""
+        return not self._input.display if action == "find" else super().check_action(action, parameters)
+
     def action_find(self) -> None:
         self._input.display = True
         self.set_focus(self._input)  # now: the next letter already belongs to it
