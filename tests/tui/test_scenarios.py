@@ -17,7 +17,7 @@ from tui.commands import SYNTAX
 SCRIPTS = {
     "toggle": """
         ? toggle DEMO1002
-        sees DEMO1002
+        sees Now:
         press enter
         sees DEMO1002 is off from the next leader event.
         > toggle DEMO1002
@@ -264,7 +264,7 @@ SCRIPTS = {
         > quit
         sees Quitting stops the copying.
         press escape
-        sees DEMO1001""",
+        gone Quitting stops the copying.""",
 }
 
 
