@@ -141,7 +141,7 @@ class CopydeskApp(PatientApp):
         self._history = history or History()
         self.prompt = Prompt(self._known, self._foreseen, self._history, id="prompt")
         self._hints = HintLine(id="hints")
-        self.carrying = Carrying(self, seat, self.lists, self.message, attached=attached)
+        self.carrying = Carrying(self, seat, self.lists, self.message, self._sharing, attached=attached)
         self.trading = self.carrying.trading
         self.layouts = Layouts(seat)
         self.layouts.begin(layout)
@@ -439,7 +439,7 @@ class CopydeskApp(PatientApp):
             self._show_anew()
 
     def _show_anew(self) -> None:
-        for pane in self.query(GridPane):
+        for pane in self._panes.values():
             pane.forget()
 
     def action_terminal(self) -> None:

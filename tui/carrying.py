@@ -23,6 +23,7 @@ from tui.managing import Managing
 from tui.page import Page
 from tui.panes.lines import MessageLine
 from tui.report_page import ReportPage
+from tui.sharing import Sharing
 from tui.text import counted
 from tui.trading import Trading
 
@@ -38,8 +39,18 @@ _log = structlog.get_logger()
 class Carrying:
     """Commands of one screen. `attached`: the desk goes on when the screen is left, so leaving asks nothing."""
 
-    def __init__(self, app: "CopydeskApp", seat: Seat, lists: Lists, message: MessageLine, *, attached: bool) -> None:
+    def __init__(
+        self,
+        app: "CopydeskApp",
+        seat: Seat,
+        lists: Lists,
+        message: MessageLine,
+        sharing: Sharing,
+        *,
+        attached: bool,
+    ) -> None:
         self._app = app
+        self._sharing = sharing
         self._seat = seat
         self._lists = lists
         self._message = message
@@ -133,7 +144,8 @@ class Carrying:
 
     async def _report(self, day: str | None) -> str:
         """Open the page with a day's report."""
-        self._app.push_screen(ReportPage(self._seat, await self._seat.report(ReportAsked(day=day))))
+        report = await self._seat.report(ReportAsked(day=day))
+        self._app.push_screen(ReportPage(self._seat, report, self._sharing.learn))
         return ""
 
     async def _show_list(self, name: str) -> str:

@@ -7,6 +7,7 @@ what the line would do now, or what comes next.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, ClassVar, Literal
 
 from textual.app import ComposeResult
@@ -18,7 +19,7 @@ from textual.widgets import Input, Static
 from tui.commands import Known, complete, usage
 from tui.history import History
 from tui.keymap import bindings, shown_key
-from tui.text import hidden
+from tui.text import hidden, real_names, without_names
 
 _SHOWN = 12
 Mode = Literal["command", "filter", "seek"]
@@ -32,7 +33,7 @@ class _FirstMatch(Suggester):
         self._matches = matches
 
     async def get_suggestion(self, value: str) -> str | None:
-        if not value or hidden():  # it would show the name of an account
+        if not value:
             return None
         return next((match for match in self._matches(value) if match.startswith(value)), None)
 
@@ -122,8 +123,8 @@ class Prompt(Container):
         self.add_class("-open")
         self.display = True  # now, not with the next styles: the next key already belongs to the line
         with self.prevent(Input.Changed):
-            self._input.value = text
-        self._input.cursor_position = len(text)
+            self._input.value = without_names(text)
+        self._input.cursor_position = len(self._input.value)
         self.screen.set_focus(self._input)
         self._hint(text)
 
@@ -134,7 +135,9 @@ class Prompt(Container):
         self.post_message(self.Closed(self.mode, kept))
 
     def _matches(self, line: str) -> list[str]:
-        return complete(line, self._known()) if self.mode == "command" and not self.is_searching else []
+        if self.mode != "command" or self.is_searching:
+            return []
+        return complete(line, _without_names(self._known()) if hidden() else self._known())
 
     # --- what is said above the line ----------------------------------------------------------------------------------
 
@@ -153,7 +156,7 @@ class Prompt(Container):
             self.post_message(self.Hint(said))
 
     def _next_text(self, line: str) -> str:
-        foreseen = self._foreseen(line) if line.strip() else ""
+        foreseen = self._foreseen(real_names(line)) if line.strip() else ""
         matches = self._matches(line)
         words = [match.rstrip().rpartition(" ")[2] for match in matches]
         more = f"  +{len(words) - _SHOWN}" if len(words) > _SHOWN else ""
@@ -162,7 +165,7 @@ class Prompt(Container):
         return "   │  ".join(part for part in parts if part)
 
     def _found_text(self, text: str) -> str:
-        found = self._history.matching(text)
+        found = self._history.matching(real_names(text))
         if not found:
             return "No command with that was typed." if text else "No command was typed yet."
         self._found_at %= len(found)
@@ -188,10 +191,10 @@ class Prompt(Container):
     def on_input_submitted(self, event: Input.Submitted) -> None:
         event.stop()
         if self.is_searching:
-            found = self._history.matching(event.value)
+            found = self._history.matching(real_names(event.value))
             self._end_search(found[self._found_at % len(found)] if found else self._before_search or "")
             return
-        line = event.value.strip()
+        line = real_names(event.value.strip())
         self._close(kept=True)
         if self.mode == "command" and line:
             self._history.remember(line)
@@ -249,5 +252,13 @@ class Prompt(Container):
         self._put(lines[self._history_at] if self._history_at < len(lines) else "")
 
     def _put(self, text: str) -> None:
-        self._input.value = text
-        self._input.cursor_position = len(text)
+        self._input.value = without_names(text)
+        self._input.cursor_position = len(self._input.value)
+
+
+def _without_names(known: Known) -> Known:
+    """As a shared screen offers them: what stands for a name is what is typed."""
+    accounts, followers, logins = (
+        tuple(map(without_names, names)) for names in (known.accounts, known.followers, known.logins)
+    )
+    return replace(known, accounts=accounts, followers=followers, logins=logins)

@@ -217,7 +217,7 @@ class GridPane(ScrollView, Generic[R], can_focus=True):
         """Filter and order the rows, keep the cursor on its row, and repaint what differs."""
         rows = list(self._rows) if self._keep is None else [row for row in self._rows if self._keep(row)]
         if self._filter:
-            rows = [row for row in rows if any(self._filter in c.text.casefold() for c in self.cells_of(row))]
+            rows = [row for row in rows if any(self._filter in clean(c.text).casefold() for c in self.cells_of(row))]
         if self._sort is not None:
             by = self.COLUMNS[self._sort].sort
             if by is not None:

@@ -6,7 +6,7 @@ from decimal import Decimal, InvalidOperation
 
 from engine.seat import OrderLine, OrderPlan, Ticket
 from schema.records import OrderType, Side, TimeInForce
-from tui.text import counted
+from tui.text import counted, exact_money, whole_money
 
 HEADS = ("account", "order", "price", "market", "away", "worth", "tick", "holds", "")
 _FORCES = {each.value: each for each in TimeInForce}
@@ -99,8 +99,8 @@ def away_words(ticks: int | None) -> str:
 
 def line_row(line: OrderLine) -> tuple[str, ...]:
     """A line of a preview, under `HEADS`. What refuses it, or what came of it, is its last word."""
-    worth = "" if line.notional is None else f"{line.notional:,.0f}"
-    tick = "" if line.tick_value is None else f"{line.tick_value.normalize():,f}"
+    worth = "" if line.notional is None else whole_money(line.notional)
+    tick = "" if line.tick_value is None else exact_money(line.tick_value)
     copies = f"{counted(line.copies, 'follower copies', 'followers copy')} it" if line.copies else ""
     said = line.outcome or (f"NOT SENT: {line.refused}" if line.refused else "")
     order = f"order {line.order_id}" if line.order_id and line.origin else ""

@@ -2,6 +2,7 @@
 by `tui/carrying.py`. It is what `copydesk report` prints, so nothing on it rests on colour."""
 
 import asyncio
+from collections.abc import Callable
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any, ClassVar
@@ -25,9 +26,12 @@ class ReportPage(TextPage):
 
     BINDINGS: ClassVar[list[Any]] = bindings("report")
 
-    def __init__(self, seat: Seat, report: Report) -> None:
+    def __init__(self, seat: Seat, report: Report, learn: Callable[[Report], None]) -> None:
         super().__init__("", wraps=False)
         self._seat = seat
+        self._learn = learn
+        """What a shared screen has to know of a report before it is shown."""
+        learn(report)
         self._report = report
         self._plots = False
         self._tops: list[int] = []
@@ -87,6 +91,7 @@ class ReportPage(TextPage):
         found = await self._seat.report(ReportAsked(day=str(day)))
         if found.empty and day > date.today() + timedelta(days=1):  # noqa: DTZ011 - a trading day is at most one ahead
             raise CommandRefused(f"day: {day} has not come yet.")
+        self._learn(found)
         self._report = found
         self._title.update(title(found))
         await self._draw()

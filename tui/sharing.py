@@ -4,6 +4,10 @@ What is hidden is hidden by `tui/text.py`, through which everything on the scree
 that come later.
 """
 
+from collections.abc import Iterator
+from itertools import count
+
+from engine.reported import Report
 from engine.seat import AccountRow, CopyRow, OrderRow, PositionRow, Seat, Topic
 from tui.text import hidden, hide
 
@@ -17,7 +21,7 @@ class Sharing:
         self._seat = seat
         self._instead: dict[str, str] = {}
         self._seen: tuple[int, ...] = ()
-        self._accounts = self._logins = 0
+        self._accounts, self._logins = count(), count(1)
 
     def toggle(self) -> str:
         """Hide or show; the sentence that says which."""
@@ -26,7 +30,9 @@ class Sharing:
             return "Money and names are shown again."
         self._gather()
         hide(self._instead)
-        return "Money and the names of accounts and logins are hidden on this screen; $ shows them again."
+        return (
+            "Money and the names of accounts and logins are hidden on this screen, not in exports; $ shows them again."
+        )
 
     def follow(self) -> bool:
         """Hide names that are new; whether there were any."""
@@ -34,6 +40,16 @@ class Sharing:
             return False
         hide(self._instead)
         return True
+
+    def learn(self, report: Report) -> None:
+        """Hide the names of a report too: it tells of accounts that are on the desk no more."""
+        for line in report.accounts:
+            self._name_account(line.account)
+            self._name_login(line.connection)
+        for firm in report.firms:
+            self._name_login(firm.name)
+        if hidden():
+            hide(self._instead)
 
     def _gather(self) -> bool:
         views = [self._seat.view(topic) for topic in _TOLD_IN]
@@ -54,11 +70,11 @@ class Sharing:
         return len(self._instead) > known
 
     def _name_account(self, name: str) -> None:
-        if name and name not in self._instead:
-            self._instead[name] = f"acct-{self._accounts:02}"
-            self._accounts += 1
+        self._name(name, self._accounts, "acct-{:02}")
 
     def _name_login(self, name: str) -> None:
+        self._name(name, self._logins, "login-{}")
+
+    def _name(self, name: str, numbers: Iterator[int], form: str) -> None:
         if name and name not in self._instead:
-            self._logins += 1
-            self._instead[name] = f"login-{self._logins}"
+            self._instead[name] = next(free for n in numbers if (free := form.format(n)) not in self._instead)

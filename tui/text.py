@@ -2,12 +2,13 @@
 
 Profit and loss never rests on colour alone: it carries a sign and an arrow. Times on screen are UTC.
 
-A screen that is shared hides money and the names of accounts and logins (`hide`, by the app alone: a process has one
-screen). Money goes through `money` and `plain_money`, all other text through `clean`, so nothing else need know of it.
+A screen that is shared hides money, average prices and the names of accounts and logins (`hide`, by the app alone: a
+process has one screen). Money goes through `money`, `plain_money` and `whole_money`, an average price through
+`average`, all other text through `clean`, so nothing else need know of it; what is typed goes through `real_names`.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from functools import lru_cache
 
@@ -37,14 +38,22 @@ class _Hiding:
 
     names: re.Pattern[str] | None = None
     instead: Mapping[str, str] = {}
+    stand_ins: re.Pattern[str] = re.compile("(?!)")
+    real: Mapping[str, str] = {}
+
+
+def _whole(words: Iterable[str]) -> re.Pattern[str]:
+    longest_first = sorted(map(re.escape, words), key=len, reverse=True)
+    return re.compile(rf"(?<![^\W_])(?:{'|'.join(longest_first) or r'(?!)'})(?![^\W_])", re.IGNORECASE)
 
 
 def hide(names: Mapping[str, str] | None) -> None:
     """From now on show `MASK` for money and, for each of these names, what stands for it; None shows everything."""
     _Hiding.instead = {name.casefold(): instead for name, instead in (names or {}).items()}
-    longest_first = sorted(map(re.escape, _Hiding.instead), key=len, reverse=True)
-    pattern = rf"(?<![^\W_])(?:{'|'.join(longest_first) or r'(?!)'})(?![^\W_])"
-    _Hiding.names = None if names is None else re.compile(pattern, re.IGNORECASE)
+    _Hiding.names = None if names is None else _whole(_Hiding.instead)
+    # What stands for one name and is another's is that other's: an order goes to nobody by a likeness.
+    _Hiding.real = {instead: name for name, instead in (names or {}).items() if instead not in _Hiding.instead}
+    _Hiding.stand_ins = _whole(_Hiding.real)
     masked.cache_clear()
 
 
@@ -56,10 +65,19 @@ def hidden() -> bool:
 @lru_cache(maxsize=8192)
 def masked(text: str) -> str:
     """`text` without the money and the names that are hidden now."""
+    return text if _Hiding.names is None else _MONEY.sub(rf"\1{MASK}", without_names(text))
+
+
+def without_names(text: str) -> str:
+    """`text` with what stands for the names that are hidden now, to be typed on."""
     if _Hiding.names is None:
         return text
-    named = _Hiding.names.sub(lambda found: _Hiding.instead.get(found[0].casefold(), MASK), text)
-    return _MONEY.sub(rf"\1{MASK}", named)
+    return _Hiding.names.sub(lambda found: _Hiding.instead.get(found[0].casefold(), MASK), text)
+
+
+def real_names(typed: str) -> str:
+    """What was typed on a screen that hides names, with the names themselves."""
+    return _Hiding.stand_ins.sub(lambda found: _Hiding.real[found[0].casefold()], typed)
 
 
 @lru_cache(maxsize=8192)
@@ -108,6 +126,16 @@ def plain_money(value: Decimal) -> str:
     return MASK if hidden() else f"{value:,.2f}"
 
 
+def whole_money(value: Decimal) -> str:
+    """What an order is worth: ``480,125``; ``•••`` while money is hidden."""
+    return MASK if hidden() else f"{value:,.0f}"
+
+
+def exact_money(value: Decimal) -> str:
+    """What a tick is worth, to the last digit that it has: ``12.5``; ``•••`` while money is hidden."""
+    return MASK if hidden() else f"{value.normalize():,f}"
+
+
 def price(value: Decimal | None) -> str:
     """A price with two decimals, or as many as it has up to seven; empty when there is none."""
     if value is None:
@@ -125,8 +153,11 @@ def signed_price(value: float) -> str:
 
 
 def average(value: Decimal | None) -> str:
-    """An average price, which may have no end: two to four decimals; empty when there is none."""
-    return price(None if value is None else round(value, 4))
+    """An average price, which may have no end: two to four decimals; empty when there is none. ``•••`` while money is
+    hidden, for beside the market's price it tells the profit."""
+    if value is None:
+        return ""
+    return MASK if hidden() else price(round(value, 4))
 
 
 def millis(value_ms: float) -> str:

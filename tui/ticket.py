@@ -18,7 +18,7 @@ from schema.symbols import UnknownProduct, parse_contract, product
 from tui.dialogs import Confirm
 from tui.order_words import HEADS, BadOrder, away_words, came_of, line_row, lots, number, ticket_words
 from tui.page import Choice, Field, Page
-from tui.text import counted
+from tui.text import counted, exact_money, real_names, whole_money, without_names
 
 Look = Callable[[Topic], View]
 """The newest snapshot of a topic."""
@@ -63,7 +63,7 @@ class TicketPage(Page):
 
     def __init__(self, seat: Seat, begun: Ticket) -> None:
         values = {
-            "target": begun.target,
+            "target": without_names(begun.target),
             "side": str(begun.side),
             "qty": str(begun.qty) if begun.qty else "",
             "symbol": begun.symbol,
@@ -110,7 +110,7 @@ class TicketPage(Page):
             raise CommandRefused("target: it is empty; write an account or a group.")
         try:
             return Ticket(
-                target=self.text("target"),
+                target=real_names(self.text("target")),
                 side=Side(self.text("side")),
                 qty=lots(self.text("qty")),
                 symbol=self.text("symbol").upper(),
@@ -174,6 +174,6 @@ def beside_market(ticket: Ticket, look: Look) -> str:
         said.append(f"{away_words(ticks)} away" if ticks > 0 else away_words(ticks))
     price = ticket.limit_price or ticket.stop_price or market
     if price is not None:
-        said.append(f"worth {price * about.point_value * ticket.qty:,.0f}")
-    said.append(f"{(about.tick_value * ticket.qty).normalize():,f} a tick")
+        said.append(f"worth {whole_money(price * about.point_value * ticket.qty)}")
+    said.append(f"{exact_money(about.tick_value * ticket.qty)} a tick")
     return " · ".join(said)

@@ -61,7 +61,7 @@ async def go(on: Driver, context: str) -> None:
         app.push_screen(Confirm("Do it?", does="do it"))
         await on.until(lambda: isinstance(app.screen, Confirm), "the page")
     elif context == "report":
-        app.push_screen(ReportPage(on.seat, await on.seat.report(ReportAsked())))
+        app.push_screen(ReportPage(on.seat, await on.seat.report(ReportAsked()), lambda _: None))
         await on.until(lambda: isinstance(app.screen, ReportPage), "the report")
     elif context == "text":
         app.push_screen(TextPage("line\n" * 200))

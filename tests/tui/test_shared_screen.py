@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from msgspec import structs
 
+from engine.reported import ReportAsked
 from engine.seat import AccountRow, Topic, View
 from schema.listed import Listed
 from schema.watchlists import UserLists, Watched, Watchlist
@@ -19,7 +20,8 @@ from tui.glyphs import ascii_only
 from tui.grid import GridPane
 from tui.here import ALL, MANY, Here
 from tui.panes.registry import PANES
-from tui.text import MASK, hidden, hide
+from tui.report_page import ReportPage
+from tui.text import MASK, hidden, hide, real_names
 
 HOSTILE = "\x1b]0;taken\x07\x1b[2J\x9b31m[/bold]\u202eXX"
 SIGNS = ("▲", "▼", "+", "-", "buy", "sell", "long", "short", "bid", "ask")
@@ -213,6 +215,83 @@ def test_what_is_hidden_is_hidden_in_any_case_and_only_whole() -> None:
     assert money(Decimal(5)) == MASK
     hide(None)
     assert clean("demo1 equity 5") == "demo1 equity 5"
+
+
+async def test_what_is_hidden_is_typed_by_what_stands_for_it() -> None:
+    seat = a_seat()
+    async with desk(seat=seat) as driver:
+        await driver.command("why DEMO1002")
+        await driver.until(lambda: len(driver.app.screen_stack) == 2, "its page")
+        await driver.pilot.press("escape", "dollar_sign")
+        await driver.until(hidden, "hiding")
+        await driver.type(":buy acct-0")
+        await driver.shows("acct-01  acct-02  acct-03")
+        await driver.type("3 2 ESH4")
+        await driver.shows("buy 2 ESH4 at market on acct-03")
+        assert f"worth {MASK} · {MASK} a tick" in driver.text
+        await driver.pilot.press("enter")
+        await driver.shows("y  send 1 order")
+        assert not re.search(r"480,\d\d\d", driver.text), "what the order is worth"
+        await driver.pilot.press("y")
+        await driver.shows("acct-03: filled")
+        await driver.type(":")
+        await driver.pilot.press("up", "up")
+        await driver.shows(":why acct-02")
+        await driver.pilot.press("ctrl+r")
+        await driver.type("acct-03")
+        await driver.shows(":buy acct-03 2 ESH4")
+        await driver.pilot.press("escape", "escape")
+        await driver.type("1/acct-03")
+        await driver.shows("ACCOUNTS · 1 of 21 accounts")
+        assert "DEMO10" not in driver.text
+    assert driver.app._history.lines[-1] == "buy DEMO1003 2 ESH4", "the name itself, for a screen that hides nothing"
+
+
+async def test_a_shared_screen_gives_no_profit_away_by_an_average_price() -> None:
+    async with desk(seat=a_seat()) as driver:
+
+        def averages() -> list[str]:
+            return [
+                pane.cells_of(row)[at].text
+                for pane in driver.app.query(GridPane)
+                for at, column in enumerate(pane.COLUMNS)
+                if column.title == "avg price"
+                for row in pane.rows
+            ]
+
+        driver.app.action_pane("depth")
+        await driver.shows("♛ +2 @ 4,810.25")
+        assert sum(cell.startswith("4,8") for cell in averages()) > 100
+        await driver.pilot.press("dollar_sign")
+        await driver.shows(f"♛ +2 @ {MASK}")
+        assert set(averages()) <= {"", MASK}
+        assert driver.app._panes["depth"]._ladder.entry is None, "the row of the entry"
+        await driver.pilot.press("dollar_sign")
+        await driver.shows("♛ +2 @ 4,810.25")
+
+
+async def test_a_report_names_no_account_even_one_that_left_the_desk() -> None:
+    seat = a_seat()
+    async with desk(seat=seat) as driver:
+        await driver.pilot.press("dollar_sign")
+        await driver.until(hidden, "hiding")
+        told = await seat.report(ReportAsked())
+        names = {line.account for line in told.accounts} | {line.connection for line in told.accounts}
+        assert names - {*seat.accounts} - {row.connection for row in seat.accounts.values()}, "all are on the desk"
+        await driver.command("report")
+        await driver.shows("BY FIRM")
+        page = driver.app.screen
+        assert isinstance(page, ReportPage)
+        shown = "\n".join(page.text.lines)
+        assert [name for name in names if re.search(rf"\b{name}\b", shown)] == []
+        assert "acct-" in shown and "login-" in shown
+
+
+def test_what_stands_for_a_name_is_never_a_name_that_is_known() -> None:
+    hide({"acct-00": "acct-01", "DEMO1": "acct-00", "DEMO2": "acct-02"})
+    assert real_names("buy acct-02") == "buy DEMO2"
+    assert real_names("buy acct-00") == "buy acct-00", "an account of that name is meant"
+    assert real_names("buy ACCT-021 acct-02x") == "buy ACCT-021 acct-02x"
 
 
 def test_rows_of_the_desk_are_what_is_poisoned() -> None:

@@ -125,6 +125,10 @@ class DepthPane(LinePane):
         self._ladder = None
         self.rebuild()
 
+    def forget(self) -> None:
+        self._ladder = None
+        super().forget()
+
     def _ladder_now(self, book: BookShown) -> Ladder:
         if self._ladder is None:
             prints = self._prints if self._tape_symbol == book.symbol else ()

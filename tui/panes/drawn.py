@@ -96,6 +96,10 @@ class LinePane(Widget, can_focus=True):
         """Build the lines from what is known now, and `draw` them."""
         raise NotImplementedError
 
+    def forget(self) -> None:
+        """Build every line anew: how text is shown has changed."""
+        self.rebuild()
+
     def draw(self, lines: list[Line]) -> None:
         """Show these lines, the title first; only what differs is repainted."""
         before, self.lines = self.lines, lines

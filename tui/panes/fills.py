@@ -9,7 +9,7 @@ from schema.records import Side
 from schema.symbols import twin_of
 from tui.panes.chart import Fills
 from tui.panes.ladder import CROWN
-from tui.text import counted, price
+from tui.text import average, counted
 
 
 class Fill(NamedTuple):
@@ -64,7 +64,7 @@ def told(fills: Collection[Fill]) -> str:
     parts: list[str] = []
     for fill in fills:
         if fill.leader:
-            at = f" @ {price(round(fill.avg_price, 4))}" if fill.avg_price is not None else ""
+            at = f" @ {average(fill.avg_price)}" if fill.avg_price is not None else ""
             parts.append(f"{CROWN} {fill.side} {fill.lots}{at}")
     for side in Side:
         lots = [fill.lots for fill in fills if not fill.leader and fill.side is side]

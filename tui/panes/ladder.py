@@ -15,7 +15,7 @@ from schema.market import Aggressor, SessionState
 from schema.records import LiveStatus, OrderType, Side
 from schema.symbols import twin_of
 from tui.panes.drawn import Line, Run
-from tui.text import DOWN, UP, counted, fit, price, signed
+from tui.text import DOWN, UP, average, counted, fit, hidden, signed
 
 STALE_AFTER_NS = 5_000_000_000
 CROWN = "♛"
@@ -144,7 +144,7 @@ def ladder_of(
         sells,
         last,
         ticks_of(last.price, tick) if last else None,
-        ticks_of(held.avg_price, tick) if held else None,
+        ticks_of(held.avg_price, tick) if held and not hidden() else None,
         held.net_qty if held else 0,
     )
 
@@ -329,5 +329,5 @@ def entry_text(positions: Iterable[PositionRow], leaders: Collection[str], symbo
     """The leader's position and its average entry; empty when it is flat."""
     for each in positions:
         if each.account in leaders and each.symbol == symbol and each.net_qty:
-            return f"{CROWN} {signed(each.net_qty)} @ {price(round(each.avg_price, 4))}"
+            return f"{CROWN} {signed(each.net_qty)} @ {average(each.avg_price)}"
     return ""

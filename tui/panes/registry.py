@@ -33,6 +33,10 @@ class Pane(Protocol):
         """Take the newest snapshot of `TOPIC`; cheap when it is the one it has. `now_ns` is the desk's clock."""
         ...
 
+    def forget(self) -> None:
+        """Draw everything anew: how text is shown has changed."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class PaneKind:
