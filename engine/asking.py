@@ -62,6 +62,9 @@ class AskingSeat(ABC):
     async def guard(self, target: str, guard: Guard) -> str:
         return await self._ask("guard", target, guard)
 
+    async def chart(self, symbol: str) -> str:
+        return await self._ask("chart", symbol)
+
     async def acknowledge(self, contract: str) -> str:
         return await self._ask("acknowledge", contract)
 

@@ -24,6 +24,7 @@ from brokers.registry import VENUE_TABLE, build_adapter
 from engine import events as ev
 from engine import guards, instruments, late, logins, mirror_trail, practice, preview, returned, rollover
 from engine.arming import Arming
+from engine.charting import Charting
 from engine.collector import collect
 from engine.core import Core
 from engine.exits import Exits
@@ -85,7 +86,6 @@ TICK_S = 0.05
 """How often the desk publishes what changed."""
 _FILLS_REMEMBERED_NS = 7 * 24 * 3_600_000_000_000  # longer than any venue replays, and than a long weekend
 _LAG_SAMPLES = 200
-_CHART_BARS = 240
 _UNREADABLE_EVERY_NS = 1_000_000_000
 _QUIET_NS = 2_000_000_000
 _ASK_REFUSED_EVERY_NS = 60_000_000_000
@@ -164,6 +164,9 @@ class Desk:
         self._config = NewestConfig(store.load_config)
         self._signalled_ns = 0
         self._marked: set[str] = set()
+        self.charting = Charting(
+            settings, self._market_data, self.adapters, self.core.up, self._marked, start=self._start
+        )
         self._logins: set[str] = set()  # connected, or trying
         self._refused: set[str] = set()  # whose login its venue refused
         self._asked_day = self.core.rolls.day  # the trading day on which contracts were last read from their venues
@@ -310,13 +313,7 @@ class Desk:
                 await asyncio.sleep(1.0)
                 if self.adapters.get(config.connection) is not adapter:
                     return  # it was taken off the desk meanwhile
-        chart = self._settings.chart_symbol
-        draws = adapter.capabilities.market_data and adapter.capabilities.bars
-        if chart and not self.market.symbol and draws:
-            self.market.symbol, self.market.interval_s = chart, self._settings.chart_interval_s
-            self._marked.add(chart)
-            self._start(adapter.watch(chart, self._settings.chart_interval_s, _CHART_BARS))
-            self._start(self._market_data.follow(adapter, chart))
+        self.charting.connected(adapter)
 
     def _follow_config(self) -> None:
         """The configuration changed: connect logins that were added, and ask again for contracts that were refused."""
@@ -335,6 +332,7 @@ class Desk:
         self._logins.discard(connection)
         self._at_once.pop(connection, None)
         self._market_data.drop_login(connection)
+        self.charting.left(connection)
         text = "its last account was taken off the desk"
         self._emit(venue.StreamDown(connection=connection, received_ns=self._clock.now_ns(), reason=text))
         self._start(adapter.close())
@@ -676,6 +674,9 @@ class Desk:
         adapter = self.adapters.get(checked.connection)
         if adapter is None or checked.error or checked.symbol in self._marked or not adapter.capabilities.market_data:
             return
+        self.charting.traded(adapter, checked.symbol)
+        if checked.symbol in self._marked:
+            return
         self._marked.add(checked.symbol)
         self._start(adapter.watch(checked.symbol, self._settings.chart_interval_s, 1))
 
@@ -735,6 +736,9 @@ class Desk:
         said = guards.sentence(target, guard)
         self._alert("info" if guard is Guard.NONE else "warn", said)
         return said
+
+    async def chart(self, symbol: str) -> str:
+        return await self.charting.choose(symbol)
 
     async def acknowledge(self, contract: str) -> str:
         key = rollover.to_acknowledge(contract, rollover.contracts_of(self.core), self._clock.now_ns())

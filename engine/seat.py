@@ -499,6 +499,10 @@ class Seat(Protocol):
         """Set what a follower, a group or ``all`` (the whole desk) may open; `Guard.NONE` lifts it."""
         ...
 
+    async def chart(self, symbol: str) -> str:
+        """Have the chart, the ladder and the tape of every seat show a contract (``ESZ6``), or a feed's symbol."""
+        ...
+
     async def acknowledge(self, contract: str) -> str:
         """Go on opening in a contract (``ESZ6``) that expires within 7 days; one that has expired is refused."""
         ...

@@ -361,6 +361,11 @@ class CopydeskApp(PatientApp):
         if row is not None:
             self.carrying.ask(self.lists.remove((_watched(row),)))
 
+    def action_chart_watched(self) -> None:
+        row = self.watched_at_hand
+        if row is not None:
+            self.carrying.ask(self._seat.chart(row.symbol))
+
     def action_move_watched(self, by: int) -> None:
         row = self.watched_at_hand
         if row is not None:

@@ -88,6 +88,8 @@ class Carrying:
                 self.trading.run(command)
             case commands.SetLadder(target, qty):
                 self._message.say(self.trading.ladder.choose(target, qty))
+            case commands.Chart(symbol):
+                self.ask(self._seat.chart(symbol))
             case commands.Acknowledge(contract):
                 self.ask(self._seat.acknowledge(contract))
             case commands.SetGuard(target, guard):

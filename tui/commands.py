@@ -72,6 +72,11 @@ class SetGuard:
 
 
 @dataclass(frozen=True, slots=True)
+class Chart:
+    symbol: str
+
+
+@dataclass(frozen=True, slots=True)
 class Acknowledge:
     contract: str
 
@@ -262,6 +267,7 @@ Command = (
     | SetGroup
     | SetGuard
     | Acknowledge
+    | Chart
     | Kill
     | SetRule
     | Manage
@@ -432,6 +438,12 @@ SYNTAX: tuple[Syntax, ...] = (
         "watch ESZ6 NQZ6",
         "put symbols on the watchlist; f finds one while you type",
     ),
+    Syntax(
+        "chart",
+        (Argument("symbol", "watched", free=True),),
+        "chart NQZ6",
+        "have the chart, the ladder and the tape of every seat show it; Enter in a watchlist",
+    ),
     Syntax("unwatch", (Argument("symbol", "watched", free=True, many=True),), "unwatch NQZ6", "take symbols off it"),
     Syntax(
         "list",
@@ -530,6 +542,8 @@ def _command(name: str, values: Sequence[str]) -> Command:
             return Resync(target)
         case "kill", *_:
             return Kill()
+        case "chart", symbol:
+            return Chart(symbol)
         case "ack", contract:
             return Acknowledge(contract)
         case ("halt" | "reduce" | "closeonly" | "resume") as guard, target:

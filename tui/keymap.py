@@ -240,6 +240,17 @@ KEYS: tuple[Key, ...] = (
         disabled=_no_copy,
     ),
     Key(
+        "chart_it",
+        "enter",
+        "Enter",
+        "app.chart_watched",
+        "chart it",
+        "Have the chart, the ladder and the tape show the symbol under the cursor.",
+        "watch",
+        hint=True,
+        disabled=_no_symbol,
+    ),
+    Key(
         "unwatch",
         "d,delete",
         "d",

@@ -230,6 +230,13 @@ class Market:
             self.flush()
             followed.feed(chart, self.kernel)
 
+    def choose(self, symbol: str, interval_s: int) -> None:
+        """Chart another symbol: what is known of it at once, candles as they come."""
+        self.symbol, self.interval_s = symbol, interval_s
+        self._charts.setdefault((symbol, _seconds(interval_s)), Chart(symbol, _seconds(interval_s)))
+        self.said_ns = self.heard_ns(symbol)
+        self.version += 1
+
     def watched(self) -> tuple[tuple[str, Interval], ...]:
         """Every symbol and interval that candles are built of."""
         return tuple(self._charts)

@@ -275,6 +275,7 @@ async def test_a_viewer_sees_all_asks_what_it_likes_and_changes_nothing(desk: De
                 ("set_group", lambda: seat.set_group("main", "late", "never")),
                 ("guard", lambda: seat.guard("all", Guard.HALT)),
                 ("acknowledge", lambda: seat.acknowledge("ESZ6")),
+                ("chart", lambda: seat.chart("ESZ6")),
                 ("kill", seat.kill),
                 ("flatten", lambda: seat.flatten("all")),
                 ("resync", lambda: seat.resync("all")),

@@ -111,6 +111,7 @@ class ScriptedSeat:
         self.blocked = ""
         self.guarded = ""
         self.acknowledged: list[str] = []
+        self.charted: list[str] = []
         self.added: list[tuple[ConnectionConfig, Credentials, Chosen]] = []
         self.not_on_the_desk: tuple[str, ...] = ("NEW1", "NEW2")
         self.login_venue = "tradovate"
@@ -596,6 +597,11 @@ class ScriptedSeat:
             self.guarded = "" if guard is Guard.NONE else f"{target} {guard}"
         self.publish()
         return f"{target} is {guard}."
+
+    async def chart(self, symbol: str) -> str:
+        with self._lock:
+            self.charted.append(symbol)
+        return f"The chart, the ladder and the tape show {symbol}."
 
     async def acknowledge(self, contract: str) -> str:
         with self._lock:

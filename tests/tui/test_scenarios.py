@@ -72,6 +72,11 @@ SCRIPTS = {
         sees ESH4 is acknowledged.
         > ack
         sees :ack needs a contract, as in :ack ESZ6.""",
+    "chart": """
+        > chart NQH4
+        sees The chart, the ladder and the tape show NQH4.
+        > chart
+        sees :chart needs a symbol, as in :chart NQZ6.""",
     "resync": """
         ? resync DEMO1001
         sees Enter reads the venues and shows what would be sent.

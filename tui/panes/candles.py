@@ -304,7 +304,7 @@ class CandlePane(LinePane):
     def _why_empty(self) -> str:
         candles = self._candles
         if candles is None or not candles.symbol:
-            return " No symbol is watched."
+            return " Nothing is charted: no leader has traded yet. :chart ESZ6 shows a contract."
         if not candles.bars:
             return f" Waiting for the bars of {clean(candles.symbol)}."
         return " Too small for a chart; z gives it the screen."
