@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from itertools import count
 
 from engine.reported import Report
-from engine.seat import AccountRow, CopyRow, OrderRow, PositionRow, Seat, Topic
+from engine.seat import AccountRow, CopyRow, OrderRow, PositionRow, Role, Seat, Topic
 from tui.text import hidden, hide
 
 _TOLD_IN = (Topic.ACCOUNTS, Topic.POSITIONS, Topic.ORDERS, Topic.COPIES)
@@ -73,7 +73,8 @@ class Sharing:
         self._name(name, self._accounts, "acct-{:02}")
 
     def _name_login(self, name: str) -> None:
-        self._name(name, self._logins, "login-{}")
+        if name.casefold() not in list(Role):  # a login called ``leader`` says nothing, and the word stands everywhere
+            self._name(name, self._logins, "login-{}")
 
     def _name(self, name: str, numbers: Iterator[int], form: str) -> None:
         if name and name not in self._instead:

@@ -144,6 +144,17 @@ async def test_an_account_that_comes_while_names_are_hidden_is_hidden() -> None:
         assert "VERYNEW7" not in driver.text and "newlogin" not in driver.text
 
 
+async def test_a_login_that_is_called_leader_takes_the_word_from_nobody() -> None:
+    seat = a_seat()
+    seat.accounts["LEAD1000"] = structs.replace(seat.accounts["LEAD1000"], connection="leader")
+    seat.publish()
+    async with desk(seat=seat) as driver:
+        await driver.pilot.press("dollar_sign")
+        await driver.until(hidden, "hiding")
+        await driver.command("flatten all")
+        await driver.shows("acct-00  leader ")
+
+
 async def test_a_copy_says_what_was_sent_and_holds_what_is_on_the_screen(monkeypatch: pytest.MonkeyPatch) -> None:
     sent: list[str] = []
     async with desk(seat=a_seat()) as driver:
