@@ -117,7 +117,7 @@ async def market(store: Store) -> AsyncIterator[MarketStore]:
     await opened.close()
 
 
-_ALONE = ("bench/", "engine/test_crash.py", "engine/test_panic.py", "ssh/", "tui/test_pty")
+_ALONE = ("bench/", "engine/test_panic.py", "ssh/test_sshd.py", "tui/test_pty.py", "tui/test_pty_desk.py")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

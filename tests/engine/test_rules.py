@@ -21,7 +21,7 @@ rules = st.builds(
 )
 
 
-@settings(max_examples=20_000, deadline=None)
+@settings(max_examples=2_000, deadline=None)
 @given(rule=rules, leader=st.integers(-200, 200))
 def test_t_size_within_one_lot_and_flat_means_flat(rule: Rule, leader: int) -> None:
     target = target_net(rule, rule.value, leader)
