@@ -45,7 +45,7 @@ from tui.grid import GridPane
 from tui.here import ALL, SIXTEEN, Here, told
 from tui.history import History
 from tui.jump import JumpPage, letters_for
-from tui.keymap import BY_ID, CONTEXTS, KEYS, Key, Keymap, bindings
+from tui.keymap import BY_ID, CONTEXTS, KEYS, Key, Keymap, bindings, called, use
 from tui.laptop import Laptop, Notify
 from tui.layouts import Layouts
 from tui.lists import Lists
@@ -109,6 +109,7 @@ class CopydeskApp(PatientApp):
     ) -> None:
         super().__init__()
         self.keymap = keymap or Keymap()
+        use(self.keymap)
         self.contexts: tuple[str, ...] = ("desk",)
         wanted = 0 if self.no_color else ALL
         self.here = here or Here(term="", colours=wanted, encoding="utf-8", tmux=False, ssh=False)
@@ -417,7 +418,7 @@ class CopydeskApp(PatientApp):
         if isinstance(self.focused, CandlePane):
             self._seek_target = self.focused
             self._open_prompt("seek", "")
-            self.message.say(f"Enter goes to {CAN_BE}.", "detail")
+            self.message.say(f"{called('run')} goes to {CAN_BE}.", "detail")
 
     def action_unfilter(self) -> None:
         if isinstance(self.focused, GridPane):
@@ -479,7 +480,7 @@ class CopydeskApp(PatientApp):
         await self.press(chosen.key)
 
     def action_help_quit(self) -> None:
-        self.message.say("Ctrl+Q leaves the desk.", "refused")
+        self.message.say(f"{called('quit')} leaves the desk.", "refused")
 
     async def action_quit(self) -> None:
         self.carrying.run(commands.Quit())

@@ -9,13 +9,13 @@ from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar
 
 from textual.app import ComposeResult
-from textual.binding import Binding
 from textual.containers import Vertical, VerticalScroll
 from textual.widgets import Static
 
 from engine.seat import Seat
 from engine.shown import ArmCheck, ArmLine, ArmPlan, Verdict
 from tui.asking import outcome
+from tui.keymap import bindings, called
 from tui.patient import PatientModal
 from tui.text import clean, counted
 
@@ -25,17 +25,7 @@ _GLYPHS = {Verdict.PASS: "✓", Verdict.NOTE: "i", Verdict.FAIL: "✗"}
 class ArmPage(PatientModal[str | None]):
     """Dismissed with who was armed, in one sentence, or None."""
 
-    BINDINGS: ClassVar[list[Any]] = [
-        Binding("y", "arm", "arm"),
-        Binding("p", "take_note", "take note of the policy"),
-        Binding("r", "look_again", "look again"),
-        Binding("d", "details", "every check"),
-        Binding("escape,n,q", "leave", "leave"),
-        Binding("down,j", "scroll(1)", "down"),
-        Binding("up,k", "scroll(-1)", "up"),
-        Binding("pagedown", "scroll(12)", "page down"),
-        Binding("pageup", "scroll(-12)", "page up"),
-    ]
+    BINDINGS: ClassVar[list[Any]] = bindings("arm")
 
     def __init__(self, seat: Seat, plan: ArmPlan) -> None:
         super().__init__()
@@ -75,10 +65,14 @@ class ArmPage(PatientModal[str | None]):
         self._policies.update("\n".join(clean(policy.text) for policy in unread))
         self._policies.display = bool(unread)
         self._table.update(checklist(plan.lines, every=self._all))
-        arm = f"y  arm {counted(len(plan.ready), 'follower', 'followers')}    " if plan.ready else ""
-        note = "p  take note of what the venue demands    " if unread else ""
-        every = "d  only what is to be said" if self._all else "d  every check"
-        self._keys.update(f"{arm}{note}r  look again    {every}    Esc  leave")
+        keys = [
+            ("arm_them", f"arm {counted(len(plan.ready), 'follower', 'followers')}" if plan.ready else ""),
+            ("arm_note", "take note of what the venue demands" if unread else ""),
+            ("arm_again", "look again"),
+            ("arm_details", "only what is to be said" if self._all else "every check"),
+            ("arm_leave", "leave"),
+        ]
+        self._keys.update("    ".join(f"{called(key)}  {does}" for key, does in keys if does))
 
     # --- keys -------------------------------------------------------------------------------------------------------
 

@@ -18,7 +18,7 @@ from textual.widgets import Input, Static
 
 from tui.commands import Known, complete, usage
 from tui.history import History
-from tui.keymap import bindings, shown_key
+from tui.keymap import bindings, called
 from tui.text import hidden, real_names, without_names
 
 _SHOWN = 12
@@ -169,8 +169,8 @@ class Prompt(Container):
         if not found:
             return "No command with that was typed." if text else "No command was typed yet."
         self._found_at %= len(found)
-        again = f"{shown_key(self.app, 'search')}  an older one"
-        return f"{self._found_at + 1} of {len(found)}   :{found[self._found_at]}   │  Enter  take it    {again}"
+        keys = f"{called('run')}  take it    {called('search')}  an older one"
+        return f"{self._found_at + 1} of {len(found)}   :{found[self._found_at]}   │  {keys}"
 
     # --- typing -------------------------------------------------------------------------------------------------------
 

@@ -392,7 +392,7 @@ SYNTAX: tuple[Syntax, ...] = (
         "arm",
         (Argument("follower, group or all", "guardable", optional=True),),
         "arm main",
-        "the checklist; y there arms who passes it",
+        "the checklist, which arms who passes it",
     ),
     Syntax(
         "lead",
@@ -436,13 +436,13 @@ SYNTAX: tuple[Syntax, ...] = (
         "watch",
         (Argument("symbol", None, many=True),),
         "watch ESZ6 NQZ6",
-        "put symbols on the watchlist; f finds one while you type",
+        "put symbols on the watchlist; the symbol search finds one while you type",
     ),
     Syntax(
         "chart",
         (Argument("symbol", "watched", free=True),),
         "chart NQZ6",
-        "have the chart, the ladder and the tape of every seat show it; Enter in a watchlist",
+        "have the chart, the ladder and the tape of every seat show it; a key of the watchlist does too",
     ),
     Syntax("unwatch", (Argument("symbol", "watched", free=True, many=True),), "unwatch NQZ6", "take symbols off it"),
     Syntax(

@@ -12,7 +12,7 @@ from textual.widgets import Static
 from engine.seat import ResyncLine, ResyncPlan, WatchlistRow
 from schema.watchlists import SavedFilter
 from tui.commands import SYNTAX
-from tui.keymap import CONTEXTS, Key, Keymap, KeyState, binding, bindings, shown_key
+from tui.keymap import CONTEXTS, Key, Keymap, KeyState, binding, bindings, called
 from tui.patient import PatientModal
 from tui.text import clean, counted, fit
 from tui.textpage import TextPage
@@ -56,8 +56,8 @@ class Confirm(PatientModal[bool]):
                     yield Static(table_text(self._rows, self._heads), markup=False)
             for note in self._notes:
                 yield Static(clean(note), markup=False, classes="note")
-            go_on = f"{shown_key(self.app, 'confirm')}  {self._does}    " if self._does else ""
-            answer = f"{go_on}{shown_key(self.app, 'decline')}  {self._leave}"
+            go_on = f"{called('confirm')}  {self._does}    " if self._does else ""
+            answer = f"{go_on}{called('decline')}  {self._leave}"
             yield Static(clean(answer), markup=False, classes="answer")
 
     def action_answer(self, go_on: bool) -> None:

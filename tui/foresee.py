@@ -16,6 +16,7 @@ from engine.rules import RuleRefused, parse_rule, scale_for, symbol_for, target_
 from engine.seat import AccountRow, OrderRow, PositionRow, Role, Topic
 from schema.records import FollowerConfig, Guard, Rounding, Rule, SymbolMap
 from tui import commands, trading
+from tui.keymap import called
 from tui.text import counted, money, price, signed
 from tui.ticket import Look
 
@@ -145,14 +146,15 @@ def _resync(target: str, look: Look) -> str:
     ]
     followers = counted(len(names), "follower", "followers")
     if not off:
-        return f"Now: {followers} at target as far as is known; Enter reads the venues and shows what would be sent."
+        reads = f"{called('run')} reads the venues and shows what would be sent"
+        return f"Now: {followers} at target as far as is known; {reads}."
     lots = Counter[str]()
     for row in off:
         delta = (row.target_net or 0) - row.net_qty
         lots[f"{'buys' if delta > 0 else 'sells'} {abs(delta)} {row.symbol}"] += 1
     parts = [f"{what} on {counted(count, 'account', 'accounts')}" for what, count in lots.most_common(_NAMED)]
     more = f", {len(lots) - _NAMED} more" if len(lots) > _NAMED else ""
-    return f"Now: {', '.join(parts)}{more}; Enter reads the venues and shows it, nothing is sent before."
+    return f"Now: {', '.join(parts)}{more}; {called('run')} reads the venues and shows it, nothing is sent before."
 
 
 def _toggle(account: str, look: Look) -> str:

@@ -19,7 +19,7 @@ from textual.strip import Strip
 
 from engine.seat import Topic, View
 from tui.columns import Cell, Column, Placed, place
-from tui.keymap import bindings
+from tui.keymap import bindings, called
 from tui.text import DOWN, UP, clean, counted, fit
 
 R = TypeVar("R")
@@ -352,7 +352,7 @@ class GridPane(ScrollView, Generic[R], can_focus=True):
 
     def _said_empty(self) -> Sequence[str]:
         if self._rows and self._filter:
-            return (f" Nothing matches /{clean(self._filter)}; Esc clears it.",)
+            return (f" Nothing matches /{clean(self._filter)}; {called('unfilter')} clears it.",)
         if self._rows and self._keep_name:
             return (f" Nothing passes filter {clean(self._keep_name)}; :filter off shows every row.",)
         return self.why_empty()

@@ -7,7 +7,7 @@ says why (`disabled`) instead of doing nothing. `tui/user_keys.py` reads what th
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 from textual.binding import Binding
 
@@ -107,10 +107,15 @@ CONTEXTS = {
     "choose": "In the palette and the symbol search",
     "confirm": "On a page that asks",
     "text": "On a page of text",
+    "page": "On a form",
+    "choice": "On a line of a form with words to choose from",
+    "pick": "On a list of a form to pick from",
+    "arm": "On the arm checklist",
 }
 _TABLES = ("accounts", "positions", "orders", "copies", "watch", "alerts", "drift", "health", "latency")
-_ALONE = ("layout", "prompt", "choose", "confirm", "text")
-TYPED = ("prompt", "choose")
+_ALONE = ("layout", "prompt", "choose", "confirm", "text", "page", "arm")
+_WITHIN = {"report": "text", "choice": "page", "pick": "page"}
+TYPED = ("prompt", "choose", "page")
 """Contexts in which letters are typed, so that no letter can be a key."""
 
 
@@ -118,8 +123,8 @@ def chain(context: str) -> tuple[str, ...]:
     """The contexts whose keys work where this one's do, the nearest first."""
     if context == "desk" or context in _ALONE:
         return (context,)
-    if context == "report":
-        return ("report", "text")
+    if context in _WITHIN:
+        return (context, _WITHIN[context])
     return (context, "grid", "desk") if context in _TABLES else (context, "desk")
 
 
@@ -146,7 +151,7 @@ KEYS: tuple[Key, ...] = (
         "A",
         "app.manage('arm')",
         "arm",
-        "Open the checklist of the group at hand; y there arms who passes it.",
+        "Open the checklist of the group at hand, which arms who passes it.",
         "accounts",
         hint=True,
     ),
@@ -223,7 +228,7 @@ KEYS: tuple[Key, ...] = (
         "F",
         "app.flatten_account",
         "flatten",
-        "Show what flattening the account under the cursor closes and cancels; y does it.",
+        "Show what flattening the account under the cursor closes and cancels, and ask.",
         "accounts",
         hint=True,
         disabled=_no_account,
@@ -432,9 +437,29 @@ KEYS: tuple[Key, ...] = (
     Key("text_top", "home,g", "Home g", "edge(0)", "first line", "Go to the first line.", "text"),
     Key("text_bottom", "end,G,shift+g", "End G", "edge(1)", "last line", "Go to the last line.", "text"),
     Key("text_close", "escape,q", "Esc q", "leave", "close", "Close the page; leave the search first.", "text"),
-    Key("command", "colon", ":", "app.command", "command", "Type a command; Tab completes.", "desk", hint=True),
+    Key("page_next", "down", "↓", "step(1)", "next line", "Go to the next line; in a list, to the next row.", "page"),
+    Key("page_before", "up", "↑", "step(-1)", "line before", "Go to the line before, or the row before.", "page"),
+    Key("page_tab", "tab", "Tab", "line(1)", "line after", "Go to the next line, out of a list too.", "page"),
+    Key("page_tab_back", "shift+tab", "Shift+Tab", "line(-1)", "line before", "Go to the line before.", "page"),
+    Key("page_enter", "enter", "Enter", "enter", "go on", "Go to the next line; on the button, press it.", "page"),
+    Key("page_go", "ctrl+g", "Ctrl+G", "go", "press the button", "Press the page's button from any line.", "page"),
+    Key("page_leave", "escape", "Esc", "leave", "leave", "Close the page; nothing is done.", "page"),
+    Key("turn_on", "right,space", "→ Space", "turn(1)", "next word", "Choose the next word.", "choice"),
+    Key("turn_back", "left", "←", "turn(-1)", "word before", "Choose the word before.", "choice"),
+    Key("pick", "space", "Space", "pick", "pick", "Pick the row under the cursor, or drop it.", "pick"),
+    Key("pick_all", "a", "a", "pick_all", "all or none", "Pick every row, or none.", "pick"),
+    Key("arm_them", "y", "y", "arm", "arm", "The second key: who passes is armed.", "arm"),
+    Key("arm_note", "p", "p", "take_note", "take note", "Take note of what the venue demands.", "arm"),
+    Key("arm_again", "r", "r", "look_again", "look again", "Have the desk check everybody again.", "arm"),
+    Key("arm_details", "d", "d", "details", "every check", "Show every check, or what is to be said.", "arm"),
+    Key("arm_leave", "escape,n,q", "Esc n q", "leave", "leave", "Close the page; nobody is armed.", "arm"),
+    Key("arm_up", "up,k", "↑ k", "scroll(-1)", "up", "Move up a line.", "arm"),
+    Key("arm_down", "down,j", "↓ j", "scroll(1)", "down", "Move down a line.", "arm"),
+    Key("arm_page_up", "pageup", "PgUp", "scroll(-12)", "page up", "Move up a page.", "arm"),
+    Key("arm_page_down", "pagedown", "PgDn", "scroll(12)", "page down", "Move down a page.", "arm"),
+    Key("command", "colon", ":", "app.command", "command", "Type a command, and complete it.", "desk", hint=True),
     Key("palette", "ctrl+p", "Ctrl+P", "app.palette", "palette", "Find a key or command by name.", "desk"),
-    Key("kill", "K,shift+k", "K", "app.kill_switch", "kill", "Type :kill; Enter shows what closes, y does it.", "desk"),
+    Key("kill", "K,shift+k", "K", "app.kill_switch", "kill", "Type :kill, which shows what closes, and asks.", "desk"),
     Key("accounts", "1", "1", "app.pane('accounts')", "accounts", "Go to accounts.", "desk"),
     Key("positions", "2", "2", "app.pane('positions')", "positions", "Go to positions.", "desk"),
     Key("orders", "3", "3", "app.pane('orders')", "orders", "Go to orders.", "desk"),
@@ -488,6 +513,8 @@ FIRST = (
     "choose_previous",
 )
 """The keys that take the focus elsewhere, and those that must act before the line they are pressed in."""
+_BEFORE_ALL = ("layout", "page", "choice", "pick")
+"""Contexts whose keys act before the line that has the focus."""
 BY_ID = {key.id: key for key in KEYS}
 
 
@@ -526,7 +553,7 @@ def binding(key_id: str, action: str = "", *, priority: bool = False) -> Binding
         show=False,
         # Acted on before the next key is looked at: what is typed after `:` must reach the line, never a pane,
         # and a space after `4` must not reach the pane that had the focus before.
-        priority=priority or (not action and (key.id in FIRST or key.context == "layout")),
+        priority=priority or (not action and (key.id in FIRST or key.context in _BEFORE_ALL)),
         id=key.id,
     )
 
@@ -541,15 +568,18 @@ def hints(contexts: tuple[str, ...]) -> list[Key]:
     return Keymap().hints(contexts)
 
 
-def keymap_of(app: Any) -> Keymap:
-    """The keys as an app's trader has them; the table where the app has none."""
-    found = getattr(app, "keymap", None)
-    return found if isinstance(found, Keymap) else Keymap()
+class _InUse:
+    keymap = Keymap()
 
 
-def shown_key(app: Any, key_id: str) -> str:
-    """What a page calls a key."""
-    return keymap_of(app)[key_id].shown
+def use(keymap: Keymap) -> None:
+    """From now on texts call the keys what this trader does; by the app alone: a process has one screen."""
+    _InUse.keymap = keymap
+
+
+def called(key_id: str) -> str:
+    """What a text calls a key."""
+    return _InUse.keymap[key_id].shown
 
 
 def key_table_markdown(keymap: Keymap | None = None) -> str:

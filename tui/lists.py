@@ -11,6 +11,7 @@ from schema.words import near_words
 from tui.dialogs import lists_text
 from tui.filtering import passing
 from tui.grid import GridPane
+from tui.keymap import called
 from tui.panes.watch import WatchPane
 
 _FIRST_LIST = "watch"  # what a list is called that was never given a name
@@ -64,7 +65,7 @@ class Lists:
     async def show_next(self) -> str:
         names = self._pane.names
         if not names:
-            raise CommandRefused("There is no watchlist yet; f finds a symbol for the first.")
+            raise CommandRefused(f"There is no watchlist yet; {called('find')} finds a symbol for the first.")
         return await self.show(names[(names.index(self._pane.list_name) + 1) % len(names)])
 
     # --- filters ---------------------------------------------------------------------------------------------------

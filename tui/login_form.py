@@ -17,6 +17,7 @@ from engine.seat import AccountRow, Chosen, CommandRefused, LoginAccounts, Seat,
 from engine.shown import PracticeLogin
 from schema.login import FOLLOW_ONLY, Credentials
 from schema.records import ConnectionConfig, Environment, VenueAccount
+from tui.keymap import called
 from tui.page import Choice, Field, Page, PickList, labelled, whole_number
 from tui.text import clean, counted
 
@@ -55,7 +56,7 @@ PLACE_FIELDS = (
     Field("rule", "Rule", "such as proportional 0.5; empty: one to one", ("value", "rounding")),
     Field("maps", "Map", "such as ES:MES:10, 10 MES for an ES; or empty", ("map",)),
     Field("max_position", "Position cap", "lots; empty: none", ("cap",)),
-    Field("armed", "Armed", "no: A arms them by the checklist", choices=("no", "yes"), value="no"),
+    Field("armed", "Armed", "no: the checklist arms them", choices=("no", "yes"), value="no"),
 )
 NO_PRACTICE = "no"
 
@@ -71,7 +72,7 @@ class LoginPage(Page):
         offered = Field(
             "practice",
             "Practice venue",
-            "→ takes one of its logins as it is",
+            f"{called('turn_on')} takes one of its logins as it is",
             choices=(NO_PRACTICE, *self._practice),
             value=NO_PRACTICE,
         )
@@ -211,7 +212,8 @@ class AccountsPage(Page):
         names = self._list.picked
         names += [leader] if leader and leader not in names else []
         if not names:
-            raise CommandRefused("picked: no account is; space picks the one under the cursor, a picks all.")
+            keys = f"{called('pick')} picks the one under the cursor, {called('pick_all')} picks all"
+            raise CommandRefused(f"picked: no account is; {keys}.")
         if self._live and sorted(words_of(self.text("names"))) != sorted(names):
             typed = "its name" if len(names) == 1 else "their names, with commas,"
             raise CommandRefused(f"names: this is REAL MONEY: type {typed} to allow it: {', '.join(names)}.")

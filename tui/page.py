@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from textual.app import ComposeResult
-from textual.binding import Binding
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.message import Message
@@ -24,6 +23,7 @@ from textual.widgets.option_list import Option
 
 from engine.seat import CommandRefused, Seat
 from tui.asking import REFUSED, outcome
+from tui.keymap import bindings, called
 from tui.patient import PatientModal
 from tui.text import clean
 
@@ -47,12 +47,9 @@ class Field:
 
 
 class Choice(Static, can_focus=True):
-    """One of a few words; the arrow keys and space change it."""
+    """One of a few words; keys and the mouse change it."""
 
-    BINDINGS: ClassVar[list[Any]] = [
-        Binding("right,space", "turn(1)", "next", priority=True),
-        Binding("left", "turn(-1)", "previous", priority=True),
-    ]
+    BINDINGS: ClassVar[list[Any]] = bindings("choice")
 
     class Changed(Message):
         """Another word was chosen."""
@@ -85,12 +82,9 @@ class SecretInput(Input):
 
 
 class PickList(OptionList):
-    """Names with a box each; space ticks one, `a` all or none."""
+    """Names with a box each, which keys and the mouse tick."""
 
-    BINDINGS: ClassVar[list[Any]] = [
-        Binding("space", "pick", "pick", priority=True),
-        Binding("a", "pick_all", "all or none", priority=True),
-    ]
+    BINDINGS: ClassVar[list[Any]] = bindings("pick")
 
     def __init__(self, rows: Sequence[tuple[str, str, bool]], *, id: str) -> None:
         """`rows`: each name, a word about it, and whether it is ticked to begin with."""
@@ -139,14 +133,7 @@ class Page(PatientModal[str | None]):
     GO_ON: ClassVar[str]
     STORES: ClassVar[bool] = False
     """What the button does must not be left half done: Esc waits for it."""
-    BINDINGS: ClassVar[list[Any]] = [
-        Binding("escape", "leave", "leave", priority=True),
-        Binding("enter", "enter", "go on", priority=True),
-        Binding("tab", "line(1)", "next line", priority=True),
-        Binding("shift+tab", "line(-1)", "line before", priority=True),
-        Binding("down", "step(1)", "next line", priority=True),
-        Binding("up", "step(-1)", "line before", priority=True),
-    ]
+    BINDINGS: ClassVar[list[Any]] = bindings("page")
 
     def __init__(self, seat: Seat, heading: str, fields: Iterable[Field], note: str = "") -> None:
         """`note` is what the trader must have read before anything here is carried out."""
@@ -167,9 +154,7 @@ class Page(PatientModal[str | None]):
                 yield from self.lines()
             yield self._said
             yield Button(self.GO_ON, compact=True, id="go")
-            yield Static(
-                "Enter and ↓ go on, ↑ goes back, ← → and space choose, Esc leaves.", markup=False, classes="keys"
-            )
+            yield Static(_keys(), markup=False, classes="keys")
 
     def lines(self) -> ComposeResult:
         for each in self._fields:
@@ -205,6 +190,13 @@ class Page(PatientModal[str | None]):
             self.focused.press()
         else:
             self.focus_next()
+
+    def action_go(self) -> None:
+        """Press the button from wherever the focus is."""
+        button = self.query_one("#go", Button)
+        if button.display:
+            self.set_focus(button)
+            button.press()
 
     def action_leave(self) -> None:
         if not (self._busy and self.STORES):
@@ -262,6 +254,13 @@ class Page(PatientModal[str | None]):
             self.say(said, look)
         elif said:
             self.dismiss(said)
+
+
+def _keys() -> str:
+    """What keys do on any page, in one line."""
+    go_on, back = f"{called('page_enter')} {called('page_next')} go on", f"{called('page_before')} goes back"
+    choose = f"{called('turn_back')} {called('turn_on')} choose"
+    return f"{go_on}, {back}, {choose}, {called('page_go')} presses the button, {called('page_leave')} leaves."
 
 
 async def _caught_up(widget: Widget) -> None:

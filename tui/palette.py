@@ -11,7 +11,7 @@ from textual.containers import Vertical
 from textual.widgets import Input, Static
 
 from tui.commands import SYNTAX
-from tui.keymap import CONTEXTS, Key, Keymap, bindings, shown_key
+from tui.keymap import CONTEXTS, Key, Keymap, bindings, called
 from tui.panes.lines import Span, SpanLines
 from tui.patient import PatientModal
 from tui.text import clean, fit
@@ -125,7 +125,7 @@ class Palette(PatientModal[Choice | None]):
         with Vertical():
             yield self._input
             yield self._lines
-            shown = {each: shown_key(self.app, each) for each in ("choose", "choose_next", "choose_none")}
+            shown = {each: called(each) for each in ("choose", "choose_next", "choose_none")}
             hint = f"{shown['choose']}  do it    {shown['choose_next']}  next    {shown['choose_none']}  close"
             yield Static(hint, markup=False, classes="answer")
 

@@ -13,7 +13,7 @@ from textual.widgets import Static
 from engine.reported import Report, ReportAsked
 from engine.seat import CommandRefused, Seat
 from tui.asking import REFUSED, outcome
-from tui.keymap import bindings, keymap_of, shown_key
+from tui.keymap import BY_ID, bindings, called
 from tui.report_text import section_lines, sections, title
 from tui.text import clean, hidden
 from tui.textpage import TextPage
@@ -48,8 +48,8 @@ class ReportPage(TextPage):
         yield self._said
 
     async def on_mount(self) -> None:
-        keys = (keymap_of(self.app)[key_id] for key_id in ("section", "report_plots", "report_csv", "day_before"))
-        self._about = "  ".join(f"{key.shown} {key.description}" for key in keys)
+        keys = ("section", "report_plots", "report_csv", "day_before")
+        self._about = "  ".join(f"{called(key)} {BY_ID[key].description}" for key in keys)
         await self._draw()
 
     def say(self, text: str, look: str = "") -> None:
@@ -100,9 +100,7 @@ class ReportPage(TextPage):
 
     async def action_plots(self) -> None:
         if hidden():
-            self.say(
-                f"Plots are of money, which is hidden; {shown_key(self.app, 'hide')} at the panes shows it.", REFUSED
-            )
+            self.say(f"Plots are of money, which is hidden; {called('hide')} at the panes shows it.", REFUSED)
             return
         self._plots = not self._plots
         await self._draw()

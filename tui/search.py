@@ -9,7 +9,7 @@ from textual.widgets import Input, Static
 
 from engine.symbol_search import How, Match
 from schema.listed import Listed
-from tui.keymap import bindings
+from tui.keymap import bindings, called
 from tui.panes.lines import Span, SpanLines
 from tui.patient import PatientModal
 from tui.text import clean, fit
@@ -58,7 +58,8 @@ class SymbolSearch(PatientModal[Listed | None]):
         with Vertical():
             yield self._input
             yield self._lines
-            hint = f"Enter  put it on {clean(self._list_name)}    ↑ ↓  choose    Esc  close"
+            take, leave = f"{called('choose')}  put it on {clean(self._list_name)}", f"{called('choose_none')}  close"
+            hint = f"{take}    {called('choose_previous')} {called('choose_next')}  choose    {leave}"
             yield Static(hint, markup=False, classes="answer")
 
     def on_mount(self) -> None:

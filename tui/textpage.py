@@ -16,7 +16,7 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 from textual.widgets import Input, Static
 
-from tui.keymap import bindings, shown_key
+from tui.keymap import bindings, called
 from tui.patient import PatientModal
 from tui.text import clean
 
@@ -217,12 +217,12 @@ class TextPage(PatientModal[None]):
         """What the last line says."""
         searched = self._input.value
         if not searched:
-            keys = [(shown_key(self.app, "text_find"), "find"), (shown_key(self.app, "text_close"), "close")]
+            keys = [(called("text_find"), "find"), (called("text_close"), "close")]
             return "    ".join([*(f"{key}  {does}" for key, does in keys), *([self._about] if self._about else [])])
         if not self.text.matches:
             return f"/{searched}  not on this page"
         count = f"{self.text.chosen + 1} of {len(self.text.matches)}"
-        return f"/{searched}  {count}    {shown_key(self.app, 'text_next')}  next"
+        return f"/{searched}  {count}    {called('text_next')}  next"
 
     def _say(self) -> None:
         self._foot.update(clean(self.foot))

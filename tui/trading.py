@@ -27,6 +27,7 @@ from engine.seat import (
 )
 from schema.records import LiveStatus, OrderType, Side
 from tui import commands
+from tui.keymap import called
 from tui.order_words import came_of, price_words, ticket_words
 from tui.panes.lines import MessageLine
 from tui.text import counted, signed
@@ -179,6 +180,15 @@ def _who(target: str, look: Look) -> str:
 # --- the ladder -------------------------------------------------------------------------------------------------------
 
 
+_LADDER_KEYS = (
+    ("ladder_buy", "ladder_sell", "limit"),
+    ("ladder_buy_stop", "ladder_sell_stop", "stop"),
+    ("ladder_cancel", "cancel"),
+    ("ladder_move", "move"),
+    ("ladder_disarm", "disarm"),
+)
+
+
 class Ladder:
     """The depth pane's trading keys: dead until it is armed, which lasts `ARMED_S` seconds after the last key, and is
     said in the message line all the time. Where the desk refuses a part of what a key would do, the question comes."""
@@ -236,10 +246,11 @@ class Ladder:
             self.disarm()
 
     def _tell(self) -> None:
-        moving = f"  moving order {self.taken[1]}: v puts it here" if self.taken else ""
+        moving = f"  moving order {self.taken[1]}: {called('ladder_move')} puts it here" if self.taken else ""
+        keys = "   ".join(f"{' '.join(map(called, ids))} {does}" for *ids, does in _LADDER_KEYS)
         self._message.say(
             f"LADDER ARMED {self.left_s} s: {counted(self.qty, 'lot', 'lots')} for {self.target}{moving}"
-            f"   b s limit   B S stop   c cancel   v move   Esc disarm{self._last}",
+            f"   {keys}{self._last}",
             "refused",
         )
 
@@ -253,7 +264,8 @@ class Ladder:
             return
         if not self.armed:
             self._message.say(
-                "The ladder is not armed: t arms it for some seconds, and the next key places.", "refused"
+                f"The ladder is not armed: {called('ladder_arm')} arms it for some seconds, and the next key places.",
+                "refused",
             )
             return
         self.left_s = ARMED_S

@@ -6,16 +6,25 @@ from typing import Any
 import pytest
 
 from engine.reported import ReportAsked
+from engine.seat import LoginAccounts
+from engine.shown import PracticeLogin
+from schema.login import Credentials
+from schema.records import ConnectionConfig, Environment, VenueAccount
 from tests.tui.driving import Driver, desk
-from tests.tui.scripted_seat import ScriptedSeat
+from tests.tui.scripted_seat import PASSWORD, ScriptedSeat
+from tui.app import CopydeskApp
+from tui.arm_page import ArmPage
 from tui.dialogs import Confirm, HelpPage
 from tui.history import History
 from tui.keymap import CONTEXTS, KEYS, Key
+from tui.login_form import NewAccountsPage, SyncPage
 from tui.palette import Palette
 from tui.report_page import ReportPage
 from tui.textpage import TextPage
+from tui.user_keys import keymap_of_values
 
 TRADES = ("flatten", "kill", "resync", "place", "move", "cancel", "set_rule")
+PRACTICE = ConnectionConfig(connection="boss", venue="tradovate", environment=Environment.DEMO, username="boss")
 SHOWN_AT = {"resync": 1, "place": 1, "move": 4, "cancel": 2}
 """Where among its arguments a command has what it showed; without it, it only shows."""
 
@@ -66,6 +75,14 @@ async def go(on: Driver, context: str) -> None:
     elif context == "text":
         app.push_screen(TextPage("line\n" * 200))
         await on.until(lambda: isinstance(app.screen, TextPage), "the page")
+    elif context in ("page", "choice", "pick"):
+        found = [VenueAccount(account=name, venue_id=name) for name in ("NEW1", "NEW2")]
+        app.push_screen(NewAccountsPage(on.seat, PRACTICE, Credentials(username="boss", password="x"), found))
+        await on.until(lambda: bool(app.screen.query("NewAccountsPage #picked")), "the form")
+        app.screen.query_one({"page": "#group", "choice": "#armed", "pick": "#picked"}[context]).focus()
+    elif context == "arm":
+        app.push_screen(ArmPage(on.seat, await on.seat.arm_checklist("main", ())))
+        await on.until(lambda: isinstance(app.screen, ArmPage), "the checklist")
     await on.pilot.pause()
 
 
@@ -105,6 +122,49 @@ async def test_no_single_key_trades_in_any_context_and_each_is_taken(
 
 def expected(key: Key) -> str:
     return f"app.guarded('{key.id}')" if key.disabled else key.action
+
+
+async def test_one_key_presses_the_button_of_a_form_from_any_line_and_none_that_is_not_there() -> (
+    None
+):
+    seat = ScriptedSeat(publish_every=100)
+    seat.practice = (PracticeLogin(PRACTICE, Credentials(username="boss", password=PASSWORD), ("NEW1",)),)
+    seat.advance(400)
+    async with desk(seat=seat) as on:
+        await on.pilot.press("1", "a")
+        await on.shows("presses the button")
+        await on.pilot.press("right", "ctrl+g")
+        await on.shows("Put them on the desk")
+        await on.pilot.press("ctrl+g")
+        await on.shows("connecting.")
+        on.app.push_screen(SyncPage(seat, LoginAccounts("boss", "tradovate", Environment.DEMO, ())))
+        await on.shows("It has no account that is not on the desk.")
+        await on.pilot.press("ctrl+g", "escape")
+        await on.until(lambda: len(on.app.screen_stack) == 1, "the page's end")
+
+
+async def test_texts_call_a_key_what_the_trader_does() -> None:
+    wanted = {"find": "F5", "page_go": "F6", "arm_details": "F7", "unfilter": "F8", "run": "Ctrl+O", "ladder_arm": "F9"}
+    seat = ScriptedSeat(publish_every=100)
+    seat.advance(800)
+    app = CopydeskApp(seat, keymap=keymap_of_values({"keys": wanted}, "keys.toml"))
+    async with app.run_test(size=(200, 50)) as pilot:
+        on = Driver(app, seat, pilot)
+        await on.shows("DEMO1001")
+        await pilot.press("6")
+        await on.shows("F5 finds a symbol to watch.")
+        await pilot.press("8", "b")
+        await on.shows("The ladder is not armed: F9 arms it")
+        await pilot.press("1", "slash", *"zzz", "ctrl+o")
+        await on.shows("Nothing matches /zzz; F8 clears it.")
+        await pilot.press("f8", "A")
+        await on.shows("F7  every check")
+        await pilot.press("f7")
+        await on.shows("F7  only what is to be said")
+        await pilot.press("escape", "a")
+        await on.shows("F6 presses the button")
+        await pilot.press("escape", "colon", *"resync all")
+        await on.shows("Ctrl+O reads the venues")
 
 
 async def test_every_key_that_can_be_disabled_says_why_and_does_nothing() -> None:

@@ -186,7 +186,7 @@ async def test_none_picked_is_refused_and_a_picks_all() -> None:
         assert on.text.count("[x] NEW") == 3
         await on.pilot.press("a")
         await go_on(on)
-        await on.shows("picked: no account is; space picks the one under the cursor")
+        await on.shows("picked: no account is; Space picks the one under the cursor")
         assert on.app.focused is not None and on.app.focused.id == "picked"
         await fill(on, leader="NEW2")  # a leader is among them, ticked or not
         await go_on(on)

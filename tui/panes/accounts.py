@@ -8,7 +8,7 @@ from engine.seat import AccountRow, Role, Topic
 from schema.records import Environment
 from tui.columns import Cell, Column
 from tui.grid import GridPane
-from tui.keymap import BY_ID, bindings
+from tui.keymap import bindings, called
 from tui.panes.groups import GroupTotals, cells, totals
 from tui.text import age, millis, money, plain_money, pnl_look
 
@@ -231,11 +231,11 @@ class AccountsPane(GridPane[Any]):
         followers = [row for row in self._rows if row.role is Role.FOLLOWER]
         armed = sum(row.state == "armed" for row in followers)
         if followers:
-            off = f", {BY_ID['arm'].shown} arms" if any(row.state == "off" for row in followers) else ""
+            off = f", {called('arm')} arms" if any(row.state == "off" for row in followers) else ""
             return f"{armed} of {len(followers)} followers armed{off}"
         if self._rows and not any(row.role is Role.LEADER for row in self._rows):
-            return f"none leads yet: {BY_ID['lead'].shown} makes one the leader"
-        return f"nobody follows yet: {BY_ID['add_login'].shown} adds a login" if self._rows else ""
+            return f"none leads yet: {called('lead')} makes one the leader"
+        return f"nobody follows yet: {called('add_login')} adds a login" if self._rows else ""
 
     def detail(self, row: Any) -> str:
         if isinstance(row, GroupTotals):
@@ -246,7 +246,7 @@ class AccountsPane(GridPane[Any]):
 
     def why_empty(self) -> Sequence[str]:
         """The way from here to a group that copies."""
-        add, lead, arm = (BY_ID[name].shown for name in ("add_login", "lead", "arm"))
+        add, lead, arm = (called(name) for name in ("add_login", "lead", "arm"))
         return (
             f" {self.EMPTY}",
             "",
@@ -255,7 +255,7 @@ class AccountsPane(GridPane[Any]):
             f" 2  {add}  again for each further login: its accounts follow in the same group.",
             f" 3  {arm}  opens the checklist of the group, and arms who passes it.",
             "",
-            f" Another leader is chosen by {lead} on an account. ? shows every key.",
+            f" Another leader is chosen by {lead} on an account. {called('help')} shows every key.",
             "",
             " To practise without a broker, run `copydesk sandbox` in another terminal: the page that",
             f" {add} opens then offers its logins, ready to go. `copydesk demo` shows a desk at work.",

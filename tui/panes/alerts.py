@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from engine.seat import AlertRow, Topic
 from tui.columns import Cell, Column
 from tui.grid import GridPane
-from tui.keymap import BY_ID, bindings
+from tui.keymap import bindings, called
 from tui.text import clock_time
 
 _LOOKS = {"alarm": "alarm", "warn": "warn"}
@@ -107,13 +107,13 @@ class AlertsPane(GridPane[AlertRow]):
         alarms = sum(row.level == "alarm" and self.row_key(row) not in self._read for row in self._rows)
         levels = ("", "warnings and alarms", "alarms alone")[self._levels]
         said = f"{alarms} alarms" if alarms > 1 else "1 alarm" if alarms else ""
-        key = BY_ID["alert_level"].shown if levels else ""
+        key = called("alert_level") if levels else ""
         return " · ".join(part for part in (said, f"{levels}, {key} shows more" if levels else "") if part)
 
     def why_empty(self) -> Sequence[str]:
         if not self._rows:
             return (f" {self.EMPTY}",)
-        return (f" Nothing of this level that was not cleared; {BY_ID['alert_level'].shown} shows other levels.",)
+        return (f" Nothing of this level that was not cleared; {called('alert_level')} shows other levels.",)
 
     def detail(self, row: AlertRow) -> str:
         return row.text

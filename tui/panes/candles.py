@@ -12,7 +12,7 @@ from textual.message import Message
 from engine.seat import Candles, CopyRow, OrderRow, Topic, View
 from schema.market import Interval, IntervalKind
 from schema.records import Bar
-from tui.keymap import bindings, shown_key
+from tui.keymap import bindings, called
 from tui.panes import chart
 from tui.panes.chart import Cross, Frame, Mode, Panel, Study
 from tui.panes.drawn import Line, LinePane, Run, fitted
@@ -307,7 +307,7 @@ class CandlePane(LinePane):
             return " Nothing is charted: no leader has traded yet. :chart ESZ6 shows a contract."
         if not candles.bars:
             return f" Waiting for the bars of {clean(candles.symbol)}."
-        return " Too small for a chart; z gives it the screen."
+        return f" Too small for a chart; {called('zoom')} gives it the screen."
 
     # --- keys: what is drawn ------------------------------------------------------------------------------------------
 
@@ -441,7 +441,7 @@ class CandlePane(LinePane):
         """The next older bar (below 0) that traded at the price, or the next newer."""
         cross = self._cross()
         if self._sought is None or not self._sought.price or cross is None:
-            key = shown_key(self.app, "chart_find")
+            key = called("chart_find")
             self.post_message(self.Said(f"No price was looked for here; {key} does.", "refused"))
         else:
             self._seek(cross.bar, by)

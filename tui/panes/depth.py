@@ -14,7 +14,7 @@ from textual.message import Message
 from engine.market.shown import BookShown, Print, TapeShown
 from engine.seat import OrderRow, PositionRow, Topic, View
 from schema.symbols import twin_of
-from tui.keymap import bindings
+from tui.keymap import bindings, called
 from tui.panes import ladder as drawing
 from tui.panes.drawn import Line, LinePane, Run, fitted
 from tui.panes.ladder import Columns, Ladder
@@ -188,7 +188,7 @@ class DepthPane(LinePane):
         if entry := drawing.entry_text(self._positions, self._leaders, book.symbol):
             runs.append(Run(f" · {entry}"))
         if not self.follows:
-            runs.append(Run(" · scrolled, m follows"))
+            runs.append(Run(f" · scrolled, {called('depth_recentre')} follows"))
         return self.title(runs)
 
     def _info(self, ladder: Ladder) -> Line:

@@ -1,12 +1,13 @@
 """The watchlist pane: one list of symbols with their prices, in the order the trader gave them."""
 
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any, ClassVar
 
 from engine.seat import Topic, View, WatchlistRow, WatchRow
 from tui.columns import Cell, Column
 from tui.grid import GridPane
-from tui.keymap import bindings
+from tui.keymap import bindings, called
 from tui.text import age, clean, price, signed_price
 
 
@@ -50,7 +51,7 @@ class WatchPane(GridPane[WatchRow]):
     TOPIC = Topic.WATCHLISTS
     NAME = "WATCH"
     ROWS = ("symbol", "symbols")
-    EMPTY = "f finds a symbol to watch."
+    EMPTY = "No symbol is watched."
     COLUMNS = COLUMNS
     BINDINGS: ClassVar[list[Any]] = bindings("watch")
 
@@ -85,8 +86,11 @@ class WatchPane(GridPane[WatchRow]):
     def heading(self) -> str:
         return f"WATCH {clean(self.list_name)}".rstrip()
 
+    def why_empty(self) -> Sequence[str]:
+        return (f" {called('find')} finds a symbol to watch.",)
+
     def summary(self) -> str:
-        return f"l: {len(self.names) - 1} more" if len(self.names) > 1 else ""
+        return f"{called('next_list')}: {len(self.names) - 1} more" if len(self.names) > 1 else ""
 
     def detail(self, row: WatchRow) -> str:
         first = "" if row.first is None else f"from {price(Decimal(str(row.first)))}, the first seen this trading day"
