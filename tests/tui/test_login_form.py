@@ -45,8 +45,7 @@ async def reach(on: Driver, name: str) -> None:
 
 
 async def go_on(on: Driver) -> None:
-    await reach(on, "go")
-    await on.pilot.press("enter")
+    await on.pilot.press("ctrl+g")
 
 
 async def opened(on: Driver, venue: str = "tradovate", **lines: str) -> None:
