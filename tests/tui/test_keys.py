@@ -124,9 +124,7 @@ def expected(key: Key) -> str:
     return f"app.guarded('{key.id}')" if key.disabled else key.action
 
 
-async def test_one_key_presses_the_button_of_a_form_from_any_line_and_none_that_is_not_there() -> (
-    None
-):
+async def test_one_key_presses_the_button_of_a_form_from_any_line_and_none_that_is_not_there() -> None:
     seat = ScriptedSeat(publish_every=100)
     seat.practice = (PracticeLogin(PRACTICE, Credentials(username="boss", password=PASSWORD), ("NEW1",)),)
     seat.advance(400)
