@@ -2,7 +2,7 @@
 to a mistake.
 
 `? LINE` types it and leaves it standing, `> LINE` enters it, `press KEYS` presses them, `sees TEXT` waits for it on the
-screen, `gone TEXT` until it is not there.
+screen, `gone TEXT` until it is not there, `says TEXT` for the whole message line, `ends` for the end of the seat.
 """
 
 from pathlib import Path
@@ -29,7 +29,13 @@ SCRIPTS = {
         sees Now: closes +2 ESH4 on DEMO1001.
         press enter
         sees y  flatten DEMO1001
-        press escape
+        press enter
+        press n
+        says Nothing was sent.
+        > flatten DEMO1001
+        sees y  flatten DEMO1001
+        press y
+        says 1 account is flat after 0.2 s, checked with the venue.
         > flatten nobody
         sees account, group or all: there is no 'nobody' here.""",
     "kill": """
@@ -81,7 +87,17 @@ SCRIPTS = {
         ? resync DEMO1001
         sees Enter reads the venues and shows what would be sent.
         press enter
-        sees 1 follower stands at target: there is nothing to send.
+        says 1 follower stands at target: there is nothing to send.
+        > flatten DEMO1001
+        press y
+        says 1 account is flat after 0.2 s, checked with the venue.
+        ? resync main
+        says Now: 20 followers at target as far as is known; Enter reads the venues and shows what would be sent.
+        press enter
+        sees y  send 1 order, exits first
+        sees 5 ticks worse
+        press y
+        says 1 correction sent in 0.1 s; the copy ledger shows what came of them.
         > resync nobody
         sees account, group or all: there is no 'nobody' here.""",
     "buy": """
@@ -113,6 +129,15 @@ SCRIPTS = {
         > cancel nobody
         sees account, group or all: there is no 'nobody' here.""",
     "move": """
+        > buy DEMO1001 2 ESH4 @ 4790
+        press y
+        says 1 order sent in 0.1 s: DEMO1001: working, order 500060.
+        ? move 500060 4791.25 3
+        says DEMO1001 buy 2 ESH4 limit 4790: to 4791.25, 2 to 3 lots
+        press enter
+        sees buy 3 ESH4
+        press y
+        says 1 move sent in 0.1 s: DEMO1001: moved.
         > move 99999 4794.75
         sees order: 99999 does not work on any account; the orders pane lists what does.
         > move
@@ -139,26 +164,49 @@ SCRIPTS = {
     "rules": """
         > rules DEMO1001
         sees Rule of DEMO1001
-        press escape
+        press down
+        press ctrl+u 3
+        sees 0 > +1
+        press ctrl+g
+        says DEMO1001 now copies proportional 3.
         > rules nobody
         sees follower or group: there is no 'nobody' here.""",
     "arm": """
         > arm main
-        sees Arm main: 20 of 20 followers pass
+        sees Arm main: 20 of 20 followers pass, 20 on already
+        press y
+        sees Every one of them is on already.
         press escape
+        > toggle DEMO1001
+        says DEMO1001 is off from the next leader event.
+        > arm DEMO1001
+        sees y  arm 1 follower
+        press y
+        says 1 follower is armed from the next leader event on.
         > arm nobody
         sees follower, group or all: there is no 'nobody' here.""",
     "lead": """
         > lead DEMO1001 main
         sees LEAD1000 leads main now and will be in no group.
-        press escape
+        press y
+        says leader: LEAD1000 has +2 ESH4; :flatten LEAD1000 first.
+        > flatten all
+        press y
+        sees 21 accounts are flat
+        > lead DEMO1001 main
+        sees LEAD1000 leads main now and will be in no group.
+        press y
+        says DEMO1001 leads main.
+        sees ♛ DEMO1001
         > lead nobody
         sees account: there is no 'nobody' here.""",
     "group": """
         > group DEMO1001 none
         sees n Esc
         press y
-        sees DEMO1001 is out of its group; it stays on the desk.
+        says DEMO1001 is out of its group; it stays on the desk.
+        > group DEMO1001 main
+        says DEMO1001 follows in main, off: A arms it by the checklist.
         > group DEMO1001 elsewhere
         sees group or none: there is no 'elsewhere' here.""",
     "remove": """
@@ -195,6 +243,12 @@ SCRIPTS = {
         > add something
         sees :add does not take 'something'; write :add.""",
     "sync": """
+        > sync login1
+        sees login1, as its venue has it now
+        press space down down down
+        press ctrl+g
+        says login1: 1 accounts in group main.
+        sees 22 accounts · 20 of 21 followers armed
         > sync nobody
         sees login: there is no 'nobody' here.""",
     "watch": """
@@ -209,16 +263,21 @@ SCRIPTS = {
         sees symbol: 'NOTHING' is not on mine; it is off already.""",
     "list": """
         > list majors
-        sees majors is a new watchlist.
-        > list majors delete
-        sees majors and its 0 symbols are deleted.""",
+        says majors is a new watchlist.
+        > list majors rename minors
+        says majors is now called minors.
+        > list minors delete
+        says minors and its 0 symbols are deleted.""",
     "lists": """
         > lists
         sees mine
         press escape""",
     "filter": """
         > filter big symbol=ES size>=5
-        sees Filter big: scope=orders symbol=ES size>=5.
+        says Filter big: scope=orders symbol=ES size>=5.
+        sees 0 of 60 orders
+        > filter off
+        sees ORDERS · 60 orders
         > filter big colour=red
         sees field: a filter has no 'colour'; write scope, symbol, account, side or size.""",
     "unfilter": """
@@ -232,6 +291,15 @@ SCRIPTS = {
     "layout": """
         > layout trade
         sees DEPTH
+        > layout mine save
+        says Layout mine is saved.
+        > layout risk
+        gone DEPTH
+        > layout mine
+        says Layout mine.
+        sees DEPTH
+        > layout mine delete
+        says Layout mine is deleted.
         > layout nothing
         sees layout: there is no 'nothing'; :layouts lists them.""",
     "layouts": """
@@ -269,7 +337,11 @@ SCRIPTS = {
         > quit
         sees Quitting stops the copying.
         press escape
-        gone Quitting stops the copying.""",
+        gone Quitting stops the copying.
+        > quit
+        sees y  quit
+        press y
+        ends""",
 }
 
 
@@ -282,6 +354,10 @@ async def play(on: Driver, script: str) -> None:
             on.enter(what)
         elif does == "press":
             await on.pilot.press(*what.split())
+        elif does == "says":
+            await on.until(lambda what=what: on.app.message.text == what, f"the message {what!r}")
+        elif does == "ends":
+            await on.until(lambda: not on.app.is_running, "the end of the seat")
         elif does == "gone":
             await on.until(lambda what=what: what not in on.text, f"no {what!r}")
         else:
@@ -298,4 +374,4 @@ async def test_the_script_of_a_command_plays(command: str, tmp_path: Path, monke
     seat.advance(1200)
     async with desk(seat=seat) as on:
         await play(on, SCRIPTS[command])
-        assert len(on.app.screen_stack) == 1
+        assert not on.app.is_running or len(on.app.screen_stack) == 1
