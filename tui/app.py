@@ -389,10 +389,9 @@ class CopydeskApp(PatientApp):
         self.carrying.ask(self.lists.show_next())
 
     def action_find_symbol(self) -> None:
-        self.run_worker(self._find_symbol(), group="find", exclusive=True)
+        self.push_screen(SymbolSearch(self._seat.find_symbols, self.lists.name), self._watch_found)
 
-    async def _find_symbol(self) -> None:
-        found = await self.push_screen_wait(SymbolSearch(self._seat.find_symbols, self.lists.name))
+    def _watch_found(self, found: Listed | None) -> None:
         if found is not None:
             self.carrying.ask(self.lists.add((_watched(found),)))
 
@@ -459,15 +458,12 @@ class CopydeskApp(PatientApp):
             self.carrying.run(commands.Flatten(row.account))
 
     def action_palette(self) -> None:
-        self.run_worker(self._palette(), group="find", exclusive=True)
+        self.push_screen(Palette(choices(self.keymap, self.contexts, self._panes, self.why_not)), self._choose)
 
-    async def _palette(self) -> None:
-        chosen = await self.push_screen_wait(Palette(choices(self.keymap, self.contexts, self._panes, self.why_not)))
-        if chosen is not None:
-            await self._choose(chosen)
-
-    async def _choose(self, chosen: Choice) -> None:
+    async def _choose(self, chosen: Choice | None) -> None:
         """Do what the palette found: press its key where it works, or type its command as far as is known."""
+        if chosen is None:
+            return
         if chosen.key is None:
             if chosen.line.endswith(" "):
                 self._open_prompt("command", chosen.line)

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, ClassVar, Literal
 
+from textual import events
 from textual.app import ComposeResult
 from textual.containers import Container
 from textual.message import Message
@@ -18,7 +19,7 @@ from textual.widgets import Input, Static
 
 from tui.commands import Known, complete, usage
 from tui.history import History
-from tui.keymap import bindings, called
+from tui.keymap import bindings, called, key_of
 from tui.text import hidden, real_names, without_names
 
 _SHOWN = 12
@@ -36,6 +37,18 @@ class _FirstMatch(Suggester):
         if not value:
             return None
         return next((match for match in self._matches(value) if match.startswith(value)), None)
+
+
+class _Line(Input):
+    """Carries the keys of the line out in their turn among the letters: one that waited for its way up to a parent
+    would come after what was typed behind it."""
+
+    async def _on_key(self, event: events.Key) -> None:
+        key = key_of("prompt", event.aliases)
+        if key is not None and isinstance(self.parent, Prompt):
+            event.prevent_default()
+            event.stop()
+            await self.parent.run_action(key.action)
 
 
 class Prompt(Container):
@@ -93,7 +106,7 @@ class Prompt(Container):
         self._history = history
         self.mode: Mode = "command"
         self._mark = Static(":", markup=False)
-        self._input = Input(compact=True, suggester=_FirstMatch(self._matches), select_on_focus=False)
+        self._input = _Line(compact=True, suggester=_FirstMatch(self._matches), select_on_focus=False)
         self._history_at = 0
         self._cycle: list[str] = []
         self._cycle_at = 0
@@ -188,22 +201,20 @@ class Prompt(Container):
                 self._cycle = []
             self._hint(event.value)
 
-    def on_input_submitted(self, event: Input.Submitted) -> None:
-        event.stop()
+    def action_run(self) -> None:
+        """Take what was found into the line, or carry the line out."""
+        typed = real_names(self._input.value)
         if self.is_searching:
-            found = self._history.matching(real_names(event.value))
+            found = self._history.matching(typed)
             self._end_search(found[self._found_at % len(found)] if found else self._before_search or "")
             return
-        line = real_names(event.value.strip())
+        line = typed.strip()
         self._close(kept=True)
         if self.mode == "command" and line:
             self._history.remember(line)
             self.post_message(self.Entered(line))
         elif self.mode == "seek" and line:
             self.post_message(self.Sought(line))
-
-    async def action_run(self) -> None:
-        await self._input.action_submit()
 
     def action_leave(self) -> None:
         """Leave the search first, then the line."""

@@ -577,6 +577,12 @@ def use(keymap: Keymap) -> None:
     _InUse.keymap = keymap
 
 
+def key_of(context: str, names: Iterable[str]) -> Key | None:
+    """The trader's key of a context that has one of these names of Textual's."""
+    pressed = set(names)
+    return next((key for key in _InUse.keymap.of(context) if pressed & set(key.keys.split(","))), None)
+
+
 def called(key_id: str) -> str:
     """What a text calls a key."""
     return _InUse.keymap[key_id].shown

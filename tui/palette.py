@@ -4,16 +4,14 @@ what was chosen as if its key had been pressed or its command typed: whatever as
 
 from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from textual.app import ComposeResult
-from textual.containers import Vertical
-from textual.widgets import Input, Static
+from textual.widgets import Input
 
 from tui.commands import SYNTAX
-from tui.keymap import CONTEXTS, Key, Keymap, bindings, called
+from tui.finding import FindingPage
+from tui.keymap import CONTEXTS, Key, Keymap, called
 from tui.panes.lines import Span, SpanLines
-from tui.patient import PatientModal
 from tui.text import clean, fit
 
 SHOWN = 16
@@ -108,29 +106,21 @@ class Choices(SpanLines):
         ]
 
 
-class Palette(PatientModal[Choice | None]):
-    """What is found changes with every letter; Enter takes the lit one, Escape none."""
-
-    BINDINGS: ClassVar[list[Any]] = bindings("choose")
+class Palette(FindingPage[Choice | None]):
+    """What is found changes with every letter."""
 
     def __init__(self, every: list[Choice]) -> None:
-        super().__init__()
+        self._choices = Choices(id="matches")
+        super().__init__("what to do", self._choices)
         self._every = every
         self.found = every
         self._chosen = 0
-        self._input = Input(compact=True, placeholder="what to do")
-        self._lines = Choices(id="matches")
 
-    def compose(self) -> ComposeResult:
-        with Vertical():
-            yield self._input
-            yield self._lines
-            shown = {each: called(each) for each in ("choose", "choose_next", "choose_none")}
-            hint = f"{shown['choose']}  do it    {shown['choose_next']}  next    {shown['choose_none']}  close"
-            yield Static(hint, markup=False, classes="answer")
+    def hints(self) -> Iterable[str]:
+        does = {"choose": "do it", "choose_next": "next", "choose_none": "close"}
+        return (f"{called(key)}  {what}" for key, what in does.items())
 
     def on_mount(self) -> None:
-        self._input.focus()
         self._show()
 
     def on_input_changed(self, event: Input.Changed) -> None:
@@ -139,7 +129,7 @@ class Palette(PatientModal[Choice | None]):
         self._show()
 
     def _show(self) -> None:
-        self._lines.show(self.found, self._chosen)
+        self._choices.show(self.found, self._chosen)
 
     def on_resize(self) -> None:
         self._show()
@@ -147,9 +137,6 @@ class Palette(PatientModal[Choice | None]):
     def action_step(self, by: int) -> None:
         self._chosen = max(0, min(self._chosen + by, len(self.found) - 1))
         self._show()
-
-    async def action_choose(self) -> None:
-        await self._input.action_submit()
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """With what the line holds by now: its change may not have come yet."""

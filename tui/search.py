@@ -1,17 +1,15 @@
 """The page on which a symbol is found while it is typed. Opened by `tui/app.py`; the answers come from the seat."""
 
-from collections.abc import Awaitable, Callable
-from typing import Any, ClassVar
+from collections.abc import Awaitable, Callable, Iterable
+from typing import ClassVar
 
-from textual.app import ComposeResult
-from textual.containers import Vertical
-from textual.widgets import Input, Static
+from textual.widgets import Input
 
 from engine.symbol_search import How, Match
 from schema.listed import Listed
-from tui.keymap import bindings, called
+from tui.finding import FindingPage
+from tui.keymap import called
 from tui.panes.lines import Span, SpanLines
-from tui.patient import PatientModal
 from tui.text import clean, fit
 
 SHOWN = 16
@@ -40,30 +38,21 @@ class Matches(SpanLines):
         return [Span(name, "symbol"), Span(fit(told, room)), Span(place, "dim")]
 
 
-class SymbolSearch(PatientModal[Listed | None]):
-    """Answers change with every letter; Enter takes the lit one, Escape none."""
-
-    BINDINGS: ClassVar[list[Any]] = bindings("choose")
+class SymbolSearch(FindingPage[Listed | None]):
+    """Answers change with every letter."""
 
     def __init__(self, find: Callable[[str], Awaitable[tuple[Match, ...]]], list_name: str) -> None:
-        super().__init__()
+        self._answers = Matches(id="matches")
+        super().__init__("symbol or name", self._answers)
         self._find = find
         self._list_name = list_name
         self._matches: tuple[Match, ...] = ()
         self._chosen = 0
-        self._input = Input(compact=True, placeholder="symbol or name")
-        self._lines = Matches(id="matches")
 
-    def compose(self) -> ComposeResult:
-        with Vertical():
-            yield self._input
-            yield self._lines
-            take, leave = f"{called('choose')}  put it on {clean(self._list_name)}", f"{called('choose_none')}  close"
-            hint = f"{take}    {called('choose_previous')} {called('choose_next')}  choose    {leave}"
-            yield Static(hint, markup=False, classes="answer")
-
-    def on_mount(self) -> None:
-        self._input.focus()
+    def hints(self) -> Iterable[str]:
+        yield f"{called('choose')}  put it on {clean(self._list_name)}"
+        yield f"{called('choose_previous')} {called('choose_next')}  choose"
+        yield f"{called('choose_none')}  close"
 
     @property
     def matches(self) -> tuple[Match, ...]:
@@ -76,7 +65,7 @@ class SymbolSearch(PatientModal[Listed | None]):
 
     def _show(self) -> None:
         nothing = "Nothing is called that." if self._input.value.strip() else "Type a symbol, a name or part of one."
-        self._lines.show(self._matches, self._chosen, nothing)
+        self._answers.show(self._matches, self._chosen, nothing)
 
     def on_resize(self) -> None:
         self._show()
@@ -85,9 +74,6 @@ class SymbolSearch(PatientModal[Listed | None]):
         if self._matches:
             self._chosen = max(0, min(self._chosen + by, len(self._matches) - 1))
             self._show()
-
-    async def action_choose(self) -> None:
-        await self._input.action_submit()
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         event.stop()
