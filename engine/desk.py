@@ -360,7 +360,8 @@ class Desk:
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         """Run `work` beside the worker; a venue that will not do it is one sentence for the trader, not the end."""
         assert self._group is not None
-        self._group.create_task(self._survive(work))
+        task = self._group.create_task(self._survive(work))
+        task.add_done_callback(lambda _: work.close())  # canceled before its first step, it never came to `work`
 
     async def _survive(self, work: Coroutine[Any, Any, None]) -> None:
         try:

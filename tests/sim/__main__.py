@@ -11,7 +11,7 @@ import click
 
 from tests.sim import sizing
 from tests.sim.plan import draw
-from tests.sim.runner import cores, one, run_many, settle
+from tests.sim.runner import cores, one, run_many
 from tests.sim.shrink import shrink
 
 
@@ -23,7 +23,6 @@ from tests.sim.shrink import shrink
 @click.option("--until-broken", is_flag=True, help="Stop at the first violation, and do not look for fewer faults.")
 def main(seeds: int, first: int, shrinking: bool, sequences: int, until_broken: bool) -> None:
     """Run SEEDS schedules of 200 leader events and 20 followers."""
-    settle()
     started, broken, done = time.monotonic(), dict[int, str](), 0
     wanted = range(first, first + seeds)
     results = map(one, wanted) if seeds == 1 else run_many(wanted)

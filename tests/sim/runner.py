@@ -3,7 +3,6 @@
 import gc
 import multiprocessing
 import os
-import warnings
 from collections.abc import Iterator, Sequence
 
 from tests.sim.plan import draw
@@ -37,11 +36,6 @@ def _run(seed: int) -> Result:
     return seed, schedule.hash, ""
 
 
-def settle() -> None:
-    """In a worker: what a crashed desk leaves behind is no news."""
-    warnings.simplefilter("ignore", RuntimeWarning)
-
-
 def cores() -> int:
     """The cores to use: fewer when tests run beside each other."""
     return max(1, len(os.sched_getaffinity(0)) // int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")))
@@ -50,5 +44,5 @@ def cores() -> int:
 def run_many(seeds: Sequence[int], processes: int = 0) -> Iterator[Result]:
     """Results as they come, in no order."""
     context = multiprocessing.get_context("spawn")
-    with context.Pool(processes or cores(), initializer=settle) as pool:
+    with context.Pool(processes or cores()) as pool:
         yield from pool.imap_unordered(one, seeds, chunksize=2)

@@ -3,10 +3,12 @@
 `make sim SEEDS=2000 FIRST=1` runs more. Mutants, which prove that it can fail, are in `test_mutants.py`.
 """
 
+import gc
 import os
 import subprocess
 import sys
 import time
+import warnings
 
 import pytest
 
@@ -57,6 +59,15 @@ def test_linked_orders_and_trailing_stops_leave_in_a_schedule_of_a_leader_that_h
 def _links_and_trails(plan: Plan) -> bool:
     both = any(able.links and able.trails for login, able in plan.abilities if login != "login0")
     return plan.exits == "trail oco" and plan.config.groups[0].mode is not Mode.FILLS and both
+
+
+def test_a_desk_that_is_killed_leaves_no_request_behind_that_never_began() -> None:
+    """Seed 2 kills it with changes of orders at rest about to leave."""
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        Schedule(draw(2)).run()
+        gc.collect()
+    assert [str(warning.message) for warning in said if "never awaited" in str(warning.message)] == []
 
 
 def test_the_same_seed_gives_the_same_journal_in_any_process() -> None:
