@@ -138,26 +138,41 @@ def _stranger(run: Schedule, fault: Fault) -> None:
     else:
         price = (exchange.ticks - (200 if fault.count > 0 else -200)) / Decimal(4)
         terms = Terms(qty=abs(fault.count), order_type=OrderType.LIMIT, limit=price)
-        order = exchange.place(fault.where, symbol, Side.of(fault.count), terms)
-        run.world.after(fault.for_s, _withdraw, run, order.order_id)
+        with suppress(Refused):  # his venue may let him only reduce
+            order = exchange.place(fault.where, symbol, Side.of(fault.count), terms)
+            run.world.after(fault.for_s, _withdraw, run, order.order_id)
     run.tell_all()
 
 
 def _manual(run: Schedule, fault: Fault) -> None:
-    """The trader gives an order from the desk; one that rests, far from the market, he cancels there after a while."""
-    rests = fault.what == "rest" and fault.where != LEADER
-    price = (run.exchange.ticks - (200 if fault.count > 0 else -200)) / Decimal(4)
-    run.command("manual", fault.where, str(fault.count), str(price) if rests else "")
+    """The trader gives an order from the desk; one that rests, near the market or far from it, he cancels there after
+    a while, and moves nearer before if it is to be moved."""
+    rests = fault.what != "trade" and fault.where != LEADER
+    price = resting_price(run, fault.count, near=fault.what == "near")
+    run.command("manual", fault.where, str(fault.count), price if rests else "")
     if rests:
+        if fault.what == "moved":
+            run.world.after(fault.for_s / 2, _move_nearer, run, fault.where)
         run.world.after(fault.for_s, run.command, "cancel_manual", fault.where)
-        run.world.after(fault.for_s + 6.0, _take_out, run, fault.where)
+        run.world.after(fault.for_s + 6.0, take_out, run, fault.where)
 
 
-def _take_out(run: Schedule, account: str) -> None:
+def resting_price(run: Schedule, lots: int, *, near: bool) -> str:
+    """Of a limit: the market's next tick fills one that is near, nothing one that is far."""
+    away = 0 if near else 200
+    return str((run.exchange.ticks - 1 - away if lots > 0 else run.exchange.ticks + away) / Decimal(4))
+
+
+def _move_nearer(run: Schedule, account: str) -> None:
+    for order in run.books.hand.at_rest(account):
+        run.command("move_manual", account, str(order.order_id), resting_price(run, order.sign, near=True))
+
+
+def take_out(run: Schedule, account: str) -> None:
     """What the desk was not up to cancel."""
-    for order in run.exchange.working(account):
-        if run.exchange.tag_of(order).startswith("cm"):
-            _withdraw(run, order.order_id)
+    run.books.hand.withdraws(account)
+    for order in run.books.hand.at_rest(account):
+        _withdraw(run, order.order_id)
 
 
 def _withdraw(run: Schedule, order_id: int) -> None:

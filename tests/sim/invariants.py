@@ -13,8 +13,7 @@ from fractions import Fraction
 from math import ceil, floor
 from typing import TYPE_CHECKING
 
-from brokers.sandbox.orders import Origin
-from engine.manual_book import ENDS, MANUAL_TAG
+from brokers.sandbox.orders import Order, Origin
 from engine.seat import FlattenResult, StatusRow, Topic
 from schema.records import (
     ApprovedOrder,
@@ -24,7 +23,6 @@ from schema.records import (
     Episode,
     FollowerConfig,
     Guard,
-    ManualState,
     Mode,
     Out,
     Rounding,
@@ -32,6 +30,7 @@ from schema.records import (
     Signal,
     SignalKind,
 )
+from tests.sim.by_hand import ByHand
 from tests.sim.login import Witness
 from tests.sim.plan import LEADER
 from tests.sim.resting import Resting
@@ -95,7 +94,7 @@ class Books(Witness):
         self.arrived: dict[str, ApprovedOrder] = {}
         self.hands: set[str] = set()  # accounts the trader took out of a trade: what they hold is theirs
         self.guarded: set[str] = set()
-        self.by_hand: set[str] = set()  # accounts for which the trader gave orders from the desk
+        self.hand = ByHand(self)
         self.equity = {name: Fraction(balance) for name, balance in run.plan.balances}
         self.journal_well_ns = 0
         self.checks = 0
@@ -116,6 +115,7 @@ class Books(Witness):
         self.t_dup(order, self.left, "left the desk")
         self.t_wal(order)
         self.t_halt(order)
+        self.hand.leaves(order)
         self.left[order.cl_ord_id] = order
 
     def arrives(self, order: ApprovedOrder) -> None:
@@ -137,7 +137,9 @@ class Books(Witness):
 
     def commanded(self, name: str, args: tuple[str, ...]) -> None:
         if name == "manual":
-            self.by_hand |= {args[0]} - {LEADER}
+            self.hand.asks(args[0], int(args[1]), args[2])
+        elif name == "cancel_manual":
+            self.hand.withdraws(args[0])
         elif name in ("toggle", "flatten"):
             self.hands.add(args[0])
         elif name == "kill":
@@ -205,8 +207,9 @@ class Books(Witness):
         """T-SCOPE: who took part, whole, is out of the trade only by what was done to itself."""
         if (
             not copy.reason.startswith("missed the entry")
-            or copy.follower in self.hands | self.guarded | self.by_hand
+            or copy.follower in self.hands | self.guarded
             or self.mirrors
+            or self.hand.may_be_out(copy.follower)  # who is closed by hand, whole, takes no further part
         ):
             return
         rows = [self.run.disk.copies[key] for key in self.rows.get(copy.follower, ())]
@@ -256,6 +259,7 @@ class Books(Witness):
             if loop.failures:
                 self.broken(f"T-ALIVE {loop.failures[0]}")
         self.t_ledger_decided()
+        self.hand.step()
         self.resting.step()
         if self.problems:
             raise Violation(self.problems[0])
@@ -264,7 +268,8 @@ class Books(Witness):
         """T-LEDGER: every pair is decided once its deadline has passed, while the journal can be written."""
         run, now_ns = self.run, self.run.world.now_ns()
         journal, desk = run.journal, run.desk
-        ill = now_ns < max(journal.gone_until_ns, journal.slow_until_ns) or journal.lose_answers
+        slow_until_ns = journal.slow_until_ns + int(2 * journal.slow_s * S)  # a statement may have begun just before
+        ill = now_ns < max(journal.gone_until_ns, slow_until_ns) or journal.lose_answers
         if ill or desk is None or desk.journal.down_reason:
             self.journal_well_ns = now_ns
         if desk is None or now_ns - self.journal_well_ns < int(_GRACE_S * S):
@@ -299,7 +304,8 @@ class Books(Witness):
         if orders := core.inflight.all():
             copy = orders[0].copy
             return f"{len(orders)} orders are on their way, the first is {copy.cl_ord_id} of {copy.follower}"
-        working = [name for name in run.exchange.ids if run.exchange.working(name)]
+        # The trader's own at rest are none of the desk's doing: they may wait for ever.
+        working = [name for name in run.exchange.ids if self.not_by_hand(name)]
         if working and not self.mirrors:
             return f"orders are working at the venue: {working}"
         if changing := [mirror for mirror in core.mirrored.all() if mirror.flying or mirror.next]:
@@ -338,31 +344,31 @@ class Books(Witness):
         least, most = self.resting.leader_may_hold()
         for follower in run.disk.config.followers:
             name, symbol = follower.account, symbol_of(follower)
-            held = self.without_orders_by_hand(name, symbol)
-            if name in self.hands or held is None or (self.drift is DriftPolicy.SHOW and not whole):
+            if name in self.hands or (self.drift is DriftPolicy.SHOW and not whole):
                 continue
+            copied = self.hand.copied(name, symbol)
             targets = [share_of(follower, net, self.equity[name], self.equity[LEADER]) for net in (least, most)]
             # Lots beyond the cap (an entry filled behind an exit that was lost) are an accident: they go again.
-            if not min(0, *targets) <= held <= max(0, *targets):
-                self.broken(f"T-CONV {where}: {name} holds {held:+d} {symbol} and should hold {targets} at most")
-            elif whole and not min(targets) <= held <= max(targets) and follower.max_order is None:
-                self.broken(f"T-CONV {where}: {name} holds {held:+d} {symbol} and should hold {targets}")
+            if not any(min(0, *targets) <= held <= max(0, *targets) for held in copied):
+                self.broken(f"T-CONV {where}: {self.holds(name, symbol)} and should hold {targets} at most")
+            if self.hand.closed(name) or self.hand.may_be_out(name, heard_ns=0):
+                continue  # what he closed stays closed till the leader trades, all of it till the leader's next trade
+            if (
+                whole
+                and follower.max_order is None
+                and not any(min(targets) <= held <= max(targets) for held in copied)
+            ):
+                self.broken(f"T-CONV {where}: {self.holds(name, symbol)} and should hold {targets}")
 
-    def without_orders_by_hand(self, account: str, symbol: str) -> int | None:
-        """What an account holds without the lots of the trader's own orders; None where some of these may have closed
-        the copies' lots: how many depends on what the desk heard first."""
-        exchange = self.run.exchange
-        if account not in self.by_hand:
-            return exchange.net(account, symbol)
-        mine = copied = 0
-        for fill in exchange.fills[account]:
-            by_hand = fill.cl_ord_id.startswith(MANUAL_TAG)
-            if not by_hand and not fill.cl_ord_id:
-                return None  # closed by hand elsewhere, before the new trade
-            mine, copied = (mine + fill.net_qty, copied) if by_hand else (mine, copied + fill.net_qty)
-            if mine * copied < 0 or (by_hand and mine * fill.net_qty < 0):
-                return None
-        return exchange.net(account, symbol) - mine
+    def holds(self, account: str, symbol: str) -> str:
+        """In words: what an account holds, and what of it is the copies'."""
+        net, copied = self.run.exchange.net(account, symbol), sorted(self.hand.copied(account, symbol))
+        of_copies = f", {' or '.join(f'{held:+d}' for held in copied)} of it by copies" if copied != [net] else ""
+        return f"{account} holds {net:+d} {symbol}{of_copies},"
+
+    def not_by_hand(self, account: str) -> list[Order]:
+        """What works at the venue and is no order of the trader's from the desk."""
+        return [order for order in self.run.exchange.working(account) if not self.hand.mine(order)]
 
     def t_foreign(self, where: str) -> None:
         """T-SCOPE: what the group does when somebody else trades on a follower is done to that follower alone."""
@@ -373,13 +379,14 @@ class Books(Witness):
                 )
 
     def t_orphan(self, where: str) -> None:
-        """T-ORPHAN: with the leader out and nothing working, no follower has an order working, whatever its drift; one
-        that is off keeps what protects what it holds."""
+        """T-ORPHAN: with the leader out and nothing working, no follower has an order working but what the trader rests
+        there, whatever its drift; one that is off keeps what protects what it holds."""
         run = self.run
+        self.hand.t_orphan(where)
         if run.leader.net or run.exchange.working(LEADER):
             return
         for follower in run.disk.config.followers:
-            if run.exchange.working(follower.account) and follower.account not in self.hands | self.by_hand:
+            if self.not_by_hand(follower.account) and follower.account not in self.hands:
                 self.broken(f"T-ORPHAN {where}: {follower.account} has an order working for a leader that is out")
 
     def t_tally(self, where: str) -> None:
@@ -434,7 +441,7 @@ class Books(Witness):
                 run.command("toggle", follower.account)
         self.strangers.clear()
         self.hands.clear()
-        self.by_hand.clear()
+        self.hand.everybody_joined()
         run._for(11.0)
         for _ in range(300):
             if all(login.adapter is None or login.adapter.spare_requests > 50 for login in run.logins.values()):
@@ -452,10 +459,5 @@ class Books(Witness):
         for copy in run.disk.copies.values():
             if copy.decision in _OPEN:
                 self.broken(f"T-LEDGER {copy.signal_id} of {copy.follower} ended as {copy.decision}: {copy.reason}")
-        for _, order in run.disk.manual.values():
-            if order.state not in ENDS:
-                self.broken(f"T-LEDGER the order by hand {order.cl_ord_id} ended as {order.state}: {order.reason}")
-            filled = sum(f.qty for f in run.exchange.fills[order.account] if f.cl_ord_id == order.cl_ord_id)
-            if filled and order.state is ManualState.NOT_SENT:
-                self.broken(f"T-UNKNOWN {order.cl_ord_id} was filled, and its row says: {order.reason}")
+        self.hand.all_decided()
         self.step()

@@ -316,23 +316,36 @@ def _strangers(seed: int, over_s: float) -> list[Fault]:
     ]
 
 
+_AT_A_HAND = ("lose_answers", "lose_requests", "late_answers", "errors", "silence", "crash", "cut")
+
+
 def _orders_by_hand(seed: int, over_s: float) -> list[Fault]:
     """In every fourth schedule the trader gives orders from the desk, at market or at rest for a while: to followers,
-    at times to the leader; each is confirmed twice."""
+    at times to the leader; each is confirmed twice. To every third something happens as it leaves."""
     random = Random(f"orders by hand {seed}")
     if random.random() > 0.25:
         return []
-    return [
-        Fault(
-            at_s=round(random.random() * over_s, 4),
-            kind="manual",
-            where=LEADER if random.random() < 0.2 else f"DEMO{1001 + random.randrange(FOLLOWERS)}",
-            for_s=random.choice((0.5, 3.0)),
-            count=random.choice((-2, -1, 1, 2)),
-            what=random.choice(("trade", "trade", "rest")),
+    faults: list[Fault] = []
+    for _ in range(random.randint(2, 12)):
+        number, at_s = random.randrange(FOLLOWERS), round(random.random() * over_s, 4)
+        leads = random.random() < 0.2
+        faults.append(
+            Fault(
+                at_s=at_s,
+                kind="manual",
+                where=LEADER if leads else f"DEMO{1001 + number}",
+                for_s=random.choice((0.5, 3.0)),
+                count=random.choice((-2, -1, 1, 2)),
+                what=random.choice(("trade", "trade", "trade", "rest", "near", "moved")),
+            )
         )
-        for _ in range(random.randint(1, 6))
-    ]
+        kind, home = (
+            random.choice(_AT_A_HAND * 2 + ("",) * 4 * len(_AT_A_HAND)),
+            0 if leads else 1 + number % (_LOGINS - 1),
+        )
+        if kind:
+            faults.append(Fault(at_s=max(0.0, at_s - 0.0001), kind=kind, where=f"login{home}", for_s=0.5, count=2))
+    return faults
 
 
 def _hands(seed: int, over_s: float) -> list[Fault]:

@@ -63,32 +63,32 @@ class Resting:
     def _look_at(self, follower: FollowerConfig, theirs: list[Order], *, covered: bool) -> None:
         """`theirs` is what the leader has working, `covered` whether that covers its position."""
         run, name = self._run, follower.account
-        if (
-            not self._well(name)
-            or name in self._books.hands | self._books.by_hand
-            or self._books.drift is DriftPolicy.SHOW
-        ):
+        if not self._well(name) or name in self._books.hands or self._books.drift is DriftPolicy.SHOW:
             self._since_ns.pop(("T-PROT", name), None)
             self._since_ns.pop(("T-ORPHAN", name), None)
             self._since_ns.pop(("T-PROT all", name), None)
             return
-        symbol, live = self._books.symbol(name), run.exchange.working(name)
+        symbol, live = self._books.symbol(name), self._books.not_by_hand(name)
         working = [order for order in live if order.status is OrderStatus.WORKING]  # not behind an entry
-        held, leader_net = run.exchange.net(name, symbol), run.leader.net
-        stops = sum(order.left for order in working if _protects(follower, order, held))
-        joined = held != 0 and leader_net != 0 and covered
-        stands = (held, leader_net, stops)
+        leader_net = run.leader.net
+        # What the copies hold, and the lots of stops for it. The trader's own lots are his to protect.
+        stops = {
+            held: sum(order.left for order in working if _protects(follower, order, held))
+            for held in self._books.hand.copied(name, symbol)
+        }
+        joined = leader_net != 0 and covered and 0 not in stops
+        stands = (leader_net, stops)
         if self._stood.get(name) != stands:
             self._since_ns.pop(("T-PROT all", name), None)
         self._stood[name] = stands
-        text = f"{name} holds {held:+d} with {stops} lots of stops at rest"
-        self._lasts("T-PROT", name, joined and not stops, text)
+        text = f"{self._books.holds(name, symbol)} with {list(stops.values())} lots of stops at rest"
+        self._lasts("T-PROT", name, joined and not any(stops.values()), text)
         # An entry that rests on the exits' side is one of them for as long as it would close something.
         stopping = [o.left for o in theirs if o.status is OrderStatus.WORKING and _stops(o, -leader_net)]
         entries = sum(stopping) != abs(leader_net)
-        wrong = stops < abs(held) or (stops > abs(held) and not entries)
+        wrong = all(lots < abs(held) or (lots > abs(held) and not entries) for held, lots in stops.items())
         self._lasts("T-PROT all", name, joined and wrong, text)
-        flat = held == 0 and leader_net == 0 and not theirs
+        flat = stops.keys() == {0} and leader_net == 0 and not theirs
         self._lasts("T-ORPHAN", name, flat and bool(live), f"{name} is flat with {len(live)} orders working")
 
     def _lasts(self, promise: str, name: str, broken: bool, text: str) -> None:
@@ -104,9 +104,9 @@ class Resting:
         theirs = {order.terms.trail for order in run.exchange.working(LEADER)} - {None}
         for follower in run.disk.config.followers:
             name = follower.account
-            if not theirs or name in self._books.hands | self._books.by_hand or self._books.drift is DriftPolicy.SHOW:
+            if not theirs or name in self._books.hands or self._books.drift is DriftPolicy.SHOW:
                 continue
-            wrong = {order.terms.trail for order in run.exchange.working(name)} - {None} - theirs
+            wrong = {order.terms.trail for order in self._books.not_by_hand(name)} - {None} - theirs
             if wrong:
                 text = f"a stop of {name} trails by {wrong.pop()}, its leader's by {theirs.pop()}"
                 self._books.broken(f"T-PROT {where}: {text}")

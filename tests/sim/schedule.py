@@ -155,8 +155,12 @@ class Schedule:
                 await desk.resync(*args, shown=await desk.resync(*args))
             elif name == "manual":
                 await self._manual(desk, *args)
+            elif name == "move_manual":
+                account, order_id, price = args[0], args[1], Decimal(args[2])
+                shown = await desk.move(account, order_id, price)
+                self.books.hand.said(await desk.move(account, order_id, price, shown=shown))
             elif name == "cancel_manual":
-                await desk.cancel(*args, shown=await desk.cancel(*args))
+                self.books.hand.said(await desk.cancel(*args, shown=await desk.cancel(*args)), canceled=True)
             elif name == "kill":
                 self.books.killed(await desk.kill())
             else:
@@ -175,7 +179,9 @@ class Schedule:
         shown = await desk.place(ticket)
         both = await asyncio.gather(*(desk.place(ticket, shown) for _ in range(2)), return_exceptions=True)
         for failed in both:
-            if isinstance(failed, BaseException) and not isinstance(failed, CommandRefused):
+            if not isinstance(failed, BaseException):
+                self.books.hand.said(failed)
+            elif not isinstance(failed, CommandRefused):
                 raise failed
 
     # --- what the venue and the trader do ----------------------------------------------------------------------------
@@ -260,12 +266,39 @@ class Schedule:
         self.command("guard", "all", Guard.NONE)
         self.rest()
         self.books.at_rest("in a new trade", whole=True)
-        self.move(-4)
+        if self.books.hand.wanted:
+            self._orders_by_hand()
+        self.move(-2 - self.leader.net)
         self.rest()
         self.books.at_rest("across", whole=True)
         self.flat()
         self.books.at_rest("at the end")
+        self.books.hand.t_stays("at the end")
+        for account in sorted(self.books.hand.accounts):
+            self.command("cancel_manual", account)
+        self._for(2.0)
+        self.books.hand.t_orphan("at the end")
         self.books.all_decided()
+
+    def _orders_by_hand(self) -> None:
+        """While nothing else happens, the trader trades some followers by hand, rests an order at another, and trades
+        the leader: now it is certain whose lots are whose."""
+        random = Random(f"by hand {self.plan.seed}")
+        names = [follower.account for follower in random.sample(self.plan.config.followers, 7)]
+        copied = self.books.hand.copies_filled()
+        for name in names[1:]:
+            self.command("manual", name, str(random.choice((-2, -1, -1, 1, 2))), "")
+        self.command("manual", names[0], "1", faults.resting_price(self, 1, near=False))
+        self._for(1.0)
+        self.rest()
+        self.books.at_rest("after orders by hand", whole=True)
+        self.books.hand.t_untouched("after orders by hand", copied)
+        self.command("manual", LEADER, "1", "")
+        self._for(1.0)
+        self.leader.protect()
+        self.tell_all()
+        self.rest()
+        self.books.at_rest("after the leader traded by hand", whole=True)
 
     def flat(self) -> None:
         """The leader cancels what it has working and closes, and everything comes to rest."""
@@ -281,6 +314,8 @@ class Schedule:
             login.faults.__init__()
         self.journal.__init__()
         self.deep()
+        for account in self.exchange.ids:
+            faults.take_out(self, account)
         self._for(10.0)
         self.healed = True
 

@@ -169,8 +169,8 @@ class SimStore:
         self._perhaps_written.add(signal.signal_id)
         fresh = await self._statement(lambda: self._disk.commit(self.session_id, signal, copies))
         if not fresh and retried:
-            writer = await self._statement(lambda: self._disk.signals[signal.signal_id][0])
-            fresh = writer == self.session_id
+            there = await self._statement(lambda: self._disk.signals[signal.signal_id])
+            fresh = (there[0], there[1].received_ns) == (self.session_id, signal.received_ns)
         self._perhaps_written.discard(signal.signal_id)
         return fresh
 
