@@ -249,6 +249,7 @@ class Core:
             if account == follower.account and (rests or state.episode is Episode.JOINED):
                 state.scale = self.scale(follower, self.groups[follower.group].leader, leader_symbol)
                 state.behind = True
+                foreign.led(self, account, symbol_for(follower, leader_symbol))
 
     def leader_net_for(self, follower: str, leader_symbol: str) -> int:
         """What the follower's leader holds."""
@@ -464,6 +465,8 @@ class Core:
                 mirror.staged(self, signal, copy, deadline_ns)
                 continue
             state = self.state(copy.follower, signal.symbol)
+            if signal.kind is not SignalKind.CORRECTION:
+                foreign.led(self, copy.follower, copy.symbol)
             state.episode = copy.episode
             state.planned = copy.target_net
             coming = self.inflight.on_the_way(copy.follower, copy.symbol)[0] + copy.qty * copy.side.sign

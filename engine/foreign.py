@@ -5,7 +5,8 @@ One of an order that the trader gave from the desk (`engine/manual.py`) is forei
 Foreign lots belong to the trader: targets, copies, corrections and resyncs reckon with the copies' lots alone and leave
 the foreign ones where they are; only a flatten closes them. Lots that were held before the desk first met the follower
 are foreign too. A foreign fill against the copies' lots closes those first: a follower whose copies were all closed by
-hand is out of the leader's open trade, so that its exits do not open the other way.
+hand is out of the leader's open trade, so that its exits do not open the other way; of one whose copies were closed in
+part nothing is opened again before the leader trades.
 
 What else follows is the group's policy: `ignore` says nothing, `alert` says it once for each order, `disarm` also
 switches the follower off, `flatten` also flattens it. No policy touches a foreign order by itself but the last.
@@ -62,7 +63,7 @@ def tidy(core: Core, account: str, symbol: str) -> None:
     """Nothing is held: then nobody holds anything, unless the two sides stand against each other."""
     lots = core.lots.get((account, symbol))
     if lots is not None and not core.ledger.net(account, symbol) and lots.copied + lots.foreign:
-        put(core, replace(lots, copied=0, foreign=0))
+        put(core, replace(lots, copied=0, foreign=0, closed=0))
 
 
 def meet(core: Core, account: str) -> bool:
@@ -110,11 +111,27 @@ def traders(core: Core, follower: FollowerConfig, symbol: str, net_qty: int, *, 
     closing = reducing_part(lots.copied, net_qty)
     rest = net_qty - closing
     own = lots.manual + rest if manual else lots.manual
-    left = replace(lots, copied=lots.copied + closing, foreign=lots.foreign + rest, manual=own)
+    copied = lots.copied + closing
+    closed = lots.closed + closing if copied else 0
+    left = replace(lots, copied=copied, foreign=lots.foreign + rest, manual=own, closed=closed)
     put(core, left)
     tidy(core, follower.account, symbol)
     if closing and not left.copied:
         leave(core, follower, symbol)
+
+
+def led(core: Core, account: str, symbol: str) -> None:
+    """The leader has traded, or the follower has another rule: what was closed by hand before counts no more."""
+    lots = core.lots.get((account, symbol))
+    if lots is not None and lots.closed:
+        put(core, replace(lots, closed=0))
+
+
+def spared(core: Core, account: str, symbol: str, target: int) -> tuple[int, int]:
+    """How far below and above its target a follower may stay, towards flat, since its copies were closed by hand:
+    (0 or less, 0 or more)."""
+    closed = lots_of(core, account, symbol).closed
+    return (-min(target, -closed) if target > 0 > closed else 0, min(-target, closed) if target < 0 < closed else 0)
 
 
 def _closes(core: Core, fill: Fill, lots: Lots) -> bool:

@@ -111,7 +111,7 @@ def _left_out(core: Core, flight: Flight, at_ns: int) -> None:
     flight.absent += 1
     if flight.absent < _LEFT_OUT:
         return
-    if flight.order.order_id:
+    if flight.order.order_id or flight.adopted:  # a venue may forget what its position still shows
         _over(core, flight)
     else:
         text = f"the venue has no such order ({flight.absent} answers without it); not sent again"
@@ -126,7 +126,8 @@ def _listed_no_more(core: Core, flight: Flight) -> None:
 
 
 def _over(core: Core, flight: Flight) -> None:
-    text = f"over: the venue lists it no more; {flight.order.filled_qty} of {flight.order.qty} seen"
+    seen = flight.order.filled_qty + flight.adopted
+    text = f"over: the venue lists it no more; {seen} of {flight.order.qty} seen"
     manual_rows.end(core, flight, ManualState.DONE, text)
 
 
@@ -150,11 +151,11 @@ def explain(core: Core, adopted: frozenset[str], moved: Moved) -> None:
 
 def _come(core: Core, flight: Flight, came: int) -> int:
     """What of the lots that came may be those of an order that is not over."""
-    order = flight.order
+    order, way = flight.order, core.inflight.on_the_way(flight.order.account, flight.order.symbol)
     if flight.unknown_since_ns:
-        if any(core.inflight.on_the_way(order.account, order.symbol)[1:]):
-            return 0  # a copy's outcome is unknown too: its own question will tell
-        can = flight.left
+        can = 0 if any(way[1:]) else flight.left  # a copy's outcome is unknown too: its own question will tell
+    elif order.state is ManualState.PENDING and order.sent_ns:
+        can = 0 if any(way) else flight.left
     else:
         can = max(0, flight.shown - order.filled_qty - flight.adopted) * order.side.sign
     return min(came, can, key=abs) if came * can > 0 else 0

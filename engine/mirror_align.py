@@ -365,7 +365,8 @@ def _watch(
     if target is None:
         return
     held = foreign.held_by_copies(core, follower.account, symbol)
-    outside = not target + wants.low <= held <= target + wants.high
+    below, above = foreign.spared(core, follower.account, symbol, target)
+    outside = not target + min(wants.low, below) <= held <= target + max(wants.high, above)
     if outside and not place.outside:
         state = core.state(follower.account, leader_symbol)
         state.behind = True

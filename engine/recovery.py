@@ -273,7 +273,11 @@ def _correct(core: Core) -> None:
         # Who missed the trade is asked for nothing, but what copies brought it all the same must go again.
         copied = foreign.lots_of(core, account, symbol).copied
         low, high = mirror_plan.slack(core, follower, leader_symbol)
-        delta = reducing_part(held, -copied) if target is None else _beyond(target, held, low, high)
+        if target is None:
+            delta = reducing_part(held, -copied)
+        else:
+            below, above = foreign.spared(core, account, symbol, target)
+            delta = _beyond(target, held, min(low, below), max(high, above))
         if delta == 0:
             state.behind = False
             state.attempts = 0

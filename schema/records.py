@@ -485,7 +485,8 @@ class Out(StrEnum):
 
 class Lots(Record, frozen=True):
     """Whose the lots of a follower's position are, signed: what copies brought, and what somebody else did; `manual`
-    are those of the latter that the trader gave from the desk."""
+    are those of the latter that the trader gave from the desk. `closed` are the lots of the copies that somebody else
+    has closed, in part, since the leader last traded: they stay closed until it does."""
 
     account: str
     symbol: str
@@ -493,6 +494,7 @@ class Lots(Record, frozen=True):
     foreign: int = 0
     out: Out = Out.NO
     manual: int = 0
+    closed: int = 0
 
 
 class Copy(Record, frozen=True):

@@ -359,6 +359,27 @@ def test_lots_that_a_reading_shows_before_their_fill_are_the_traders_and_count_o
     assert table.take() == []
 
 
+def test_t_unknown_an_order_that_its_venue_forgets_and_its_position_shows_was_filled() -> None:
+    """A venue that lists nothing that is over, and whose answer was lost: the lots are the trader's all the same, and
+    the row does not say that nothing was sent."""
+    table = Table({"DEMO1": ONE}, drift=DriftPolicy.AUTO)
+    table.leader(+1)
+    table.execute_all()
+    given = order(table, "DEMO1", +2)
+    give(table, given)
+    (sent,) = table.take()
+    table.execute(sent, tell=False)
+    table.fills, table.orders = [], {}  # a reading has the position alone
+    for _ in range(4):
+        table.passes(2, ticks=20)
+        table.answer_question("DEMO1")
+    ended = table.manual[given.cl_ord_id]
+    assert ended.state is ManualState.DONE and ended.reason == "over: the venue lists it no more; 2 of 2 seen"
+    assert (table.core.lots["DEMO1", "ESH4"].copied, table.core.lots["DEMO1", "ESH4"].manual) == (1, 2)
+    table.leader(-1)
+    assert [(o.side.sign, o.qty) for o in table.execute_all()] == [(-1, 1)], "the trader's two stay"
+
+
 def test_a_rejected_order_says_so_and_counts_trouble_of_the_venue_against_its_breaker() -> None:
     table = Table({"DEMO1": ONE})
     for number in range(5):

@@ -867,3 +867,41 @@ def test_one_trade_after_another_each_goes_as_the_group_says() -> None:
         desk.leader(-2)
         desk.work()
     assert desk.holds("DEMO1") == 0
+
+
+@pytest.mark.parametrize("mode", Mode)
+def test_what_the_trader_closes_by_hand_is_opened_again_by_nothing_but_the_leaders_next_trade(mode: Mode) -> None:
+    desk = table(ONE, drift=DriftPolicy.AUTO, mode=mode)
+    desk.leader(+2)
+    desk.work()
+    desk.rest("S1", -2, stop="4790")
+    desk.work()
+    desk.fill("DEMO1", -1)
+    for seen in (desk, reborn(desk)):
+        for _ in range(3):
+            seen.passes(2, ticks=20)
+            assert [order for order in seen.work() if order.order_type is OrderType.MARKET] == []
+            seen.answer()
+        assert seen.holds("DEMO1") == 1
+    desk.leader(+1)
+    assert [(o.side.sign, o.qty) for o in desk.work() if o.order_type is OrderType.MARKET] == [(1, 2)]
+    desk.leader(-3)
+    desk.work()
+    desk.passes(2, ticks=20)
+    desk.work()
+    assert desk.holds("DEMO1") == 0
+
+
+def test_lots_closed_by_hand_are_opened_by_a_new_rule_and_explain_no_lots_beyond_flat() -> None:
+    desk = table(ONE, drift=DriftPolicy.AUTO, mode=Mode.PROTECTIVE)
+    desk.leader(+3)
+    desk.work()
+    desk.fill("DEMO1", -2)
+    desk.passes(2, ticks=20)
+    assert desk.work() == []
+    desk.configure(rule=HALF)
+    desk.passes(2, ticks=20)
+    assert desk.work() == [], "half of three is what it holds"
+    desk.configure(rule=ONE)
+    desk.passes(2, ticks=20)
+    assert [(o.side.sign, o.qty) for o in desk.work()] == [(1, 2)]
