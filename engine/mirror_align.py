@@ -319,7 +319,10 @@ def _wait_long(core: Core, group: GroupConfig, place: Place, wants: Wants) -> bo
     for mirror in wants.waiting:
         mirror.waits_since_ns = mirror.waits_since_ns or core.now_ns
     long_ns = group.unfilled_s * 1_000_000_000
-    overdue = any(core.now_ns - mirror.waits_since_ns >= long_ns for mirror in wants.waiting)
+    late = [mirror for mirror in wants.waiting if core.now_ns - mirror.waits_since_ns >= long_ns]
+    overdue = bool(late)
+    if late:
+        place.unfilled = unfilled_of(group, late)
     news = overdue and not place.overdue
     place.overdue = overdue
     place.waited = place.waited or overdue
@@ -371,17 +374,16 @@ def _watch(
         state = core.state(follower.account, leader_symbol)
         state.behind = True
         if place.waited:
-            _after_waiting(core, group, state, held, target)
+            _after_waiting(core, place.unfilled, state, held, target)
     if outside or not wants.waiting:
         place.waited = False
     place.outside = outside
 
 
-def _after_waiting(core: Core, group: GroupConfig, state: FollowerState, held: int, target: int) -> None:
+def _after_waiting(core: Core, unfilled: Unfilled, state: FollowerState, held: int, target: int) -> None:
     """What an order that waited too long has not brought: at market now, or left as the group says. What closes always
     goes at market."""
     closing = reducing_part(held, target - held)
-    unfilled = unfilled_of(group)
     if closing or unfilled is Unfilled.MARKET:
         state.chase_until_ns = core.now_ns + CHASE_NS
     if closing == target - held or unfilled is Unfilled.MARKET:

@@ -19,6 +19,7 @@ from schema.records import (
     Signal,
     SignalKind,
     TimeInForce,
+    Unfilled,
     VenueOrder,
 )
 
@@ -172,7 +173,7 @@ class Place:
     """One follower's mirrored orders of one of its leader's contracts, by tag, and by the leader's order (`by_order`,
     oldest first). Only the book adds and drops."""
 
-    __slots__ = ("alarmed", "by_order", "mirrors", "outside", "overdue", "retries", "retry_ns", "waited")
+    __slots__ = ("alarmed", "by_order", "mirrors", "outside", "overdue", "retries", "retry_ns", "unfilled", "waited")
 
     def __init__(self) -> None:
         self.mirrors: dict[str, Mirror] = {}
@@ -180,6 +181,7 @@ class Place:
         self.outside = False  # it stands where neither its target nor its orders explain
         self.overdue = False  # an order of it has waited long enough, and is being taken out
         self.waited = False  # what it lacks now is what such an order did not bring
+        self.unfilled = Unfilled.MARKET  # and what becomes of that
         self.alarmed = ""  # the leader's protective order that its venue refuses a copy of
         self.retries = 0
         self.retry_ns = 0

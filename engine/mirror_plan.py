@@ -4,7 +4,7 @@ Reads the core and changes nothing; `engine/mirror.py` acts on it, the planner a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
@@ -157,7 +157,8 @@ def _explain(
                 wants.waiting += [mirror for mirror in mirrors_of if mirror.left]
                 stays = owed
                 if place.overdue:  # what closes goes at market in any case
-                    opens = gap - reducing_part(held, gap) if unfilled_of(group) is Unfilled.LEAVE else 0
+                    left_there = unfilled_of(group, mirrors_of) is Unfilled.LEAVE
+                    opens = gap - reducing_part(held, gap) if left_there else 0
                     stays = max(-abs(opens), min(abs(opens), owed))
                 gap -= owed
                 if leader is not None and not is_stop(leader.terms.order_type) and not place.overdue:
@@ -179,9 +180,11 @@ def _explain(
     wants.low += min((lots for (buy, _), lots in ahead.items() if not buy), default=0)
 
 
-def unfilled_of(group: GroupConfig) -> Unfilled:
-    """Where entries go by position, what an exit that waits has kept from opening goes at market, as they do."""
-    return Unfilled.MARKET if group.mode is Mode.PROTECTIVE else group.unfilled
+def unfilled_of(group: GroupConfig, waited: Iterable[Mirror]) -> Unfilled:
+    """What becomes of what these orders, which have waited too long, were to open. Exits of the last trade are no
+    entries of the next: what they have kept from opening goes at market, as it does where entries go by position."""
+    exits = all(mirror.order.copy.reducing for mirror in waited)
+    return Unfilled.MARKET if exits or group.mode is Mode.PROTECTIVE else group.unfilled
 
 
 def _cover(orders: dict[str, LeaderOrder], leads_to: int, held: int, wants: Wants) -> None:

@@ -905,3 +905,22 @@ def test_lots_closed_by_hand_are_opened_by_a_new_rule_and_explain_no_lots_beyond
     desk.configure(rule=ONE)
     desk.passes(2, ticks=20)
     assert [(o.side.sign, o.qty) for o in desk.work()] == [(1, 2)]
+
+
+@pytest.mark.parametrize("unfilled", Unfilled)
+def test_an_exit_of_the_last_trade_is_no_entry_of_the_next(unfilled: Unfilled) -> None:
+    """The leader's stop fills, the follower's does not, and the leader goes the other way: the follower goes along at
+    market, whatever becomes of entries that do not fill, and its old stop goes."""
+    desk = table(ONE, drift=DriftPolicy.AUTO, unfilled=unfilled, unfilled_s=2)
+    desk.leader(-3)
+    desk.work()
+    desk.rest("S1", +3, stop="4820")
+    desk.work()
+    desk.leader_fills("S1")
+    desk.leader(+3)
+    for _ in range(4):
+        desk.work()
+        desk.passes(1, ticks=20)
+        desk.answer()
+    desk.work()
+    assert (desk.holds("DEMO1"), desk.working("DEMO1")) == (+3, [])
