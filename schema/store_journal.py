@@ -104,6 +104,8 @@ _INSERT_FILLS = _insert_sql("fills", Fill, "ON CONFLICT DO NOTHING")
 _INSERT_ALERTS = _insert_sql("alerts", AlertRecord)
 _UPSERT_ORDERS = _upsert_sql("orders", _ORDER, ("account", "order_id"))
 _UPSERT_POSITIONS = _upsert_sql("positions", Position, ("account", "symbol"))
+# Whether the signal there is this very one: a leader's order that is told again after its end has the same id.
+_MINE = "SELECT session = $2 AND received_ns = $3 FROM signals WHERE signal_id = $1"
 _UPSERT_LOTS = _upsert_sql("lots", Lots, ("account", "symbol"))
 _UPSERT_STATES = _upsert_sql("account_states", AccountState, ("account",))
 
@@ -127,8 +129,7 @@ class JournalStore(StorePart):
             self._perhaps_written.add(signal.signal_id)
             fresh: bool = await session.fetchval(_COMMIT, *parameters, timeout=_TIMEOUT_S)
             if not fresh and retried:
-                writer = await session.fetchval("SELECT session FROM signals WHERE signal_id = $1", signal.signal_id)
-                fresh = writer == self.session_id
+                fresh = await session.fetchval(_MINE, signal.signal_id, self.session_id, signal.received_ns)
         self._perhaps_written.discard(signal.signal_id)
         return fresh
 

@@ -79,6 +79,17 @@ async def test_a_signal_another_desk_committed_is_not_ours_to_send(settings: Set
         await other.close()
 
 
+async def test_t_wal_a_signal_told_again_is_not_ours_to_send_when_the_answer_about_it_is_lost(store: Store) -> None:
+    """A leader's order that is told again after its end has the id that it had; its first rows are about then."""
+    names = await rows.desk(store, followers=1)
+    signal = rows.signal(1)
+    again = replace(signal, received_ns=signal.received_ns + 1)
+    assert await store.commit_signal(signal, rows.copies(signal, names)) is True
+    for told, ours in ((again, False), (signal, True)):
+        store._perhaps_written.add(told.signal_id)  # its first attempt got no answer
+        assert await store.commit_signal(told, rows.copies(told, names)) is ours
+
+
 async def test_a_copy_whose_reason_holds_a_nul_or_a_backslash_is_committed(store: Store) -> None:
     names = await rows.desk(store, followers=1)
     signal = rows.signal(1)
