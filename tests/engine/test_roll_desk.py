@@ -119,7 +119,7 @@ async def test_a_tick_that_differs_at_projectx_arms_nobody_there(state_dir: Path
         for account in [a.account for a in desk.core.config.accounts if a.connection == login.connection]:
             assert row(desk, account).state == "armed"
         desk.core.rolls.checked_on.clear()
-        await desk.desk._check({(login.connection, "ESH4")})  # pyright: ignore[reportPrivateUsage]
+        await desk.desk._contracts.check({(login.connection, "ESH4")})  # pyright: ignore[reportPrivateUsage]
         sentence = (
             "tick size of ESH4 is 0.5 at projectx and 0.25 in the product table: "
             "not armed, correct the one that is wrong"
