@@ -3,8 +3,8 @@ table names every command."""
 
 from pathlib import Path
 
-from tui.commands import SYNTAX
 from tui.keymap import key_table_markdown
+from tui.syntax import SYNTAX
 
 README = Path(__file__).parent.parent / "README.md"
 _START, _END = "<!-- keys -->\n", "<!-- /keys -->"

@@ -62,6 +62,7 @@ from tui.panes.positions import PositionsPane
 from tui.panes.registry import PANES, PaneKind
 from tui.panes.seeking import CAN_BE
 from tui.panes.watch import WatchPane
+from tui.parsing import parse
 from tui.patient import PatientApp
 from tui.search import SymbolSearch
 from tui.sharing import Sharing
@@ -564,13 +565,13 @@ class CopydeskApp(PatientApp):
     def _foreseen(self, line: str) -> str:
         """What a line would do if Enter were pressed now; empty while it is no command."""
         try:
-            return foresee(commands.parse(line, self._known()), self._seat.view)
+            return foresee(parse(line, self._known()), self._seat.view)
         except BadCommand:
             return ""
 
     def _enter(self, line: str) -> None:
         try:
-            command = commands.parse(line, self._known())
+            command = parse(line, self._known())
         except BadCommand as refused:
             self.message.say(str(refused), "refused")
             return

@@ -1,7 +1,7 @@
 """The line at the bottom where commands, filters and what is looked for in a chart are typed. `tui/app.py` opens it and
 carries out what it says.
 
-Completion and checking live in `tui/commands.py`, what a line would do in `tui/foresee.py`; this is only the typing:
+Completion and checking live in `tui/parsing.py`, what a line would do in `tui/foresee.py`; this is only the typing:
 Tab goes through the matches, the arrow keys through the history, Ctrl+R searches it, and the message line above shows
 what the line would do now, or what comes next.
 """
@@ -17,9 +17,10 @@ from textual.message import Message
 from textual.suggester import Suggester
 from textual.widgets import Input, Static
 
-from tui.commands import Known, complete, usage
+from tui.commands import Known
 from tui.history import History
 from tui.keymap import bindings, called, key_of
+from tui.parsing import complete, usage
 from tui.text import hidden, real_names, without_names
 
 _SHOWN = 12

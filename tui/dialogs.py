@@ -11,9 +11,9 @@ from textual.widgets import Static
 
 from engine.seat import ResyncLine, ResyncPlan, WatchlistRow
 from schema.watchlists import SavedFilter
-from tui.commands import SYNTAX
 from tui.keymap import CONTEXTS, Key, Keymap, KeyState, binding, bindings, called
 from tui.patient import PatientModal
+from tui.syntax import SYNTAX
 from tui.text import clean, counted, fit
 from tui.textpage import TextPage
 

@@ -1,4 +1,4 @@
-"""Orders as a trader types them: ``2 ESZ6 @ 4795.25``, ``1 stop 4790``. Pure; `tui/commands.py` and `tui/ticket.py`
+"""Orders as a trader types them: ``2 ESZ6 @ 4795.25``, ``1 stop 4790``. Pure; `tui/parsing.py` and `tui/ticket.py`
 read them, `tui/trading.py` writes them."""
 
 from collections.abc import Sequence

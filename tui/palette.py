@@ -8,10 +8,10 @@ from typing import ClassVar
 
 from textual.widgets import Input
 
-from tui.commands import SYNTAX
 from tui.finding import FindingPage
 from tui.keymap import CONTEXTS, Key, Keymap, called
 from tui.panes.lines import Span, SpanLines
+from tui.syntax import SYNTAX
 from tui.text import clean, fit
 
 SHOWN = 16

@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 from schema.records import Guard
 from schema.watchlists import DeleteFilter, DeleteList, RenameList, Watched, filter_of
 from tui.commands import (
-    SYNTAX,
     Acknowledge,
     BadCommand,
     Chart,
@@ -30,10 +29,9 @@ from tui.commands import (
     Unwatch,
     Watch,
     Why,
-    complete,
-    parse,
-    usage,
 )
+from tui.parsing import complete, parse, usage
+from tui.syntax import SYNTAX
 
 KNOWN = Known(
     accounts=("LEAD1000", "DEMO1001", "DEMO1002"),

@@ -12,7 +12,7 @@ import pytest
 from schema.watchlists import UserLists, Watched, Watchlist
 from tests.tui.driving import Driver, desk
 from tests.tui.scripted_seat import ScriptedSeat
-from tui.commands import SYNTAX
+from tui.syntax import SYNTAX
 
 SCRIPTS = {
     "toggle": """

@@ -9,7 +9,8 @@ from schema.records import OrderType, Side, TimeInForce
 from tests.tui.driving import Driver, desk
 from tests.tui.scripted_seat import ScriptedSeat
 from tui import commands, trading
-from tui.commands import BadCommand, Known, MoveOrder, PlaceOrder, parse
+from tui.commands import BadCommand, Known, MoveOrder, PlaceOrder
+from tui.parsing import parse
 from tui.ticket import OrderQuestion, TicketPage
 
 KNOWN = Known(accounts=("LEAD1000", "DEMO1001"), followers=("DEMO1001",), groups=("main",))
