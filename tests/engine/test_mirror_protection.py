@@ -354,3 +354,28 @@ def test_t_conv_lots_of_an_exit_that_filled_unheard_go_again_from_who_has_left_t
     desk.passes(1, ticks=10)
     desk.work()
     assert desk.holds("DEMO1") == 0
+
+
+def test_t_prot_what_waits_for_another_try_at_an_old_order_is_placed_when_nothing_happens_but_time() -> None:
+    """A venue has ended the last trade's stop again and again; the next trade begins while the pause after that lasts."""
+    desk = table()
+    desk.leader(+1)
+    desk.work()
+    desk.rest("S1", -1, stop="4790")
+    desk.work()
+    for _ in range(5):
+        (stop,) = desk.tags("DEMO1")
+        desk.gone(stop)
+        desk.passes(2, ticks=40)
+        desk.work()
+    desk.gone(desk.tags("DEMO1")[0])
+    desk.leader(-2)
+    desk.gone("S1")
+    desk.rest("S2", +1, stop="4810")
+    desk.work()
+    desk.passes(0.2, ticks=4)
+    assert (desk.holds("DEMO1"), desk.working("DEMO1")) == (-1, [])
+    for _ in range(6):
+        desk.passes(0.5, ticks=10)
+        desk.work()
+    assert desk.working("DEMO1") == [("stop", +1, D(4810))]
