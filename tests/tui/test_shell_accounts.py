@@ -213,3 +213,8 @@ def test_live_wants_the_accounts_name_and_a_demo_login_is_not_live(folder: Path)
             assert not shell.dump().get("connections")
         shell.does(*add, password=password_of(sandbox, "real"), typed="LIVE1\n")
         assert "LIVE1" in shell.does("accounts", "list")
+
+
+def test_a_name_that_is_nobodys_is_refused_by_every_command_that_takes_one(shell: Shell) -> None:
+    assert shell.refuses("why", "NOBODY") == "account: there is no follower NOBODY."
+    assert shell.refuses("guard", "nobody", "halt").startswith("account: nobody is not a follower; ")
