@@ -357,7 +357,7 @@ def test_t_conv_lots_of_an_exit_that_filled_unheard_go_again_from_who_has_left_t
 
 
 def test_t_prot_what_waits_for_another_try_at_an_old_order_is_placed_when_nothing_happens_but_time() -> None:
-    """A venue has ended the last trade's stop again and again; the next trade begins while the pause after that lasts."""
+    """A venue has ended the last trade's stop again and again; the next trade begins in the pause."""
     desk = table()
     desk.leader(+1)
     desk.work()
