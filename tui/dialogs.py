@@ -108,7 +108,7 @@ class ResyncQuestion(Confirm):
         orders = counted(plan.orders, "order", "orders")
         super().__init__(
             f"Resync {plan.target}: {orders if plan.orders else 'nothing can be sent'}",
-            _resync_rows(plan),
+            resync_rows(plan),
             f"send {orders}, exits first" if plan.orders else "",
             heads=_RESYNC_HEADS,
         )
@@ -117,12 +117,8 @@ class ResyncQuestion(Confirm):
 _RESYNC_HEADS = ("account", "contract", "held", "target", "order", "leader in at", "now", "")
 
 
-def resync_text(plan: ResyncPlan) -> str:
-    """The difference as a table: what is held, what the rule asks for, the order, and what the price says about it."""
-    return table_text(_resync_rows(plan), _RESYNC_HEADS)
-
-
-def _resync_rows(plan: ResyncPlan) -> list[tuple[str, ...]]:
+def resync_rows(plan: ResyncPlan) -> list[tuple[str, ...]]:
+    """The difference: what is held, what the rule asks for, the order, and what the price says about it."""
     rows = [_resync_row(line) for line in plan.lines]
     return rows + [(account, "", "?", "?", "", "", "", f"not read: {why}") for account, why in plan.unread]
 

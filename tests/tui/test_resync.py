@@ -4,7 +4,7 @@ from decimal import Decimal
 
 from engine.seat import ResyncLine, ResyncPlan
 from tests.tui.driving import desk
-from tui.dialogs import ResyncQuestion, resync_text
+from tui.dialogs import ResyncQuestion, resync_rows
 
 
 async def test_resync_shows_the_difference_and_sends_it_only_on_yes() -> None:
@@ -45,10 +45,9 @@ def test_the_table_names_what_is_not_known_and_what_is_left_out() -> None:
         ticks_worse=-3,
         note="entry held back: breaker of at-DEMO2 is open",
     )
-    text = resync_text(
+    rows = resync_rows(
         ResyncPlan(target="all", accounts=3, lines=(line, held_back), unread=(("DEMO3", "at-DEMO3 is down"),))
     )
-    rows = text.splitlines()
-    assert rows[1].split() == ["DEMO1", "ESH4", "+2", "+0", "sell", "2"]
-    assert "3 ticks better; entry held back: breaker of at-DEMO2 is open" in rows[2]
-    assert rows[3].split()[:3] == ["DEMO3", "?", "?"] and rows[3].endswith("not read: at-DEMO3 is down")
+    assert rows[0][:5] == ("DEMO1", "ESH4", "+2", "+0", "sell 2")
+    assert rows[1][-1] == "3 ticks better; entry held back: breaker of at-DEMO2 is open"
+    assert rows[2] == ("DEMO3", "", "?", "?", "", "", "", "not read: at-DEMO3 is down")
