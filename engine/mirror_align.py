@@ -101,7 +101,9 @@ def _align_due(core: Core) -> None:
 def _waits(core: Core, place: Place) -> bool:
     """Whether time alone, or an answer that comes or not, may change what is to be done."""
     then_ns = core.mirrored.last_tick_ns
-    return bool(place.retries) or place.retry_ns > then_ns or any(
+    if place.retries or place.retry_ns > then_ns:
+        return True
+    return any(
         mirror.flying or mirror.next or mirror.waits_since_ns or mirror.retry_ns > then_ns
         for mirror in place.mirrors.values()
     )
