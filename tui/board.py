@@ -57,9 +57,17 @@ class Divider(Widget, can_focus=True):
     def _at(self, event: events.MouseEvent) -> int:
         return event.screen_x if self._row else event.screen_y
 
+    def post_message(self, message: Message) -> bool:
+        """A press takes the mouse and its end gives it back here, before the next event is given to anybody: a line
+        that stalls brings a whole drag at once, which the pane under the mouse would have."""
+        if isinstance(message, events.MouseDown):
+            self.capture_mouse()
+        elif isinstance(message, events.MouseUp):
+            self.release_mouse()
+        return super().post_message(message)
+
     def on_mouse_down(self, event: events.MouseDown) -> None:
         self._drag_from = self._at(event)
-        self.capture_mouse()
         event.stop()
 
     def on_mouse_move(self, event: events.MouseMove) -> None:
@@ -68,7 +76,6 @@ class Divider(Widget, can_focus=True):
     def on_mouse_up(self, event: events.MouseUp) -> None:
         self._drag(self._at(event))
         self._drag_from = None
-        self.release_mouse()
 
     def _drag(self, to: int) -> None:
         if self._drag_from is not None and self.border is not None and to != self._drag_from:

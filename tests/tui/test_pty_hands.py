@@ -36,6 +36,13 @@ class Hands:
         """As a terminal tells it (SGR): 0 is the left button, 32 its drag, 35 a move, 64 and 65 the wheel."""
         self.press(f"\x1b[<{button};{x + 1};{y + 1}{'m' if up else 'M'}")
 
+    def is_told_of_help(self) -> None:
+        """Move the mouse over a hint, once the hints are the divider's and stand where they will."""
+        self.sees("Enter reset")
+        self.desk.finish_frame()
+        self.mouse(35, *self.sees("? help"))
+        self.sees("Show the keys and commands.")
+
 
 def test_the_palette_finds_a_key_by_what_it_does_and_presses_it(at: Hands) -> None:
     at.press("\x10zoom")  # at once: no letter is a key of what lies below
@@ -78,6 +85,14 @@ def test_the_mouse_focuses_scrolls_resizes_and_is_told_what_a_key_does(at: Hands
         at.mouse(32, candles - 1 - step, top + 2)
     at.mouse(0, candles - 11, top + 2, up=True)
     at.desk.until(lambda: at.sees(" CANDLES ·")[0] == candles - 10, 5, "the divider ten columns to the left")
-    x, y = at.sees("? help")
-    at.mouse(35, x, y)
-    at.sees("Show the keys and commands.")
+    at.is_told_of_help()
+
+
+def test_a_drag_that_comes_at_once_moves_the_divider_and_lets_the_mouse_go(at: Hands) -> None:
+    candles, top = at.sees(" CANDLES ·")
+    drag = [(0, 1, "M"), *((32, 1 + step, "M") for step in range(1, 11)), (0, 11, "m")]
+    at.press("".join(f"\x1b[<{button};{candles - back + 1};{top + 3}{end}" for button, back, end in drag))
+    at.desk.until(lambda: at.sees(" CANDLES ·")[0] == candles - 10, 5, "the divider ten columns to the left")
+    at.mouse(35, candles - 40, top + 3)  # no button is held
+    at.is_told_of_help()
+    assert at.sees(" CANDLES ·")[0] == candles - 10
