@@ -210,6 +210,8 @@ class Prompt(Container):
             self._end_search(found[self._found_at % len(found)] if found else self._before_search or "")
             return
         line = typed.strip()
+        if self.mode == "filter":  # its last letters may not have been told yet
+            self.post_message(self.Filtering(self._input.value))
         self._close(kept=True)
         if self.mode == "command" and line:
             self._history.remember(line)
