@@ -516,6 +516,11 @@ FIRST = (
 _BEFORE_ALL = ("layout", "page", "choice", "pick")
 """Contexts whose keys act before the line that has the focus."""
 BY_ID = {key.id: key for key in KEYS}
+_GO_ON = ("run", "choose", "page_enter", "page_go")
+_ASK = ("toggle", "lead", "leave_group", "remove", "flatten_account", "quit")
+_PLACE = ("ladder_buy", "ladder_sell", "ladder_buy_stop", "ladder_sell_stop", "ladder_cancel", "ladder_move")
+OPENS = {"confirm": (*_GO_ON, *_ASK, *_PLACE), "arm_them": (*_GO_ON, "arm")}
+"""The second of two deliberate keys, and the keys that may open its page: one that is held down must never be both."""
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from textual.keys import KEY_NAME_REPLACEMENTS, key_to_character
 
 from schema.settings import SettingsError, read_toml
 from schema.words import near_words
-from tui.keymap import BY_ID, CONTEXTS, KEYS, TYPED, Key, Keymap, meet
+from tui.keymap import BY_ID, CONTEXTS, KEYS, OPENS, TYPED, Key, Keymap, meet
 
 _NAMES = {
     "space": "Space",
@@ -153,8 +153,9 @@ def presses(key: Key) -> set[str]:
 
 
 def works_together(one: Key, other: Key) -> bool:
-    """Whether both keys may act in one place."""
-    return EVERYWHERE in (one.id, other.id) or meet(one.context, other.context)
+    """Whether both keys may act in one place, or one of them on the page that the other opens."""
+    answers = other.id in OPENS.get(one.id, ()) or one.id in OPENS.get(other.id, ())
+    return answers or EVERYWHERE in (one.id, other.id) or meet(one.context, other.context)
 
 
 # --- the file -------------------------------------------------------------------------------------------------------
@@ -201,6 +202,8 @@ def _wanted(key_id: str, value: Any) -> Key:
             name = read_key(each)
         except BadKey as bad:
             raise BadKey(f"{key_id} = {each!r} {bad}") from None
+        if key_id in OPENS and name == "enter":  # buttons and lists take it whatever the table says
+            raise BadKey(f"{key_id} = {each!r} goes on to the question, so held down it would answer; take another.")
         if typed(name) and (key.context in TYPED or key_id == EVERYWHERE):
             raise BadKey(f"{key_id} = {each!r} is typed into lines; take one that is not, such as F5 or Ctrl+X.")
         if key.context in TYPED and name in _LINE:

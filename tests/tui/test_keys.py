@@ -16,7 +16,7 @@ from tui.app import CopydeskApp
 from tui.arm_page import ArmPage
 from tui.dialogs import Confirm, HelpPage
 from tui.history import History
-from tui.keymap import CONTEXTS, KEYS, Key
+from tui.keymap import CONTEXTS, KEYS, OPENS, Key
 from tui.login_form import NewAccountsPage, SyncPage
 from tui.palette import Palette
 from tui.report_page import ReportPage
@@ -107,8 +107,12 @@ async def test_no_single_key_trades_in_any_context_and_each_is_taken(
         keys = [key for key in KEYS if key.context == context and key.id not in ("quit", "run", "choose")]
         for key in keys:
             await go(on, context)
+            before = on.app.screen
             await on.pilot.press(key.keys.split(",")[0])
             await on.pilot.pause()
+            for second, page in (("confirm", Confirm), ("arm_them", ArmPage)):
+                if isinstance(on.app.screen, page) and on.app.screen is not before:
+                    assert key.id in OPENS[second]
             while len(on.app.screen_stack) > 1:
                 on.app.pop_screen()
             if on.app.prompt.is_open:

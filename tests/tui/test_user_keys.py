@@ -7,8 +7,9 @@ import pytest
 
 from tests.tui.driving import Driver
 from tests.tui.scripted_seat import ScriptedSeat
+from tests.tui.test_keys import SpySeat
 from tui.app import CopydeskApp
-from tui.keymap import BY_ID, KEYS, Keymap
+from tui.keymap import BY_ID, KEYS, OPENS, Keymap
 from tui.user_keys import key_table_toml, keymap_from, keymap_of_values, presses, works_together
 
 
@@ -71,6 +72,15 @@ def test_a_key_of_the_traders_own_is_read(written: object, names: str, shown: st
             {"keys": {"toggle": "s"}},
             "keys.toml: toggle = 's' is taken: it is sort (sort) in a table; take another, or give that one a new key.",
         ),
+        (
+            {"keys": {"confirm": "F"}},
+            "keys.toml: confirm = 'F' is taken: it is flatten_account (flatten) in accounts; take another, or give "
+            "that one a new key.",
+        ),
+        (
+            {"keys": {"confirm": "Return"}},
+            "keys.toml: confirm = 'Return' goes on to the question, so held down it would answer; take another.",
+        ),
         ({"keys": {"zoom": 5}}, 'keys.toml: zoom = 5 is no key; write something like zoom = "Z" or ["Z", "F5"].'),
     ],
 )
@@ -78,6 +88,27 @@ def test_a_mistake_gets_one_sentence_and_the_key_stays_as_it_was(values: dict[st
     keymap = keymap_of_values(values, "keys.toml")
     assert keymap.mistakes == (sentence,)
     assert keymap.keys == KEYS
+
+
+@pytest.mark.parametrize(("second", "first"), [(second, first) for second in OPENS for first in OPENS[second]])
+def test_no_file_makes_one_key_both_open_a_question_and_answer_it(second: str, first: str) -> None:
+    for values in ({first: "f5", second: "f5"}, {second: "f5", first: "f5"}):
+        keymap = keymap_of_values({"keys": values}, "keys.toml")
+        assert len(keymap.mistakes) == 1
+        assert not presses(keymap[first]) & presses(keymap[second])
+
+
+async def test_a_key_held_down_flattens_nothing_whatever_the_file_says() -> None:
+    for wanted, held in (({"confirm": "F"}, "F"), ({"flatten_account": "y", "copy_row": "f9"}, "y")):
+        seat = SpySeat()
+        seat.advance(800)
+        app = CopydeskApp(seat, keymap=keymap_of_values({"keys": wanted}, "keys.toml"))
+        async with app.run_test(size=(200, 50)) as pilot:
+            on = Driver(app, seat, pilot)
+            await on.shows("DEMO1001")
+            await pilot.press("1", "down", *[held] * 5)
+            await pilot.pause()
+            assert seat.traded == []
 
 
 def test_two_keys_may_change_places_and_panes_that_never_meet_may_share_a_key() -> None:
